@@ -1,0 +1,37 @@
+/* Arcs (G2, G3) as chains of straight moves. Pure geometry; any thread. */
+#ifndef SERVER_GCODE_ARCS_H
+#define SERVER_GCODE_ARCS_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum arc_plane { ARC_PLANE_XY, ARC_PLANE_XZ, ARC_PLANE_YZ };
+
+#define ARC_SEGMENT_COUNT_MAX 1000000 /* more are refused: no arc of a print has them */
+
+struct arc {
+    enum arc_plane plane;
+    double start[3], target[3]; /* [mm] X Y Z */
+    double offset[2];           /* [mm] from the start to the centre, along the plane's two axes: I J, I K or J K */
+    bool is_clockwise;
+    double resolution_mm;       /* > 0: length of the straight pieces */
+};
+
+/* The number of straight pieces (at least 1), ERR_LIMIT when there would be too many. Angle from start to target about
+ * the centre in (0, 2 pi] with the sign of the direction; the same point at both ends is a full circle. */
+enum err arc_segment_count(const struct arc *arc, size_t *count) ERR_NODISCARD;
+
+/* End point of piece `index` of `count` (index 1 .. count); that of the last is exactly the target. */
+void arc_point(const struct arc *arc, size_t index, size_t count, double out[3]);
+
+/* Register G2, G3, G17, G18, G19 for the section [gcode_arcs]. The result is freed with mem_free after the dispatcher. */
+struct gcode;
+struct gcode_move;
+struct gcode_arcs;
+enum err gcode_arcs_create(struct gcode *g, struct gcode_move *gm, double resolution_mm, struct gcode_arcs **out,
+                           struct err_info *info) ERR_NODISCARD;
+void gcode_arcs_destroy(struct gcode_arcs *arcs);
+
+#endif

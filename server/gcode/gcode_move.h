@@ -1,0 +1,101 @@
+/* The modal state of G-code (G90, M83, G92, offsets, factors) and what G1 makes of it: moves in toolhead coordinates.
+ *
+ * A move goes through the chain of transforms (exclude_object, skew, bed mesh, ...) to the toolhead at its end. Machine
+ * thread only. Positions are mm; index 0..2 = X Y Z, 3 = E, from 4 on extra axes (manual steppers). */
+#ifndef SERVER_GCODE_GCODE_MOVE_H
+#define SERVER_GCODE_GCODE_MOVE_H
+
+#include "base/err.h"
+#include "base/strbuf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gcode;
+struct gcode_command;
+struct gcode_move;
+
+#define GCODE_AXIS_COUNT_MAX 8
+enum { GCODE_X, GCODE_Y, GCODE_Z, GCODE_E };
+
+/* One link of the chain: takes moves, hands on others to the next link. The toolhead is the last. */
+struct gcode_transform {
+    const char *name;
+    void *ctx;
+    /* Move to `pos` (axis_count values) at `speed_mm_s`. May wait. */
+    enum err (*move)(void *ctx, const double *pos, double speed_mm_s, struct err_info *info);
+    /* The position seen from in front of this link: asks the next one and transforms back. */
+    void (*get_position)(void *ctx, double *pos);
+};
+
+/* Everything a move's meaning depends on, except the position: small, copied. */
+struct gcode_modal {
+    double base_pos[GCODE_AXIS_COUNT_MAX]; /* [mm] origin of G-code coordinates */
+    double homing_pos[4];                  /* [mm] SET_GCODE_OFFSET */
+    double speed_mm_s;                     /* of the next G1, speed_factor included */
+    double speed_factor;                   /* M220 S / 100 / 60: times F [mm/min] gives speed [mm/s] */
+    double extrude_factor;                 /* M221 S / 100 */
+    bool is_absolute_coord, is_absolute_extrude;
+};
+
+struct gcode_move *gcode_move_create(struct gcode *g); /* registers its commands; g is kept */
+void gcode_move_destroy(struct gcode_move *gm);
+
+/* --- the chain --- */
+
+/* The toolhead; set once before the first move. */
+void gcode_move_set_toolhead(struct gcode_move *gm, const struct gcode_transform *toolhead);
+/* Put `transform` (kept) in front. ERR_EXISTS without `force` if another one is there already ("G-Code move transform
+ * already specified"). *next becomes the link it has to hand its moves to; a copy that stays valid. */
+enum err gcode_move_add_transform(struct gcode_move *gm, const struct gcode_transform *transform, bool force,
+                                  const struct gcode_transform **next, struct err_info *info) ERR_NODISCARD;
+/* The position has changed behind G-code's back (homing, set_position, manual move, error): take it from the chain. */
+void gcode_move_reset_position(struct gcode_move *gm);
+/* Axes (bits 0..2) have been homed: as reset_position, and their G92 offset is forgotten. */
+void gcode_move_homed(struct gcode_move *gm, unsigned axes);
+/* Another extruder has become the active one. */
+void gcode_move_extruder_changed(struct gcode_move *gm);
+/* Extra axes from index 4 on: letters[i] answers for index 4 + i. */
+void gcode_move_set_extra_axes(struct gcode_move *gm, const char *letters, size_t count);
+size_t gcode_move_axis_count(const struct gcode_move *gm);
+
+/* GET_POSITION asks for the lines "mcu: ...\nstepper: ...\nkinematic: ...\ntoolhead: ...\n" in front of its own. */
+typedef enum err gcode_describe_fn(void *ctx, struct strbuf *out, struct err_info *info);
+void gcode_move_set_describe(struct gcode_move *gm, gcode_describe_fn *fn, void *ctx);
+
+/* --- use by other objects --- */
+
+struct gcode_move_status {
+    double speed_factor, speed_mm_min, extrude_factor;
+    bool is_absolute_coord, is_absolute_extrude;
+    double homing_origin[4];
+    double position[GCODE_AXIS_COUNT_MAX];       /* last position, before transforms */
+    double gcode_position[GCODE_AXIS_COUNT_MAX]; /* relative to the G-code origin */
+    size_t axis_count;
+    char axis_letters[GCODE_AXIS_COUNT_MAX + 1]; /* "XYZE..." */
+};
+void gcode_move_get_status(const struct gcode_move *gm, struct gcode_move_status *out);
+
+/* A straight move to the G-code words given (bit i of `axes`: value[i] present), as G1 has it; `feed_mm_min` 0: keep.
+ * `line` names the culprit in errors. Used by arcs. */
+enum err gcode_move_linear(struct gcode_move *gm, unsigned axes, const double *values, double feed_mm_min, const char *line,
+                           struct err_info *info) ERR_NODISCARD;
+
+/* SAVE_GCODE_STATE and RESTORE_GCODE_STATE for objects. speed_mm_s 0: the restored speed. */
+void gcode_move_save_state(struct gcode_move *gm, const char *name);
+enum err gcode_move_restore_state(struct gcode_move *gm, const char *name, bool is_move, double speed_mm_s,
+                                  struct err_info *info) ERR_NODISCARD;
+
+/* --- the executed state ---
+ * Every move is sent with a cookie that names the modal state before it. When a client pauses, the engine says at which
+ * move it stopped: its cookie gives the executed state. */
+uint32_t gcode_move_cookie(const struct gcode_move *gm); /* of the state now; never 0 */
+/* The state of a cookie: ERR_NOT_FOUND when it is older than the last GCODE_MODAL_HISTORY_COUNT changes. */
+#define GCODE_MODAL_HISTORY_COUNT 8192
+enum err gcode_move_modal_of(const struct gcode_move *gm, uint32_t cookie, struct gcode_modal *out) ERR_NODISCARD;
+void gcode_move_get_modal(const struct gcode_move *gm, struct gcode_modal *out);
+/* Make `modal` the state in force; the position is taken from the chain. */
+void gcode_move_set_modal(struct gcode_move *gm, const struct gcode_modal *modal);
+
+#endif
