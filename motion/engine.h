@@ -1,0 +1,439 @@
+/* The motion engine: one ordered stream of moves, timed outputs, fences and bindings goes in; step commands for the
+ * boards come out at the right clocks. It is everything the server knows about motion.
+ *
+ * Threads. Every function here is called on the machine thread unless it says "any thread". The engine owns the *motion*
+ * actor, which consumes the stream (lookahead, profiles, step solving, compression) and hands messages to the boards.
+ * News comes back as events, delivered by engine_poll on the machine thread.
+ *
+ * Life. engine_create, then describe the machine (engine_set_kinematics, engine_add_*) while the boards are being
+ * configured; engine_start freezes it: from then on neither thread allocates. engine_stop forgets everything at once.
+ *
+ * The stream. Functions marked [stream] append one item: it acts after everything appended before it and before
+ * everything after it. They are all-or-nothing and return
+ *   OK            appended
+ *   ERR_FULL      enough is planned ahead (about ENGINE_BUFFER_S seconds), the ring is full, or a hold is in progress:
+ *                 wait with engine_wait_room (from a fiber) and call again
+ *   ERR_SHUTDOWN  the engine was stopped or has met a fault (text set)
+ *   other         refused with the text a Klipper user knows; nothing was appended
+ *
+ * Commit horizon. Steps are generated only ENGINE_HORIZON_S (or the horizon of the config) ahead of the boards; past it
+ * everything is still a plan that engine_hold can take back. docs/design/commit-horizon.md.
+ *
+ * Batch mode (`plan`): no actor, no waiting, no clock: items are planned on the caller's thread when the ring fills or
+ * something must be known, step solving is split over `threads`, and the bytes are the same for any number of them. */
+#ifndef MOTION_ENGINE_H
+#define MOTION_ENGINE_H
+
+#include "base/clock.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct actor;
+struct board;   /* motion/board.h */
+struct log;
+struct runtime;
+
+struct engine;
+struct engine_queue;    /* a motion queue: the toolhead's, an extruder's, a manual stepper's */
+struct engine_stepper;
+struct engine_enable;   /* a motor-enable line, which several steppers may share */
+struct engine_output;   /* something with a value that changes at print times: fan, pin, servo, ... */
+struct engine_endstop;
+
+#define ENGINE_AXES_MAX     8    /* x y z e, then extra G-code axes in the order of engine_add_axis */
+#define ENGINE_STEPPERS_MAX 48
+#define ENGINE_BOARDS_MAX   16
+#define ENGINE_QUEUES_MAX   32
+#define ENGINE_OUTPUTS_MAX  256
+#define ENGINE_ENDSTOPS_MAX 64
+#define ENGINE_ARGS_MAX     12   /* arguments of a timed output's message */
+#define ENGINE_BUFFER_S     1.0  /* planned motion ahead of the boards at which the stream says ERR_FULL [s] */
+#define ENGINE_HORIZON_RT_S 0.3  /* default commit horizon with real-time rights [s] */
+#define ENGINE_HORIZON_S    0.7  /* without */
+
+/* Where an item comes from. Held moves keep it, events and faults report it. */
+struct engine_source {
+    int64_t file_offset;  /* byte offset of the line in the job's file; < 0: not from the job */
+    uint32_t line;        /* line number in the file, or 0 */
+    uint32_t state;       /* the caller's cookie for the G-code state before this item; 0: none */
+};
+#define ENGINE_SOURCE_NONE ((struct engine_source){-1, 0, 0})
+
+/* ------------------------------------------------------------------------------------------ creation, description */
+
+enum engine_mode { ENGINE_LIVE, ENGINE_BATCH };
+
+struct engine_config {
+    enum engine_mode mode;
+    struct runtime *runtime;  /* live: drives the motion actor and gives the time (kept) */
+    struct log *log;          /* kept; may be NULL */
+    struct actor *machine;    /* live: notified when events wait for engine_poll (kept) */
+    unsigned threads;         /* batch: step-solving threads, 0 or 1: the caller's only */
+    double horizon_s;         /* commit horizon [s], 0: by whether the actor got real-time rights; [0.1, 2] */
+    int fifo_priority;        /* live: SCHED_FIFO priority wanted, 0: none */
+    size_t memory_limit_bytes; /* of planned moves and steps, 0: default (6 MiB live) */
+};
+
+struct engine *engine_create(const struct engine_config *config);
+void engine_destroy(struct engine *e); /* removes the motion actor; NULL allowed */
+
+enum engine_kinematics {
+    ENGINE_KIN_NONE,
+    ENGINE_KIN_CARTESIAN,
+    ENGINE_KIN_COREXY,
+    ENGINE_KIN_COREXZ,
+    ENGINE_KIN_HYBRID_COREXY,
+    ENGINE_KIN_HYBRID_COREXZ,
+    ENGINE_KIN_DELTA
+};
+
+struct engine_kinematics_spec {
+    enum engine_kinematics kind;
+    double max_z_velocity_mm_s;  /* <= 0: no limit of its own */
+    double max_z_accel_mm_s2;
+    /* delta only */
+    double arm_length_mm[3], tower_angle_deg[3], endstop_height_mm[3];
+    double delta_radius_mm, print_radius_mm, min_z_mm, step_dist_mm;
+};
+
+/* Which formulas move the toolhead's steppers, and their limits. Before engine_start. ERR_INVALID with a text when the
+ * geometry is impossible, ERR_UNSUPPORTED for a kind this build cannot solve. */
+enum err engine_set_kinematics(struct engine *e, const struct engine_kinematics_spec *spec,
+                               struct err_info *info) ERR_NODISCARD;
+
+struct engine_queue *engine_toolhead(struct engine *e); /* the queue of the x y z moves */
+
+struct engine_extruder_spec {
+    const char *name;               /* kept as a copy */
+    double nozzle_diameter_mm, filament_diameter_mm;
+    double max_cross_section_mm2;   /* <= 0: 4 nozzle^2 */
+    double max_extrude_only_distance_mm;
+    double max_extrude_only_velocity_mm_s; /* <= 0: derived from the printer's as Klipper does */
+    double max_extrude_only_accel_mm_s2;   /* <= 0: likewise */
+    double instantaneous_corner_velocity_mm_s;
+    bool (*can_extrude)(void *ctx); /* is it hot enough? Called on the machine thread in engine_move; NULL: always */
+    void *ctx;
+};
+struct engine_queue *engine_add_extruder(struct engine *e, const struct engine_extruder_spec *spec);
+struct engine_queue *engine_add_manual(struct engine *e, const char *name); /* a manual stepper, force move, selector */
+
+/* A motor-enable line. on_args/off_args are the message arguments after `clock_index` was filled in. */
+struct engine_output_spec {
+    const char *name;             /* for error texts and statistics; kept as a copy */
+    struct board *board;          /* kept */
+    const char *format;           /* exact message format, e.g. "queue_digital_out oid=%c clock=%u on_ticks=%u"; copied */
+    unsigned clock_index;         /* which argument is the clock */
+    double min_interval_s;        /* two changes are at least this far apart; a value overtaken by a newer one within
+                                     the interval is dropped, the last one always arrives */
+};
+/* ERR_NOT_FOUND if the board's dictionary lacks the format. After the board was identified. */
+enum err engine_add_output(struct engine *e, const struct engine_output_spec *spec, struct engine_output **output,
+                           struct err_info *info) ERR_NODISCARD;
+/* args [ENGINE_ARGS_MAX]; the clock argument is ignored. Live on its own: a line is on while any of its steppers is. */
+struct engine_enable *engine_add_enable(struct engine *e, struct engine_output *output, const uint32_t *on_args,
+                                        const uint32_t *off_args, unsigned arg_count);
+
+struct engine_stepper_spec {
+    const char *name;               /* kept as a copy */
+    struct board *board;            /* kept */
+    uint32_t oid;                   /* config_stepper is the caller's */
+    double step_dist_mm;            /* > 0 */
+    bool is_dir_inverted;
+    struct engine_queue *queue;     /* the queue it follows at first; NULL: none */
+    unsigned rail;                  /* on the toolhead: 0 1 2 = x y z, or tower a b c */
+    struct engine_enable *enable;   /* NULL: always on */
+    double max_velocity_mm_s;       /* the self-check's limit; <= 0: none */
+    double max_accel_mm_s2;
+};
+enum err engine_add_stepper(struct engine *e, const struct engine_stepper_spec *spec, struct engine_stepper **stepper,
+                            struct err_info *info) ERR_NODISCARD;
+
+/* A switch that stops steppers. config_endstop is the caller's; the trsync objects (one for each board that is involved)
+ * are the engine's: it allocates their oids and adds their config commands here, so call these while the boards still
+ * take configuration. `oid` < 0: triggered by other means than an [endstop] object (ENGINE_ENDSTOP_EXTERNAL). */
+struct engine_endstop_spec {
+    const char *name;               /* as in "No trigger on %s after full movement"; kept as a copy */
+    struct board *board;
+    uint32_t oid;
+    bool is_inverted;               /* pin has a '!' */
+};
+enum err engine_add_endstop(struct engine *e, const struct engine_endstop_spec *spec, struct engine_endstop **endstop,
+                            struct err_info *info) ERR_NODISCARD;
+/* `stepper` stops when `endstop` triggers. */
+enum err engine_endstop_stops(struct engine *e, struct engine_endstop *endstop, struct engine_stepper *stepper,
+                              struct err_info *info) ERR_NODISCARD;
+
+/* Freeze the description and start the motion actor (live). Boards must be connected and configured. */
+enum err engine_start(struct engine *e, struct err_info *info) ERR_NODISCARD;
+
+/* ------------------------------------------------------------------------------ state of the caller's side (read state) */
+
+struct engine_limits {
+    double max_velocity_mm_s, max_accel_mm_s2, square_corner_velocity_mm_s, minimum_cruise_ratio;
+};
+/* Captured by each move appended from now on; takes no place in the stream. May be called before engine_start. */
+void engine_set_limits(struct engine *e, const struct engine_limits *limits);
+void engine_get_limits(const struct engine *e, struct engine_limits *limits);
+
+/* Allowed range of a homed axis (0 1 2); an axis without one refuses to move: "Must home axis first". */
+void engine_set_range(struct engine *e, unsigned axis, double min_mm, double max_mm);
+void engine_clear_range(struct engine *e, unsigned axis);
+bool engine_has_range(const struct engine *e, unsigned axis);
+
+/* Where the stream ends: the position after the last item appended [ENGINE_AXES_MAX]. After HELD it is the held
+ * position until engine_release. */
+void engine_commanded_position(const struct engine *e, double pos[ENGINE_AXES_MAX]);
+/* The same for a manual or extruder queue [mm]. */
+double engine_queue_position(const struct engine *e, const struct engine_queue *queue);
+/* The extruder whose filament axis 3 of a move drives; NULL: none ("Extrude when no extruder present"). */
+struct engine_queue *engine_active_extruder(const struct engine *e);
+
+/* ------------------------------------------------------------------------------------------------------ the stream */
+
+struct engine_move {
+    double pos[ENGINE_AXES_MAX];  /* end point, absolute [mm] */
+    double speed_mm_s;            /* > 0; cut to the limits */
+    struct engine_source source;
+};
+/* [stream] Straight move from the commanded position. Checked here: homed, range, extruder temperature and limits. A move
+ * to where the toolhead is does nothing. */
+enum err engine_move(struct engine *e, const struct engine_move *move, struct err_info *info) ERR_NODISCARD;
+
+/* [stream] Come to a stop, then wait `seconds` (>= 0, <= 86400) of print time. */
+enum err engine_dwell(struct engine *e, double seconds, struct engine_source source, struct err_info *info) ERR_NODISCARD;
+
+/* [stream] Send the output's message with `args` (the clock argument is filled in) at the print time at which the item's
+ * place in the stream is reached: the end of the move before it. Does not stop the motion.
+ * For outputs at once, not in order with moves (heaters), use motion/board.h. */
+enum err engine_output(struct engine *e, struct engine_output *output, const uint32_t *args, unsigned arg_count,
+                       struct engine_source source, struct err_info *info) ERR_NODISCARD;
+
+/* [stream] ENGINE_EVENT_MARK with `cookie` when this place of the stream has been executed. Does not stop the motion. */
+enum err engine_mark(struct engine *e, uint64_t cookie, struct engine_source source, struct err_info *info) ERR_NODISCARD;
+
+enum engine_fence {
+    ENGINE_FENCE_PLANNED,   /* come to a stop; the event gives the print time at which the stop is reached
+                               (Klipper's get_last_move_time) */
+    ENGINE_FENCE_EXECUTED   /* come to a stop; the event comes when the boards have executed it (M400) */
+};
+/* [stream] ENGINE_EVENT_FENCE with `cookie`. Fibers use engine_wait_planned / engine_wait_executed instead. */
+enum err engine_fence(struct engine *e, enum engine_fence kind, uint64_t cookie, struct engine_source source,
+                      struct err_info *info) ERR_NODISCARD;
+
+/* [stream] Declare the toolhead to be at `pos` (axes in the bit mask `axes`; others keep theirs). Stops the motion. */
+enum err engine_set_position(struct engine *e, const double pos[ENGINE_AXES_MAX], unsigned axes,
+                             struct engine_source source, struct err_info *info) ERR_NODISCARD;
+
+/* [stream] Let `stepper` follow `queue` (NULL: none, no steps) from here on: a transaction at a fence time at which both
+ * queues are at rest over all filter windows. Position of the stepper := the queue's. */
+enum err engine_bind(struct engine *e, struct engine_stepper *stepper, struct engine_queue *queue,
+                     struct engine_source source, struct err_info *info) ERR_NODISCARD;
+
+/* [stream] Axis 3 drives `extruder` from here on; the commanded e becomes that queue's position. NULL: none. */
+enum err engine_activate_extruder(struct engine *e, struct engine_queue *extruder, struct engine_source source,
+                                  struct err_info *info) ERR_NODISCARD;
+
+/* [stream] Pressure advance of one extruder stepper. advance_s >= 0, smooth_time_s in [0, 0.2]. A change of advance alone
+ * holds for moves after it and stops nothing; a change of the effective smooth time stops the motion. */
+enum err engine_set_pressure_advance(struct engine *e, struct engine_stepper *stepper, double advance_s,
+                                     double smooth_time_s, struct engine_source source, struct err_info *info) ERR_NODISCARD;
+
+enum engine_shaper_kind { ENGINE_SHAPER_OFF, ENGINE_SHAPER_ZV, ENGINE_SHAPER_MZV, ENGINE_SHAPER_ZVD, ENGINE_SHAPER_EI,
+                          ENGINE_SHAPER_2HUMP_EI, ENGINE_SHAPER_3HUMP_EI };
+struct engine_shaper {
+    enum engine_shaper_kind kind;
+    double freq_hz, damping_ratio; /* freq 0: off */
+    unsigned mzv_n;                /* 0: 3 */
+    double mzv_t;                  /* 0: 0.75 */
+};
+/* [stream] Input shapers of x y z. Stops the motion. */
+enum err engine_set_shapers(struct engine *e, const struct engine_shaper shapers[3], struct engine_source source,
+                            struct err_info *info) ERR_NODISCARD;
+
+/* [stream] Step distance of a stepper (SET_EXTRUDER_ROTATION_DISTANCE); negative reverses it. Keeps the microstep
+ * position. Stops the motion. */
+enum err engine_set_step_dist(struct engine *e, struct engine_stepper *stepper, double step_dist_mm,
+                              struct engine_source source, struct err_info *info) ERR_NODISCARD;
+
+/* [stream] Move a manual queue to `pos_mm` (accel <= 0: none). It starts when the toolhead's stream gets here and the
+ * queue's previous move is over; with `is_synced` the stream waits until it has ended. */
+struct engine_queue_move {
+    struct engine_queue *queue;
+    double pos_mm, speed_mm_s, accel_mm_s2;
+    bool is_synced;
+    struct engine_source source;
+};
+enum err engine_queue_move(struct engine *e, const struct engine_queue_move *move, struct err_info *info) ERR_NODISCARD;
+/* [stream] Declare a manual queue to be at `pos_mm`. */
+enum err engine_queue_set_position(struct engine *e, struct engine_queue *queue, double pos_mm,
+                                   struct engine_source source, struct err_info *info) ERR_NODISCARD;
+
+/* [stream] FORCE_MOVE, STEPPER_BUZZ: move one stepper by `distance_mm` outside of any kinematics. The toolhead's idea of
+ * its position does not change. Stops the motion before and after. */
+enum err engine_force_move(struct engine *e, struct engine_stepper *stepper, double distance_mm, double speed_mm_s,
+                           double accel_mm_s2, struct engine_source source, struct err_info *info) ERR_NODISCARD;
+
+/* [stream] Motor current on or off in order; `stepper` NULL: all. Waits 0.1 s of print time before and after, as Klipper.
+ * (Motors go on by themselves with their first step.) */
+enum err engine_motor_enable(struct engine *e, struct engine_stepper *stepper, bool on, struct engine_source source,
+                             struct err_info *info) ERR_NODISCARD;
+
+/* --------------------------------------------------------------------------- waiting; only from fibers of the machine */
+
+/* All return OK, ERR_CANCELLED (the fiber was cancelled) or ERR_SHUTDOWN. In batch mode they return at once. */
+enum err engine_wait_room(struct engine *e) ERR_NODISCARD;
+/* Append a PLANNED fence and wait for it; *at = when the motion before it ends. */
+enum err engine_wait_planned(struct engine *e, struct engine_source source, struct print_time *at,
+                             struct err_info *info) ERR_NODISCARD;
+/* Append an EXECUTED fence and wait for it (M400). ERR_CANCELLED also if a held tail that contains it is dropped. */
+enum err engine_wait_executed(struct engine *e, struct engine_source source, struct err_info *info) ERR_NODISCARD;
+
+/* ---------------------------------------------------------------------------------------------- homing and probing */
+
+#define ENGINE_HOME_ENDSTOPS_MAX 8
+
+struct engine_home_request {
+    struct engine_queue *queue;   /* engine_toolhead() or a manual queue */
+    double pos[ENGINE_AXES_MAX];  /* target; a manual queue uses pos[0] */
+    double speed_mm_s;
+    double accel_mm_s2;           /* manual queue only */
+    struct engine_endstop *endstops[ENGINE_HOME_ENDSTOPS_MAX];
+    unsigned endstop_count;
+    bool until_triggered;         /* true: stop when the endstops trigger; false: when they release */
+    bool is_trigger_required;     /* no trigger: error "No trigger on %s after full movement" */
+    bool is_probe;                /* false: the position becomes target + (halt - trigger); true: where it stopped */
+    struct engine_source source;
+};
+
+struct engine_home_stepper {
+    struct engine_stepper *stepper;
+    int64_t start_steps, trigger_steps, halt_steps; /* of the board's count */
+};
+struct engine_home_result {
+    bool has_trigger[ENGINE_HOME_ENDSTOPS_MAX];
+    struct print_time trigger_time[ENGINE_HOME_ENDSTOPS_MAX];
+    double trigger_pos[ENGINE_AXES_MAX]; /* where the toolhead was when the (first) endstop triggered */
+    double halt_pos[ENGINE_AXES_MAX];    /* where it came to a stop, in the coordinates before the move */
+    struct engine_home_stepper steppers[ENGINE_STEPPERS_MAX]; /* those of the moved queue */
+    unsigned stepper_count;
+};
+/* Wait until the stream is executed, then move towards the target until the endstops trigger. Steps are generated at most
+ * 0.1 s ahead; what was queued behind the trigger is wiped. From a fiber. Afterwards the commanded position is set as
+ * is_probe says. ERR_CANCELLED stops the motion at once (positions are right afterwards, *result is set);
+ * ERR_TIMEOUT "Communication timeout during homing", ERR_STATE "No trigger on ...". */
+enum err engine_home(struct engine *e, const struct engine_home_request *request, struct engine_home_result *result,
+                     struct err_info *info) ERR_NODISCARD;
+
+/* --------------------------------------------------------------------------------------------- out of band requests */
+
+/* Pause at the commit horizon: brake within limits, keep everything not executed as the held tail, then
+ * ENGINE_EVENT_HELD. Until then the stream says ERR_FULL. While held, items whose source has a file offset say ERR_FULL
+ * (they belong behind the tail) and others are executed from the held position. Also works when nothing moves.
+ * ERR_STATE while held, being held, or homing. */
+enum err engine_hold(struct engine *e, struct err_info *info) ERR_NODISCARD;
+/* Play the tail, then take the stream again. x y z must be where they were held (ERR_STATE with a text otherwise); if e
+ * was moved meanwhile, the tail's e moves with it. Moves are planned from rest; everything appended while held is
+ * executed first. ERR_FULL as for [stream]. */
+enum err engine_release(struct engine *e, struct err_info *info) ERR_NODISCARD;
+/* Forget the tail (cancel); fences in it end with is_dropped. ERR_STATE when nothing is held. */
+enum err engine_drop_tail(struct engine *e, struct err_info *info) ERR_NODISCARD;
+bool engine_is_held(const struct engine *e);     /* between HELD and release or drop */
+bool engine_is_holding(const struct engine *e);  /* between engine_hold and HELD */
+
+/* Feed override at the horizon: scale the speed of everything not committed by `factor` (0.01..100) relative to how it was
+ * appended. */
+enum err engine_override_speed(struct engine *e, double factor, struct err_info *info) ERR_NODISCARD;
+
+/* Emergency: forget stream, plan and tail at once; nothing more is handed to the boards. Wakes all waiting fibers with
+ * ERR_SHUTDOWN. Boards are stopped by board_emergency_stop. Any thread. */
+void engine_stop(struct engine *e);
+
+/* ------------------------------------------------------------------------------------------------------------ events */
+
+enum engine_event_kind {
+    ENGINE_EVENT_STARTED,    /* motion begins at `at` after the queue had run dry (Klipper's toolhead:sync_print_time) */
+    ENGINE_EVENT_DRAINED,    /* everything appended has been executed */
+    ENGINE_EVENT_MARK,       /* cookie */
+    ENGINE_EVENT_FENCE,      /* cookie, at; is_dropped: it was in a tail that was dropped */
+    ENGINE_EVENT_HELD,       /* pos, at = when it stood still, source = of the first item of the tail, tail_count */
+    ENGINE_EVENT_RELEASED,   /* the tail has been handed back to the planner */
+    ENGINE_EVENT_MOTOR,      /* stepper, is_on, at */
+    ENGINE_EVENT_STALL,      /* moves came too late: the queue ran dry during a print, at */
+    ENGINE_EVENT_FAULT       /* engine_fault_text; the engine has stopped */
+};
+struct engine_event {
+    enum engine_event_kind kind;
+    struct print_time at;
+    uint64_t cookie;
+    struct engine_source source;
+    double pos[ENGINE_AXES_MAX];
+    struct engine_stepper *stepper;
+    uint32_t tail_count;
+    bool is_on, is_dropped;
+};
+typedef void engine_listener_fn(void *ctx, const struct engine_event *event);
+/* Up to 16 listeners, called in the order of registration, on the machine thread, outside of any fiber. Kept until
+ * engine_destroy. */
+void engine_listen(struct engine *e, engine_listener_fn *fn, void *ctx);
+/* Deliver what waits; wake fibers. Called by the machine actor's step. */
+void engine_poll(struct engine *e, struct host_ns now);
+/* Words for the first fault: stepper, queue, last binding, the line that caused it, the moves around it. "" if none. */
+const char *engine_fault_text(const struct engine *e);
+
+/* ------------------------------------------------------------------------------------------------------------ status */
+
+struct engine_status {
+    struct print_time print_time;      /* end of what is planned */
+    struct print_time est_print_time;  /* where the boards are now */
+    double buffer_s;                   /* planned and queued ahead of est_print_time [s] */
+    bool is_empty;                     /* nothing appended waits to be planned (lookahead empty) */
+    bool is_idle;                      /* nothing moves and nothing waits */
+    uint32_t stalls;
+    double live_pos[ENGINE_AXES_MAX];  /* at est_print_time (from the plan, not the motors) */
+    double live_velocity_mm_s, live_extruder_velocity_mm_s;
+    struct engine_source executed;     /* of the item being executed; none when idle */
+    uint32_t max_step_lead_us, min_step_lead_us; /* how far ahead of its clock the latest step messages were handed over */
+    uint32_t late_count;               /* messages handed over after their clock */
+    uint64_t moves;                    /* moves planned since start */
+};
+void engine_get_status(struct engine *e, struct host_ns now, struct engine_status *status);
+
+/* Position of a stepper at a print time within the last 30 s, from what was sent [steps of the board's count] and in mm
+ * of its own coordinate. Machine thread; consistent snapshot of history. */
+int64_t engine_stepper_steps_at(struct engine *e, const struct engine_stepper *stepper, struct print_time at);
+/* Position the stepper was last commanded to [mm], once the stream is executed. */
+double engine_stepper_commanded_mm(struct engine *e, const struct engine_stepper *stepper);
+const char *engine_stepper_name(const struct engine_stepper *stepper);
+double engine_stepper_step_dist_mm(const struct engine_stepper *stepper);
+struct engine_queue *engine_stepper_queue(const struct engine_stepper *stepper); /* read state; NULL: none */
+bool engine_stepper_is_on(const struct engine_stepper *stepper); /* as of the last MOTOR event */
+const char *engine_queue_name(const struct engine_queue *queue);
+
+/* Forward kinematics: x y z from stepper positions [mm] of rails 0 1 2. Pure. */
+void engine_forward(const struct engine *e, const double rail_mm[3], double xyz[3]);
+/* Stepper positions of rails 0 1 2 for x y z. Pure. */
+void engine_inverse(const struct engine *e, const double xyz[3], double rail_mm[3]);
+
+/* Ask the boards where their steppers are (stepper_get_position) and take that over: after a stop or a lost board.
+ * From a fiber. The count is readable through engine_stepper_steps_at. */
+enum err engine_read_positions(struct engine *e, struct err_info *info) ERR_NODISCARD;
+
+/* ------------------------------------------------------------------------------------------------------- batch mode */
+
+/* Plan and write everything appended so far, to the last message. Batch only. *end = when the last move ends. */
+enum err engine_finish(struct engine *e, struct print_time *end, struct err_info *info) ERR_NODISCARD;
+
+struct engine_counters {
+    const char *name;
+    uint64_t steps, commands, bytes;           /* commands: queue_step messages; bytes: of all its messages, unframed */
+    uint64_t first_clock, last_clock;          /* of steps [ticks] */
+    int64_t end_steps;                         /* sum of steps */
+};
+unsigned engine_stepper_count(const struct engine *e);
+void engine_stepper_counters(const struct engine *e, unsigned index, struct engine_counters *counters);
+struct engine_stepper *engine_stepper_at(struct engine *e, unsigned index);
+
+#endif
