@@ -33,6 +33,7 @@
 
 struct actor;
 struct board;   /* motion/board.h */
+struct boards;
 struct log;
 struct runtime;
 
@@ -69,6 +70,7 @@ enum engine_mode { ENGINE_LIVE, ENGINE_BATCH };
 struct engine_config {
     enum engine_mode mode;
     struct runtime *runtime;  /* live: drives the motion actor and gives the time (kept) */
+    struct boards *boards;    /* kept; before any of them is connected. The first one is the main board */
     struct log *log;          /* kept; may be NULL */
     struct actor *machine;    /* live: notified when events wait for engine_poll (kept) */
     unsigned threads;         /* batch: step-solving threads, 0 or 1: the caller's only */
@@ -120,7 +122,6 @@ struct engine_extruder_spec {
 struct engine_queue *engine_add_extruder(struct engine *e, const struct engine_extruder_spec *spec);
 struct engine_queue *engine_add_manual(struct engine *e, const char *name); /* a manual stepper, force move, selector */
 
-/* A motor-enable line. on_args/off_args are the message arguments after `clock_index` was filled in. */
 struct engine_output_spec {
     const char *name;             /* for error texts and statistics; kept as a copy */
     struct board *board;          /* kept */
@@ -132,9 +133,10 @@ struct engine_output_spec {
 /* ERR_NOT_FOUND if the board's dictionary lacks the format. After the board was identified. */
 enum err engine_add_output(struct engine *e, const struct engine_output_spec *spec, struct engine_output **output,
                            struct err_info *info) ERR_NODISCARD;
-/* args [ENGINE_ARGS_MAX]; the clock argument is ignored. Live on its own: a line is on while any of its steppers is. */
-struct engine_enable *engine_add_enable(struct engine *e, struct engine_output *output, const uint32_t *on_args,
-                                        const uint32_t *off_args, unsigned arg_count);
+/* A motor-enable line over `output`; on_args and off_args are all arguments of its message (the clock is filled in). A
+ * line is on while any of its steppers is. It starts off. */
+struct engine_enable *engine_add_enable(struct engine *e, struct engine_output *output, const int64_t *on_args,
+                                        const int64_t *off_args, unsigned arg_count);
 
 struct engine_stepper_spec {
     const char *name;               /* kept as a copy */
@@ -151,9 +153,9 @@ struct engine_stepper_spec {
 enum err engine_add_stepper(struct engine *e, const struct engine_stepper_spec *spec, struct engine_stepper **stepper,
                             struct err_info *info) ERR_NODISCARD;
 
-/* A switch that stops steppers. config_endstop is the caller's; the trsync objects (one for each board that is involved)
- * are the engine's: it allocates their oids and adds their config commands here, so call these while the boards still
- * take configuration. `oid` < 0: triggered by other means than an [endstop] object (ENGINE_ENDSTOP_EXTERNAL). */
+/* A switch that stops steppers. config_endstop is the caller's; the trigger and its trsync objects (one for each board
+ * that is involved, motion/board_homing.h) are the engine's: it adds their configuration here, so call these while the
+ * boards still take configuration. */
 struct engine_endstop_spec {
     const char *name;               /* as in "No trigger on %s after full movement"; kept as a copy */
     struct board *board;
@@ -208,7 +210,7 @@ enum err engine_dwell(struct engine *e, double seconds, struct engine_source sou
 /* [stream] Send the output's message with `args` (the clock argument is filled in) at the print time at which the item's
  * place in the stream is reached: the end of the move before it. Does not stop the motion.
  * For outputs at once, not in order with moves (heaters), use motion/board.h. */
-enum err engine_output(struct engine *e, struct engine_output *output, const uint32_t *args, unsigned arg_count,
+enum err engine_output(struct engine *e, struct engine_output *output, const int64_t *args, unsigned arg_count,
                        struct engine_source source, struct err_info *info) ERR_NODISCARD;
 
 /* [stream] ENGINE_EVENT_MARK with `cookie` when this place of the stream has been executed. Does not stop the motion. */
