@@ -1,0 +1,36 @@
+/* What one G-code command is: the rows of an object's command table. The dispatcher, HELP and the reference pages use
+ * the same row. */
+#ifndef SERVER_GCODE_COMMAND_H
+#define SERVER_GCODE_COMMAND_H
+
+#include "base/err.h"
+
+struct gcode_cmd; /* one command being executed: server/gcode/gcode.h */
+
+/* Runs in a fiber and may wait. `owner` is the object the command was registered with (struct printer_object * for
+ * printer objects). On failure the text for the user has been set with gcode_cmd_error and its result is returned. */
+typedef enum err command_fn(void *owner, struct gcode_cmd *cmd);
+
+enum command_flags {
+    COMMAND_WHEN_NOT_READY = 1, /* also before the printer is ready, and after a shutdown */
+    COMMAND_TEMPORARY = 2       /* registered only while an interactive tool runs */
+};
+
+/* One parameter, for HELP and the reference; handlers fetch values with the typed getters of gcode.h. */
+struct command_param {
+    const char *name;         /* "S", "TARGET"; "<text>" for the rest of the line */
+    const char *type;         /* "float", "int", "str", "flag", "raw", "literal" */
+    const char *default_text; /* NULL: may be absent; "required" */
+    const char *limits;       /* ">=0 <=1"; NULL: none */
+};
+
+struct command_desc {
+    const char *name;    /* "M104", "SET_FAN_SPEED" */
+    const char *mux_key; /* "FAN": several objects share the command and this parameter picks one; NULL: not shared */
+    unsigned flags;
+    const struct command_param *params; /* ends with a row whose name is NULL; may be NULL */
+    const char *help;    /* one sentence; NULL: not listed by HELP (plain G and M words) */
+    command_fn *handler;
+};
+
+#endif

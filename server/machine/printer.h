@@ -1,0 +1,169 @@
+/* The printer: one load of a configuration, from the file to the last board. RESTART replaces it by another; the server
+ * and its clients stay.
+ *
+ * Owned by the machine actor: every function here runs on its thread (most of them inside a fiber or a timer) unless
+ * said otherwise. The host calls printer_create, printer_step from the actor's step, and printer_destroy.
+ *
+ * States: STARTUP until the boards are configured, then READY; ERROR if the configuration or a board prevents that;
+ * SHUTDOWN after the first fault, which latches: later faults are logged only. ERROR and SHUTDOWN last until the printer
+ * is replaced. */
+#ifndef SERVER_MACHINE_PRINTER_H
+#define SERVER_MACHINE_PRINTER_H
+
+#include "base/actor.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/list.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct board;
+struct config;
+struct config_section;
+struct engine;
+struct fiber;
+struct fiber_pool;
+struct gcode;
+struct log;
+struct pins;
+struct printer;
+struct printer_object;
+struct printer_private;
+struct status_hub;
+
+enum printer_state { PRINTER_STARTUP, PRINTER_READY, PRINTER_ERROR, PRINTER_SHUTDOWN };
+
+enum printer_restart { PRINTER_RESTART_NONE, PRINTER_RESTART_HOST, PRINTER_RESTART_FIRMWARE };
+
+/* One console line for every client: "ok" never, "// text", "!! text", "echo: text". */
+typedef void printer_console_fn(void *ctx, const char *line);
+
+/* Connect the board of `section` ([mcu] or [mcu NAME]): decides between a serial line, a simulated board or a file, by
+ * the mode the host runs in. Called from the fiber that starts the printer; may wait. `start_reason` is why the printer
+ * starts. The board is destroyed by the printer. */
+typedef enum err printer_board_fn(void *ctx, struct printer *printer, struct config_section *section, const char *name,
+                                  enum printer_restart start_reason, struct board **board, struct err_info *info);
+
+/* News upward: the state or its message changed; the host publishes it (notify_klippy_ready and so on) and, if
+ * printer_wants_restart, replaces the printer. */
+typedef void printer_changed_fn(void *ctx, struct printer *printer);
+
+/* What the host gives to each printer. Pointers are kept until printer_destroy. */
+struct printer_services {
+    struct runtime *runtime;
+    struct actor *machine;       /* the actor that calls printer_step */
+    struct log *log;             /* NULL allowed */
+    struct status_hub *status;   /* where status is published; NULL: nowhere */
+    const char *config_path;
+    const char *data_dir;        /* DATA; NULL in `plan` and `check` */
+    bool is_batch;               /* `plan`: waits return at once, cold extrusion is allowed, nothing is real */
+    uint64_t seed;
+    printer_board_fn *connect_board;
+    printer_console_fn *console; /* NULL allowed */
+    printer_changed_fn *changed; /* NULL allowed */
+    void *ctx;
+    struct host *host;           /* opaque here; for objects of server/job that use the host's files and database */
+};
+
+struct printer {
+    const struct printer_services *services;
+    struct config *config;     /* as loaded; never NULL */
+    struct fiber_pool *fibers; /* of this printer */
+    struct gcode *gcode;       /* the dispatcher; created before any object */
+    struct pins *pins;
+    struct engine *engine;     /* set by the toolhead's connect hook, NULL before; it also destroys it */
+    enum printer_restart start_reason;
+    struct printer_private *priv;
+};
+
+/* --- life cycle (called by the host) --- */
+
+/* Load the configuration, create the objects, and begin to connect the boards in a fiber. Never NULL: with a bad
+ * configuration the printer is in ERROR and explains itself. */
+struct printer *printer_create(const struct printer_services *services, enum printer_restart start_reason);
+/* Ends every fiber (cancelled; their requests are answered with an error), destroys the objects in reverse order and
+ * lets go of the boards: heaters and motors off on each that still listens. */
+void printer_destroy(struct printer *printer); /* NULL allowed */
+/* Run what is due at `now`: fibers, timers, engine events, status. Returns when it wants to run next. */
+struct host_ns printer_step(struct printer *printer, struct host_ns now);
+
+/* Load and check `path` as far as is possible without boards: everything printer_create checks. The result holds the
+ * errors and warnings; caller destroys it. `dicts` (NULL allowed) are data dictionaries in JSON, "NAME=path" or "path"
+ * for [mcu], by which pin names are checked. */
+struct config *printer_check_config(const char *path, const char *const *dicts, size_t dict_count);
+
+/* --- state --- */
+enum printer_state printer_state(const struct printer *printer);
+const char *printer_state_name(enum printer_state state); /* "startup", "ready", "error", "shutdown" */
+const char *printer_state_message(const struct printer *printer);
+bool printer_is_shutdown(const struct printer *printer);
+/* When the present state began. */
+struct host_ns printer_state_since(const struct printer *printer);
+
+/* Stop everything: every board is told (out of band) to switch heaters and motors off, every wait is cancelled, the
+ * state becomes SHUTDOWN with this text. First caller wins. From any place on the machine thread. */
+void printer_shutdown(struct printer *printer, const char *fmt, ...) ERR_PRINTF(2, 3);
+/* M112 and the API's emergency stop: printer_shutdown with the text Klipper users know. */
+void printer_emergency_stop(struct printer *printer, const char *who);
+/* RESTART and FIRMWARE_RESTART: asks the host (through `changed`) to replace the printer. */
+void printer_request_restart(struct printer *printer, enum printer_restart kind);
+enum printer_restart printer_wants_restart(const struct printer *printer);
+
+/* --- objects --- */
+struct printer_object *printer_find_object(const struct printer *printer, const char *name); /* NULL if absent */
+/* Find it, or create it now: from its section if there is one, else (OBJECT_ON_DEMAND, OBJECT_ALWAYS) without. NULL if
+ * there is neither; then an error has been added to the configuration, at `asking` (NULL: nowhere). Create hooks only. */
+struct printer_object *printer_load_object(struct printer *printer, const char *name, struct config_section *asking);
+struct printer_object *printer_first_object(const struct printer *printer); /* follow ->next */
+/* Next object (after `prev`, or the first if NULL) made by the descriptor with this section name; NULL at the end. */
+struct printer_object *printer_next_of(const struct printer *printer, const char *section, struct printer_object *prev);
+
+/* --- time --- */
+struct host_ns printer_now(const struct printer *printer);
+double printer_now_s(const struct printer *printer); /* the same in seconds: eventtime */
+
+/* A timer of the machine thread. Zero it before first use; it must be stopped before its memory goes. */
+struct printer_timer {
+    struct list node;
+    struct host_ns due;
+    struct host_ns (*fn)(void *ctx, struct host_ns now); /* returns the next due time; HOST_NS_NEVER ends it */
+    void *ctx;
+    bool is_active;
+};
+void printer_timer_start(struct printer *printer, struct printer_timer *timer, struct host_ns due);
+void printer_timer_stop(struct printer *printer, struct printer_timer *timer);
+
+/* --- events --- */
+#define PRINTER_EVENT_READY "klippy:ready"
+#define PRINTER_EVENT_CONNECT "klippy:connect"
+#define PRINTER_EVENT_SHUTDOWN "klippy:shutdown"
+#define PRINTER_EVENT_DISCONNECT "klippy:disconnect"
+typedef void printer_event_fn(void *ctx, const char *event, void *data);
+/* `event` and `ctx` are kept until printer_destroy. Subscribers are called in the order of subscription. */
+void printer_subscribe(struct printer *printer, const char *event, printer_event_fn *fn, void *ctx);
+void printer_emit(struct printer *printer, const char *event, void *data);
+
+/* --- console and scripts --- */
+/* One line to every client's console as it is. */
+void printer_console(struct printer *printer, const char *line);
+/* Each line of the text with "// " before it. */
+void printer_respond_info(struct printer *printer, const char *fmt, ...) ERR_PRINTF(2, 3);
+
+/* Called when a script has ended; `text` explains a failure. On the machine thread, exactly once. */
+typedef void printer_script_fn(void *ctx, enum err result, const char *text);
+/* Run G-code in a fiber of its own, after scripts that wait for the G-code lock. `script` is copied. ERR_FULL: all
+ * fibers are in use, nothing was started. `done` NULL: errors go to the console only. */
+enum err printer_run_script(struct printer *printer, const char *script, printer_script_fn *done, void *ctx)
+    ERR_NODISCARD;
+
+/* --- boards --- */
+/* The board of [mcu] (name "mcu") or [mcu NAME] (name "NAME"); NULL before connect or if there is none. */
+struct board *printer_board(const struct printer *printer, const char *name);
+struct board *printer_board_at(const struct printer *printer, size_t index); /* [mcu] first; NULL past the end */
+
+/* Fields of the state machine for tests and the API: how long start took [s], -1 while it lasts. */
+double printer_startup_s(const struct printer *printer);
+
+#endif
