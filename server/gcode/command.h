@@ -3,13 +3,7 @@
 #ifndef SERVER_GCODE_COMMAND_H
 #define SERVER_GCODE_COMMAND_H
 
-#include "base/err.h"
-
-struct gcode_cmd; /* one command being executed: server/gcode/gcode.h */
-
-/* Runs in a fiber and may wait. `owner` is the object the command was registered with (struct printer_object * for
- * printer objects). On failure the text for the user has been set with gcode_cmd_error and its result is returned. */
-typedef enum err command_fn(void *owner, struct gcode_cmd *cmd);
+#include "server/gcode/gcode.h"
 
 enum command_flags {
     COMMAND_WHEN_NOT_READY = 1, /* also before the printer is ready, and after a shutdown */
@@ -30,7 +24,7 @@ struct command_desc {
     unsigned flags;
     const struct command_param *params; /* ends with a row whose name is NULL; may be NULL */
     const char *help;    /* one sentence; NULL: not listed by HELP (plain G and M words) */
-    command_fn *handler;
+    gcode_handler_fn *handler; /* its ctx is the object (struct printer_object *) */
 };
 
 #endif

@@ -8,9 +8,10 @@
  *   create    reads every option from its section, claims its pins, looks up other objects it needs. No board exists
  *             yet: the same hook serves `lockstep check`. Errors go to the configuration (config_error_*), the hook
  *             goes on; it returns an error only if it cannot go on at all, and that text becomes the state message.
- *   connect   the boards have identified themselves: allocate oids, look up messages, add configuration commands.
- *             Called in the order of creation, inside a fiber (may wait, but should not).
- *   ready     the boards are configured, the clock runs: start timers, send first values. Commands work from here on.
+ *   connect   the boards have identified themselves and the engine exists: allocate oids, look up messages, add
+ *             configuration commands, describe steppers to the engine. Called in the order of creation, inside a fiber.
+ *   ready     the boards are configured, the engine has started: start timers, send first values. Commands work from here
+ *             on.
  *   shutdown  the printer has stopped: forget targets, wake whoever waits. Outputs go off by themselves: the boards are
  *             told by printer_shutdown before any hook runs. Never before connect.
  *   destroy   frees what create and connect allocated; boards may be gone. Called in reverse order, always if create ran. */

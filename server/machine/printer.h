@@ -20,6 +20,8 @@
 #include <stdint.h>
 
 struct board;
+struct board_options;
+struct boards;
 struct config;
 struct config_section;
 struct engine;
@@ -40,11 +42,11 @@ enum printer_restart { PRINTER_RESTART_NONE, PRINTER_RESTART_HOST, PRINTER_RESTA
 /* One console line for every client: "ok" never, "// text", "!! text", "echo: text". */
 typedef void printer_console_fn(void *ctx, const char *line);
 
-/* Connect the board of `section` ([mcu] or [mcu NAME]): decides between a serial line, a simulated board or a file, by
- * the mode the host runs in. Called from the fiber that starts the printer; may wait. `start_reason` is why the printer
- * starts. The board is destroyed by the printer. */
-typedef enum err printer_board_fn(void *ctx, struct printer *printer, struct config_section *section, const char *name,
-                                  enum printer_restart start_reason, struct board **board, struct err_info *info);
+/* Say how the board of `section` ([mcu] or [mcu NAME]) is reached, by the mode the host runs in: `options` holds what the
+ * configuration asks for (a serial line); a simulated printer puts bytepipes there, `plan` a file. Called on the machine
+ * thread when the printer starts; what `options` points to must live as long as the printer. */
+typedef enum err printer_board_fn(void *ctx, struct printer *printer, struct config_section *section,
+                                  struct board_options *options, struct err_info *info);
 
 /* News upward: the state or its message changed; the host publishes it (notify_klippy_ready and so on) and, if
  * printer_wants_restart, replaces the printer. */
@@ -60,7 +62,10 @@ struct printer_services {
     const char *data_dir;        /* DATA; NULL in `plan` and `check` */
     bool is_batch;               /* `plan`: waits return at once, cold extrusion is allowed, nothing is real */
     uint64_t seed;
-    printer_board_fn *connect_board;
+    unsigned batch_threads;      /* step-solving threads in batch mode */
+    double horizon_s;            /* the engine's commit horizon [s]; 0: its default */
+    int motion_priority, link_priority; /* SCHED_FIFO wanted for the motion and link threads; 0: none */
+    printer_board_fn *board_options; /* NULL: as the configuration says */
     printer_console_fn *console; /* NULL allowed */
     printer_changed_fn *changed; /* NULL allowed */
     void *ctx;
@@ -73,7 +78,9 @@ struct printer {
     struct fiber_pool *fibers; /* of this printer */
     struct gcode *gcode;       /* the dispatcher; created before any object */
     struct pins *pins;
-    struct engine *engine;     /* set by the toolhead's connect hook, NULL before; it also destroys it */
+    struct boards *boards;     /* made before any board connects; NULL if the configuration is in error */
+    struct engine *engine;     /* likewise. The toolhead's connect hook describes the machine to it; the printer starts it
+                                  (engine_start) once the boards are configured */
     enum printer_restart start_reason;
     struct printer_private *priv;
 };
