@@ -1,0 +1,98 @@
+/* Lookahead: moves wait here until what follows them can no longer change their speed.
+ *
+ * One ring of moves in three parts:  [held: planned, not yet executed]  [waiting: speeds still open]
+ * add appends to `waiting`; flush releases from it: the released moves get their trapezoid and stay as `held` (with their
+ * print time, set by the caller) until lookahead_retire, so that a plan can be cut at a time and the rest replayed.
+ * One thread (motion). No allocation after init. Rules: docs/design/lookahead.md. */
+#ifndef MOTION_PLAN_LOOKAHEAD_H
+#define MOTION_PLAN_LOOKAHEAD_H
+
+#include "base/err.h"
+#include "motion/plan/move.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LOOKAHEAD_BUDGET_PRIME_S 1.0   /* budget after (re)start: how much motion gathers before the first flush */
+#define LOOKAHEAD_BUDGET_S       0.150 /* afterwards */
+
+struct lookahead {
+    struct move *moves;
+    uint64_t mask;
+    uint64_t held_begin;    /* oldest move kept */
+    uint64_t waiting_begin; /* oldest move whose speeds are open */
+    uint64_t end;
+    double budget_s;        /* <= 0: a lazy flush is due */
+    struct lookahead_plan *scratch;
+    double prev_end_v2;     /* speed at which the last released move ends */
+};
+
+void lookahead_init(struct lookahead *la, size_t capacity);
+void lookahead_deinit(struct lookahead *la);
+
+static inline struct move *lookahead_at(const struct lookahead *la, uint64_t index)
+{
+    return &la->moves[index & la->mask];
+}
+static inline size_t lookahead_waiting(const struct lookahead *la)
+{
+    return (size_t)(la->end - la->waiting_begin);
+}
+static inline size_t lookahead_room(const struct lookahead *la)
+{
+    return (size_t)(la->mask + 1 - (la->end - la->held_begin));
+}
+
+/* Start anew after standstill: budget_s := `budget_s`. */
+void lookahead_prime(struct lookahead *la, double budget_s);
+
+/* Copy a limited move in behind the others and join it to the one before. Returns true when a lazy flush is due (the
+ * first move of an empty queue is not charged). CHECKs lookahead_room > 0: when it is 0, flush and retire first;
+ * if even a lazy flush releases nothing use lookahead_force. */
+bool lookahead_add(struct lookahead *la, const struct move *m);
+
+/* Give the moves at the head of `waiting` their final speeds. `lazy`: only those that nothing added later can change;
+ * otherwise all of them, the last one ending at rest. Returns how many moves went from waiting to held; they are
+ * [waiting_begin - count, waiting_begin). Sets budget_s to LOOKAHEAD_BUDGET_S. */
+size_t lookahead_flush(struct lookahead *la, bool lazy);
+
+/* Release the first `count` waiting moves (<= waiting) as if the queue ended in a stop, although later moves might have
+ * allowed more speed: what bounded memory and a commit deadline need. The rest continues from the speed reached. */
+size_t lookahead_force(struct lookahead *la, size_t count);
+
+/* Forget held moves that end at or before print time `t_s`. */
+void lookahead_retire(struct lookahead *la, double t_s);
+
+/* --- the commit horizon ---
+ * Stop as soon as limits allow after print time `t_s` (within or after the held moves).
+ *
+ * Held moves that would still run at t_s get a new profile that brakes from t_s on along the same path; `rewrite` is
+ * called for each of them from the one that holds t_s to the one in which motion stops. `done_t_s` .. are parts of that
+ * one call: the caller cuts its segment queues at `from_s` (segq_cut) and appends the parts it is given.
+ * What was not executed goes into `tail` in order: first the rest of the move in which motion stops (its tag kept, start
+ * at the stop point), then every later move, with limits restored so that they can be queued again by lookahead_add.
+ * Afterwards the queue holds nothing waiting. The union of what is executed and the tail is exactly the old path. */
+struct lookahead_part {
+    const struct move *move;          /* position, direction, tag */
+    double print_time_s;              /* start of this part */
+    double start_mm[MOVE_AXES_MAX];   /* position there */
+    double start_v, cruise_v;         /* as in segq_append */
+    double accel_t, cruise_t, decel_t;
+    double accel_mm_s2;
+};
+typedef void lookahead_part_fn(void *ctx, const struct lookahead_part *part);
+
+struct lookahead_stop {
+    double stop_s;                    /* print time of the standstill */
+    double pos_mm[MOVE_AXES_MAX];     /* where */
+    unsigned axes_count;              /* 0: nothing was moving and nothing waits; pos_mm not set */
+    size_t tail_count;                /* moves written to `tail` */
+};
+
+/* Longest tail there can be now; lookahead_stop needs room for it. */
+size_t lookahead_tail_max(const struct lookahead *la);
+void lookahead_stop(struct lookahead *la, double t_s, lookahead_part_fn *part_fn, void *ctx, struct move *tail,
+                    struct lookahead_stop *result);
+
+#endif
