@@ -91,6 +91,8 @@ void kin_inverse(const struct kin *k, const double pos_mm[3], double rail_mm[KIN
 /* SET_KINEMATIC_POSITION / homing: these axes (bit mask SEG_X..SEG_Z) are homed now; the others keep their state. */
 void kin_set_homed(struct kin *k, unsigned axes);
 void kin_clear_homed(struct kin *k, unsigned axes);
+/* Another range for an axis than the configuration's (cartesian-like kinds); homes it. */
+void kin_set_range(struct kin *k, unsigned axis, double min_mm, double max_mm);
 
 /* May this move be made? Lowers its speed where the machine asks for it (z, delta near the edge).
  * ERR_STATE "Must home axis first: x y z [e]", ERR_LIMIT "Move out of range: x y z [e]" (Klipper's texts). */

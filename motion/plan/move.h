@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MOVE_X, MOVE_Y, MOVE_Z, MOVE_EXTRA, MOVE_EXTRA_MAX = 4, MOVE_AXES_MAX = MOVE_EXTRA + MOVE_EXTRA_MAX };
+enum { MOVE_X, MOVE_Y, MOVE_Z, MOVE_EXTRA, MOVE_EXTRA_MAX = 5, MOVE_AXES_MAX = MOVE_EXTRA + MOVE_EXTRA_MAX };
 
 #define MOVE_QUEUE_NONE 255 /* extra_queue: the axis has no segment queue (it moves nothing) */
 
