@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,7 +25,7 @@ typedef struct host_ns actor_step_fn(struct actor *self, struct host_ns now);
 struct actor {
     const char *name;
     actor_step_fn *step;
-    struct actor_slot *slot; /* the runtime's, set by runtime_add */
+    _Atomic(struct actor_slot *) slot; /* the runtime's, set by runtime_add */
 };
 
 /* Wake `actor`: its step runs soon, also if it is running just now. Any thread. Before runtime_add and after

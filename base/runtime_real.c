@@ -1,0 +1,118 @@
+/* The production runtime: a thread per actor, waiting in ppoll for its descriptors, its wake-up or its next time. */
+#include "base/runtime_internal.h"
+
+#include "base/check.h"
+
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define STACK_KIB_DEFAULT 256
+#define PREFAULT_BYTES    (64 * 1024)
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STACK_FACTOR 4 /* instrumented frames are larger */
+#else
+#define STACK_FACTOR 1
+#endif
+
+/* Touch the stack once, so that no page of it faults while printing. */
+static __attribute__((noinline)) void prefault_stack(void)
+{
+    volatile char page[PREFAULT_BYTES];
+    for (size_t i = 0; i < sizeof page; i += 1024)
+        page[i] = 0;
+}
+
+static void enter_realtime(struct actor_slot *slot)
+{
+    if (slot->options.is_realtime) {
+        /* Not permitted for most users: then the kernel's defaults must do. */
+        (void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+        prefault_stack();
+    }
+    if (slot->options.fifo_priority > 0) {
+        struct sched_param param = {.sched_priority = slot->options.fifo_priority};
+        if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0)
+            atomic_store(&slot->has_realtime, true);
+    }
+}
+
+static void wait_until(struct actor_slot *slot, struct host_ns next)
+{
+    struct timespec ts, *timeout = NULL;
+    if (next.ns != HOST_NS_NEVER.ns) {
+        int64_t left = next.ns - clock_monotonic().ns;
+        if (left < 0)
+            left = 0;
+        ts = (struct timespec){.tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S};
+        timeout = &ts;
+    }
+    if (ppoll(slot->fds, slot->fd_count, timeout, NULL) <= 0)
+        return;
+    if (slot->fds[0].revents)
+        wake_fd_clear(slot->wake_fd);
+    /* A callback may forget its descriptor, which moves the last entry into its place: walk from the end. */
+    for (unsigned i = slot->fd_count; i-- > 1;) {
+        if (i < slot->fd_count && slot->fds[i].revents) {
+            unsigned revents = (unsigned)slot->fds[i].revents;
+            slot->fds[i].revents = 0;
+            slot->watches[i].fn(slot->watches[i].ctx, slot->fds[i].fd, revents);
+        }
+    }
+}
+
+static void *actor_thread(void *arg)
+{
+    struct actor_slot *slot = arg;
+    enter_realtime(slot);
+    while (!atomic_load(&slot->is_stopping)) {
+        atomic_store(&slot->is_notified, false);
+        struct host_ns next = slot->actor->step(slot->actor, clock_monotonic());
+        if (!atomic_load(&slot->is_stopping))
+            wait_until(slot, next);
+    }
+    return NULL;
+}
+
+void runtime_real_add(struct runtime *rt, struct actor_slot *slot)
+{
+    (void)rt;
+    pthread_attr_t attr;
+    unsigned kib = slot->options.stack_kib ? slot->options.stack_kib : STACK_KIB_DEFAULT;
+    CHECK(pthread_attr_init(&attr) == 0);
+    CHECK(pthread_attr_setstacksize(&attr, (size_t)kib * 1024 * STACK_FACTOR) == 0);
+    CHECK(pthread_create(&slot->thread, &attr, actor_thread, slot) == 0);
+    pthread_attr_destroy(&attr);
+    char name[16]; /* the kernel's limit */
+    strncpy(name, slot->actor->name, sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    (void)pthread_setname_np(slot->thread, name);
+}
+
+void runtime_real_remove(struct actor_slot *slot)
+{
+    CHECK(!pthread_equal(pthread_self(), slot->thread));
+    atomic_store(&slot->is_stopping, true);
+    wake_fd_signal(slot->wake_fd);
+    CHECK(pthread_join(slot->thread, NULL) == 0);
+}
+
+void runtime_real_run(struct runtime *rt, struct host_ns until)
+{
+    struct pollfd fd = {.fd = rt->wake_fd, .events = POLLIN};
+    while (!atomic_load(&rt->is_stopping)) {
+        struct timespec ts, *timeout = NULL;
+        if (until.ns != HOST_NS_NEVER.ns) {
+            int64_t left = until.ns - clock_monotonic().ns;
+            if (left <= 0)
+                return;
+            ts = (struct timespec){.tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S};
+            timeout = &ts;
+        }
+        if (ppoll(&fd, 1, timeout, NULL) > 0)
+            wake_fd_clear(rt->wake_fd);
+    }
+    atomic_store(&rt->is_stopping, false);
+}
