@@ -94,11 +94,15 @@ enum engine_kinematics {
 
 struct engine_kinematics_spec {
     enum engine_kinematics kind;
-    double max_z_velocity_mm_s;  /* <= 0: no limit of its own */
-    double max_z_accel_mm_s2;
-    /* delta only */
-    double arm_length_mm[3], tower_angle_deg[3], endstop_height_mm[3];
-    double delta_radius_mm, print_radius_mm, min_z_mm, step_dist_mm;
+    double max_velocity_mm_s, max_accel_mm_s2;     /* of [printer] */
+    double max_z_velocity_mm_s, max_z_accel_mm_s2; /* <= 0: as above */
+    struct {
+        double position_min_mm, position_max_mm;   /* range of the axis; delta: unused */
+        double position_endstop_mm;                /* delta: height at which the tower's endstop triggers */
+        double arm_length_mm, angle_deg;           /* delta; all angles 0: 210, 330, 90 */
+        double step_dist_mm;                       /* delta: of one full step */
+    } rail[3];                                     /* stepper_x y z, or tower a b c */
+    double delta_radius_mm, print_radius_mm, minimum_z_mm; /* delta; print radius <= 0: delta_radius */
 };
 
 /* Which formulas move the toolhead's steppers, and their limits. Before engine_start. ERR_INVALID with a text when the
@@ -180,10 +184,13 @@ struct engine_limits {
 void engine_set_limits(struct engine *e, const struct engine_limits *limits);
 void engine_get_limits(const struct engine *e, struct engine_limits *limits);
 
-/* Allowed range of a homed axis (0 1 2); an axis without one refuses to move: "Must home axis first". */
-void engine_set_range(struct engine *e, unsigned axis, double min_mm, double max_mm);
-void engine_clear_range(struct engine *e, unsigned axis);
-bool engine_has_range(const struct engine *e, unsigned axis);
+/* Axes (bit mask, 1 2 4 = x y z) whose position is known; the others refuse to move: "Must home axis first". At first
+ * none is. */
+void engine_set_homed(struct engine *e, unsigned axes);
+void engine_clear_homed(struct engine *e, unsigned axes);
+unsigned engine_homed(const struct engine *e);
+/* What the kinematics allow on each axis (toolhead.axis_minimum, axis_maximum). */
+void engine_axis_range(const struct engine *e, double min_mm[3], double max_mm[3]);
 
 /* Where the stream ends: the position after the last item appended [ENGINE_AXES_MAX]. After HELD it is the held
  * position until engine_release. */
@@ -403,30 +410,37 @@ struct engine_status {
 };
 void engine_get_status(struct engine *e, struct host_ns now, struct engine_status *status);
 
-/* Position of a stepper at a print time within the last 30 s, from what was sent [steps of the board's count] and in mm
- * of its own coordinate. Machine thread; consistent snapshot of history. */
-int64_t engine_stepper_steps_at(struct engine *e, const struct engine_stepper *stepper, struct print_time at);
-/* Position the stepper was last commanded to [mm], once the stream is executed. */
-double engine_stepper_commanded_mm(struct engine *e, const struct engine_stepper *stepper);
+struct engine_stepper_position {
+    int64_t steps;        /* of the board's count at the print time asked for, from the history of what was sent */
+    double commanded_mm;  /* in its own coordinate, of all steps generated so far */
+    double steps_mm;      /* `steps` in its own coordinate */
+};
+/* Where a stepper is or was: `at` within the last 30 s; {INFINITY}: after everything generated. From a fiber. */
+enum err engine_stepper_position_at(struct engine *e, struct engine_stepper *stepper, struct print_time at,
+                                    struct engine_stepper_position *position, struct err_info *info) ERR_NODISCARD;
 const char *engine_stepper_name(const struct engine_stepper *stepper);
 double engine_stepper_step_dist_mm(const struct engine_stepper *stepper);
 struct engine_queue *engine_stepper_queue(const struct engine_stepper *stepper); /* read state; NULL: none */
 bool engine_stepper_is_on(const struct engine_stepper *stepper); /* as of the last MOTOR event */
 const char *engine_queue_name(const struct engine_queue *queue);
 
-/* Forward kinematics: x y z from stepper positions [mm] of rails 0 1 2. Pure. */
-void engine_forward(const struct engine *e, const double rail_mm[3], double xyz[3]);
-/* Stepper positions of rails 0 1 2 for x y z. Pure. */
+/* Forward kinematics: x y z from stepper positions [mm] of rails 0 1 2. ERR_INVALID if no position fits (delta). */
+enum err engine_forward(const struct engine *e, const double rail_mm[3], double xyz[3]) ERR_NODISCARD;
+/* Stepper positions [mm] of rails 0 1 2 for x y z. Pure. */
 void engine_inverse(const struct engine *e, const double xyz[3], double rail_mm[3]);
 
 /* Ask the boards where their steppers are (stepper_get_position) and take that over: after a stop or a lost board.
- * From a fiber. The count is readable through engine_stepper_steps_at. */
+ * From a fiber. The counts are readable through engine_stepper_position_at. */
 enum err engine_read_positions(struct engine *e, struct err_info *info) ERR_NODISCARD;
 
 /* ------------------------------------------------------------------------------------------------------- batch mode */
 
 /* Plan and write everything appended so far, to the last message. Batch only. *end = when the last move ends. */
 enum err engine_finish(struct engine *e, struct print_time *end, struct err_info *info) ERR_NODISCARD;
+
+/* The reader of the file gives way here: after each 4096 bytes and at its end. Reproduces where Klipper's offline mode
+ * flushes, see docs/design/commit-horizon.md. Batch only; optional. */
+void engine_batch_yield(struct engine *e);
 
 struct engine_counters {
     const char *name;
