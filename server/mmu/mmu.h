@@ -1,0 +1,28 @@
+/* The multi-material unit, its first part: the states of a print job. An [mmu] section, even an empty one, turns it on.
+ * Table and rules: server/mmu/print_state.h. All functions: machine thread. */
+#ifndef SERVER_MMU_MMU_H
+#define SERVER_MMU_MMU_H
+
+#include "base/err.h"
+#include "base/strbuf.h"
+
+#include <stdbool.h>
+
+struct printer;
+
+/* Does the printer have an [mmu] section? The functions below answer ERR_NOT_FOUND without one. */
+bool mmu_is_present(struct printer *printer);
+
+/* printer.mmu.print_job_state: append the JSON object
+ *   {"state": "printing", "since": 1234.5, "reason": "", "resume_to_state": "ready",
+ *    "next_step": "...", "history": [{"state", "from", "event", "reason", "time"}, ...]}
+ * since and time: seconds of the printer's monotonic clock (as eventtime); history: oldest first, at most 64 entries. */
+enum err mmu_print_job_state(struct printer *printer, struct strbuf *json, struct err_info *info) ERR_NODISCARD;
+
+/* --- fiber: run the command of that name --- */
+/* MMU_PAUSE. message  shown as the reason; NULL: the default   force  also outside of a print (FORCE_IN_PRINT=1) */
+enum err mmu_pause(struct printer *printer, const char *message, bool force, struct err_info *info) ERR_NODISCARD;
+enum err mmu_unlock(struct printer *printer, struct err_info *info) ERR_NODISCARD;
+enum err mmu_resume(struct printer *printer, struct err_info *info) ERR_NODISCARD;
+
+#endif
