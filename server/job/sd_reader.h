@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SD_LINE_MAX (128 * 1024)      /* longest line with a command [bytes]; comments may be any length */
-#define SD_FILL_BYTES_MAX (64 * 1024) /* one fill reads at most this much */
+#define SD_LINE_MAX 65536       /* longest line with a command [bytes]; comments may be any length */
+#define SD_FILL_BYTES_MAX 65536 /* one fill reads at most this much */
 
 struct sd_reader;
 

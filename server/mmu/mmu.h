@@ -14,10 +14,12 @@ struct printer;
 bool mmu_is_present(struct printer *printer);
 
 /* printer.mmu.print_job_state: append the JSON object
- *   {"state": "printing", "since": 1234.5, "reason": "", "resume_to_state": "ready",
- *    "next_step": "...", "history": [{"state", "from", "event", "reason", "time"}, ...]}
- * since and time: seconds of the printer's monotonic clock (as eventtime); history: oldest first, at most 64 entries. */
-enum err mmu_print_job_state(struct printer *printer, struct strbuf *json, struct err_info *info) ERR_NODISCARD;
+ *   {"state": "pause_locked", "since": 1700000000.5, "reason": "...", "next_step": "...", "resume_to_state": "printing",
+ *    "history": [{"state", "since", "reason", "from", "event"}, ...]}
+ * since: seconds since 1970 of the last change; history: the changes, oldest first, at most MMU_HISTORY_COUNT, left out
+ * unless `with_history`. */
+#define MMU_HISTORY_COUNT 64
+enum err mmu_print_job_state(struct printer *printer, bool with_history, struct strbuf *json, struct err_info *info) ERR_NODISCARD;
 
 /* --- fiber: run the command of that name --- */
 /* MMU_PAUSE. message  shown as the reason; NULL: the default   force  also outside of a print (FORCE_IN_PRINT=1) */
