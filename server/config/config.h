@@ -139,9 +139,15 @@ struct config_table {
     const struct config_list *rows;
     size_t count;
 };
+/* The same of numbers: "80:16, 2:1" is {{80, 16}, {2, 1}}. */
+struct config_number_table {
+    const struct config_numbers *rows;
+    size_t count;
+};
 struct config_list section_list(struct config_section *section, const char *name);
 struct config_numbers section_numbers(struct config_section *section, const char *name); /* float and int lists */
 struct config_table section_table(struct config_section *section, const char *name);
+struct config_number_table section_number_table(struct config_section *section, const char *name);
 
 /* Options whose names follow a pattern of the table ("variable_*", "aliases_*"): start with `*cursor` 0; returns NULL
  * at the end. Marks what it returns as read. `suffix` (NULL allowed) is set to what stands for the '*'. */

@@ -13,7 +13,8 @@ enum option_type {
     OPTION_LIST,       /* texts separated by ',' */
     OPTION_FLOAT_LIST, /* numbers separated by ',' */
     OPTION_INT_LIST,
-    OPTION_TABLE,      /* lists of lists, see `separators` */
+    OPTION_TABLE,      /* lists of lists of texts, see `separators` */
+    OPTION_FLOAT_TABLE, /* lists of lists of numbers */
     OPTION_TEMPLATE    /* G-code, the macro language later */
 };
 

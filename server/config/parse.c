@@ -1,0 +1,228 @@
+/* The line rules of printer.cfg.
+ *
+ * A comment begins at any '#', and at a ';' that begins the line or follows white space. A line that is indented deeper
+ * than the last option's name continues that option's value; an empty line inside a value belongs to it (unless it held a
+ * ';' comment), empty lines at the end do not. Each part of a file between two includes stands for itself: a section does
+ * not go on behind an include. The autosave block is one more part, without its "#*# " marks. */
+#include "server/config/private.h"
+
+#include <string.h>
+
+#define AUTOSAVE_MARK "#*#"
+#define AUTOSAVE_HEADER "#*# <---------------------- SAVE_CONFIG ---------------------->"
+
+struct parse_state {
+    struct parse_cursor *cursor;
+    struct config_section *section;
+    struct stored_option *option;
+    struct strbuf value; /* of `option`, while it grows */
+    size_t indent;       /* of the line that began the section or option */
+    bool is_lost;        /* lines before the first section have been reported */
+};
+
+struct line {
+    const char *text;
+    size_t len;
+    bool had_semicolon_comment;
+};
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\f' || c == '\v' || c == '\r';
+}
+
+/* Take the next line of the text, without its end. */
+static bool next_raw(struct parse_cursor *cursor, const char **text, size_t *len)
+{
+    if (cursor->next >= cursor->end)
+        return false;
+    const char *begin = cursor->next, *p = begin;
+    while (p < cursor->end && *p != '\n' && *p != '\r')
+        p++;
+    *text = begin;
+    *len = (size_t)(p - begin);
+    if (p < cursor->end)
+        p += p[0] == '\r' && p + 1 < cursor->end && p[1] == '\n' ? 2 : 1;
+    cursor->next = p;
+    cursor->line++;
+    return true;
+}
+
+static bool starts_with(const char *text, size_t len, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return len >= n && !memcmp(text, prefix, n);
+}
+
+/* A line of the autosave block loses its mark. False: it is not part of the block. */
+static bool strip_autosave(struct parse_cursor *cursor, const char **text, size_t *len)
+{
+    if (starts_with(*text, *len, AUTOSAVE_MARK)) {
+        *text += 3;
+        *len -= 3;
+        if (*len && **text == ' ') {
+            (*text)++;
+            (*len)--;
+            return true;
+        }
+        if (!*len)
+            return true;
+    } else {
+        size_t i = 0;
+        while (i < *len && is_blank((*text)[i]))
+            i++;
+        if (i == *len)
+            return false;
+    }
+    config_error_file(cursor->config, cursor->file_index, cursor->line,
+                      "Can't read autosave from config file - found a line that does not begin with '#*# ' behind the "
+                      "SAVE_CONFIG header");
+    return false;
+}
+
+static void cut_comment(struct line *line)
+{
+    const char *hash = memchr(line->text, '#', line->len);
+    if (hash)
+        line->len = (size_t)(hash - line->text);
+    for (size_t i = 0; i < line->len; i++)
+        if (line->text[i] == ';' && (i == 0 || is_blank(line->text[i - 1]))) {
+            line->len = i;
+            line->had_semicolon_comment = true;
+            break;
+        }
+    while (line->len && is_blank(line->text[line->len - 1]))
+        line->len--;
+}
+
+static void finish_option(struct parse_state *st)
+{
+    if (!st->option)
+        return;
+    while (st->value.len_bytes && (st->value.data[st->value.len_bytes - 1] == '\n'))
+        st->value.len_bytes--;
+    st->option->pub.value = arena_strndup(&st->cursor->config->arena, st->value.data, st->value.len_bytes);
+    st->option = NULL;
+}
+
+static void begin_section(struct parse_state *st, const char *name, size_t len)
+{
+    struct parse_cursor *cursor = st->cursor;
+    finish_option(st);
+    if (len == 7 && !memcmp(name, "DEFAULT", 7))
+        config_error_file(cursor->config, cursor->file_index, cursor->line,
+                          "Section 'DEFAULT' is not supported: write its options in the sections that need them");
+    st->section = config_get_section(cursor->config, name, len, cursor->file_index, cursor->line);
+}
+
+static void begin_option(struct parse_state *st, const char *text, size_t len)
+{
+    struct parse_cursor *cursor = st->cursor;
+    finish_option(st);
+    size_t i = 0;
+    while (i < len && text[i] != ':' && text[i] != '=')
+        i++;
+    size_t name_len = i;
+    while (name_len && is_blank(text[name_len - 1]))
+        name_len--;
+    if (i == len || !name_len) {
+        config_error_file(cursor->config, cursor->file_index, cursor->line,
+                          "Unable to parse line '%.*s' (expected: 'option: value', '[section]', or an indented line that "
+                          "continues a value)",
+                          (int)(len > 120 ? 120 : len), text);
+        return;
+    }
+    if (!st->section) {
+        if (!st->is_lost)
+            config_error_file(cursor->config, cursor->file_index, cursor->line,
+                              "Option '%.*s' stands outside of any section (expected: a '[section]' line before it)",
+                              (int)(name_len > 120 ? 120 : name_len), text);
+        st->is_lost = true;
+        return;
+    }
+    st->option = section_store(st->section, text, name_len, cursor->file_index, cursor->line);
+    if (!st->option)
+        return;
+    st->option->pub.is_autosave = cursor->is_autosave;
+    i++;
+    while (i < len && is_blank(text[i]))
+        i++;
+    strbuf_clear(&st->value);
+    strbuf_add(&st->value, text + i, len - i);
+}
+
+/* `[include PATTERN]` at the very start of a line: the pattern, else NULL. */
+static const char *include_of(struct parse_state *st, const struct line *line)
+{
+    if (!starts_with(line->text, line->len, "[include "))
+        return NULL;
+    size_t end = line->len;
+    while (end && line->text[end - 1] != ']')
+        end--;
+    if (!end)
+        return NULL;
+    const char *begin = line->text + 9, *stop = line->text + end - 1;
+    while (begin < stop && is_blank(*begin))
+        begin++;
+    while (stop > begin && is_blank(stop[-1]))
+        stop--;
+    return arena_strndup(&st->cursor->config->arena, begin, (size_t)(stop - begin));
+}
+
+static void take_line(struct parse_state *st, struct line *line)
+{
+    size_t indent = 0;
+    while (indent < line->len && is_blank(line->text[indent]))
+        indent++;
+    const char *text = line->text + indent;
+    size_t len = line->len - indent;
+    if (!len) {
+        if (st->option && !line->had_semicolon_comment)
+            strbuf_addc(&st->value, '\n');
+        return;
+    }
+    if (st->option && indent > st->indent) {
+        strbuf_addc(&st->value, '\n');
+        strbuf_add(&st->value, text, len);
+        return;
+    }
+    st->indent = indent;
+    if (text[0] == '[') {
+        size_t end = len;
+        while (end > 1 && text[end - 1] != ']')
+            end--;
+        if (end > 2) {
+            begin_section(st, text + 1, end - 2);
+            return;
+        }
+    }
+    begin_option(st, text, len);
+}
+
+void config_parse_unit(struct parse_cursor *cursor, const char **include)
+{
+    struct parse_state st = {.cursor = cursor};
+    strbuf_init(&st.value);
+    *include = NULL;
+    struct line line = {0};
+    while (next_raw(cursor, &line.text, &line.len)) {
+        line.had_semicolon_comment = false;
+        if (cursor->is_autosave) {
+            if (!strip_autosave(cursor, &line.text, &line.len))
+                continue;
+            if (starts_with(line.text, line.len, "DO NOT EDIT THIS BLOCK"))
+                continue;
+        } else if (cursor->is_main && starts_with(line.text, line.len, AUTOSAVE_HEADER)) {
+            finish_option(&st);
+            st.section = NULL;
+            cursor->is_autosave = true;
+            continue;
+        }
+        cut_comment(&line);
+        if (!cursor->is_autosave && (*include = include_of(&st, &line)))
+            break;
+        take_line(&st, &line);
+    }
+    finish_option(&st);
+    strbuf_deinit(&st.value);
+}
