@@ -103,6 +103,9 @@ void gcode_run_console(struct gcode *g, const char *text, size_t len_bytes);
 enum err gcode_lock(struct gcode *g) ERR_NODISCARD; /* OK or ERR_CANCELLED */
 void gcode_unlock(struct gcode *g);
 bool gcode_is_busy(const struct gcode *g);          /* is a script running? */
+/* Cancel the fiber whose turn it is (unless that is the caller): its wait returns ERR_CANCELLED and its script ends. A
+ * script that ends with ERR_CANCELLED prints no "!!" line (the error listeners are told): whoever cancels says why. */
+void gcode_cancel_running(struct gcode *g);
 unsigned gcode_depth(const struct gcode *g);        /* 0: none; 1: a script; 2: a script run by one of its commands ... */
 
 /* The source of the line now running, inherited by everything it runs; file_offset GCODE_NO_OFFSET if not from a file. */
