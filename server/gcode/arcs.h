@@ -26,12 +26,4 @@ enum err arc_segment_count(const struct arc *arc, size_t *count) ERR_NODISCARD;
 /* End point of piece `index` of `count` (index 1 .. count); that of the last is exactly the target. */
 void arc_point(const struct arc *arc, size_t index, size_t count, double out[3]);
 
-/* Register G2, G3, G17, G18, G19 for the section [gcode_arcs]. The result is freed with mem_free after the dispatcher. */
-struct gcode;
-struct gcode_move;
-struct gcode_arcs;
-enum err gcode_arcs_create(struct gcode *g, struct gcode_move *gm, double resolution_mm, struct gcode_arcs **out,
-                           struct err_info *info) ERR_NODISCARD;
-void gcode_arcs_destroy(struct gcode_arcs *arcs);
-
 #endif

@@ -7,19 +7,19 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "server/gcode/command.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct gcode;
-struct gcode_command;
 struct gcode_move;
 
 #define GCODE_AXIS_COUNT_MAX 8
+#define GCODE_SAVED_STATE_COUNT_MAX 1000 /* names of SAVE_GCODE_STATE */
 enum { GCODE_X, GCODE_Y, GCODE_Z, GCODE_E };
 
-/* One link of the chain: takes moves, hands on others to the next link. The toolhead is the last. */
+/* One link of the chain: takes moves, hands on others to `next`. The toolhead is the last. */
 struct gcode_transform {
     const char *name;
     void *ctx;
@@ -27,6 +27,7 @@ struct gcode_transform {
     enum err (*move)(void *ctx, const double *pos, double speed_mm_s, struct err_info *info);
     /* The position seen from in front of this link: asks the next one and transforms back. */
     void (*get_position)(void *ctx, double *pos);
+    struct gcode_transform *next; /* kept up to date by gcode_move; NULL: not in a chain, or the toolhead */
 };
 
 /* Everything a move's meaning depends on, except the position: small, copied. */
@@ -39,17 +40,25 @@ struct gcode_modal {
     bool is_absolute_coord, is_absolute_extrude;
 };
 
-struct gcode_move *gcode_move_create(struct gcode *g); /* registers its commands; g is kept */
+struct gcode_move *gcode_move_create(struct gcode *g); /* g is kept */
 void gcode_move_destroy(struct gcode_move *gm);
+
+/* Its commands (G0 G1 G20 G21 G90 G91 G92 M82 M83 M114 M220 M221 SET_GCODE_OFFSET SAVE_GCODE_STATE RESTORE_GCODE_STATE
+ * GET_POSITION); the handlers' ctx is the struct gcode_move. */
+extern const struct command_desc gcode_move_commands[];
+extern const size_t gcode_move_command_count;
+/* Register all of them (for tests and benches; a printer does so through its object). */
+enum err gcode_move_register(struct gcode_move *gm, struct err_info *info) ERR_NODISCARD;
 
 /* --- the chain --- */
 
-/* The toolhead; set once before the first move. */
-void gcode_move_set_toolhead(struct gcode_move *gm, const struct gcode_transform *toolhead);
-/* Put `transform` (kept) in front. ERR_EXISTS without `force` if another one is there already ("G-Code move transform
- * already specified"). *next becomes the link it has to hand its moves to; a copy that stays valid. */
-enum err gcode_move_add_transform(struct gcode_move *gm, const struct gcode_transform *transform, bool force,
-                                  const struct gcode_transform **next, struct err_info *info) ERR_NODISCARD;
+/* The toolhead (kept); set once before the first move. */
+void gcode_move_set_toolhead(struct gcode_move *gm, struct gcode_transform *toolhead);
+/* Put `transform` (kept) in front; it hands its moves to transform->next. ERR_EXISTS without `force` if another one is
+ * there already ("G-Code move transform already specified"). */
+enum err gcode_move_add_transform(struct gcode_move *gm, struct gcode_transform *transform, bool force,
+                                  struct err_info *info) ERR_NODISCARD;
+void gcode_move_remove_transform(struct gcode_move *gm, struct gcode_transform *transform); /* not there: nothing */
 /* The position has changed behind G-code's back (homing, set_position, manual move, error): take it from the chain. */
 void gcode_move_reset_position(struct gcode_move *gm);
 /* Axes (bits 0..2) have been homed: as reset_position, and their G92 offset is forgotten. */
@@ -77,9 +86,8 @@ struct gcode_move_status {
 };
 void gcode_move_get_status(const struct gcode_move *gm, struct gcode_move_status *out);
 
-/* A straight move to the G-code words given (bit i of `axes`: value[i] present), as G1 has it; `feed_mm_min` 0: keep.
- * `line` names the culprit in errors. Used by arcs. */
-enum err gcode_move_linear(struct gcode_move *gm, unsigned axes, const double *values, double feed_mm_min, const char *line,
+/* A straight move to the G-code words given (bit i of `axes`: values[i] present), as G1 has it; feed_mm_min 0: keep. */
+enum err gcode_move_linear(struct gcode_move *gm, unsigned axes, const double *values, double feed_mm_min,
                            struct err_info *info) ERR_NODISCARD;
 
 /* SAVE_GCODE_STATE and RESTORE_GCODE_STATE for objects. speed_mm_s 0: the restored speed. */
@@ -90,7 +98,8 @@ enum err gcode_move_restore_state(struct gcode_move *gm, const char *name, bool 
 /* --- the executed state ---
  * Every move is sent with a cookie that names the modal state before it. When a client pauses, the engine says at which
  * move it stopped: its cookie gives the executed state. */
-uint32_t gcode_move_cookie(const struct gcode_move *gm); /* of the state now; never 0 */
+/* Of the state before the move now being sent, or of the state now; never 0. */
+uint32_t gcode_move_cookie(struct gcode_move *gm);
 /* The state of a cookie: ERR_NOT_FOUND when it is older than the last GCODE_MODAL_HISTORY_COUNT changes. */
 #define GCODE_MODAL_HISTORY_COUNT 8192
 enum err gcode_move_modal_of(const struct gcode_move *gm, uint32_t cookie, struct gcode_modal *out) ERR_NODISCARD;

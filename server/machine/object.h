@@ -87,6 +87,8 @@ struct object_desc {
     void (*destroy)(struct printer_object *obj);
     /* Write every field's present value (see status.h). Called often: no allocation where avoidable, no side effects. */
     void (*status)(struct printer_object *obj, struct status_writer *writer);
+    /* What its command handlers get as ctx; NULL: the object. (The commands of server/gcode know no objects.) */
+    void *(*command_ctx)(struct printer_object *obj);
     /* The name under which commands with a mux key find it; NULL: obj->id. */
     const char *(*mux_value)(const struct printer_object *obj);
 };
