@@ -164,11 +164,11 @@ static enum err cmd_help(void *ctx, struct gcode_command *cmd, struct err_info *
 enum err core_register(struct gcode *g, struct err_info *info)
 {
     static const struct gcode_def defs[] = {
-        {"M110", NULL, true, cmd_nothing},
-        {"M112", NULL, true, cmd_emergency},
-        {"ECHO", NULL, true, cmd_echo},
-        {"STATUS", "Report the printer status", true, cmd_status},
-        {"HELP", "Report the list of available extended G-Code commands", true, cmd_help},
+        {"M110", NULL, true, cmd_nothing, false},
+        {"M112", NULL, true, cmd_emergency, false},
+        {"ECHO", NULL, true, cmd_echo, true},
+        {"STATUS", "Report the printer status", true, cmd_status, false},
+        {"HELP", "Report the list of available extended G-Code commands", true, cmd_help, false},
     };
     for (size_t i = 0; i < sizeof defs / sizeof defs[0]; i++) {
         enum err e = gcode_register(g, &defs[i], NULL, info);

@@ -172,7 +172,8 @@ static enum err dispatch(struct gcode_command *frame, const char *line, size_t l
     /* The handler may unregister its own entry. */
     gcode_handler_fn *fn = entry->fn;
     void *ctx = entry->ctx;
-    e = entry->is_traditional ? lex_letters(frame, info) : lex_pairs(frame, info);
+    if (!entry->takes_text)
+        e = entry->is_traditional ? lex_letters(frame, info) : lex_pairs(frame, info);
     return e ? e : fn(ctx, frame, info);
 }
 

@@ -41,6 +41,7 @@ struct gcode_def {
     const char *help;        /* shown by HELP and gcode.help; NULL: not listed */
     bool when_not_ready;     /* also while the printer starts, is in error or shut down */
     gcode_handler_fn *fn;
+    bool takes_text;         /* what follows the name is not parsed: the handler takes gcode_rawparams */
 };
 
 /* Add a command; `def` is copied, `ctx` is kept until it is unregistered. ERR_EXISTS ("gcode command X already

@@ -312,7 +312,7 @@ enum err gcode_move_register(struct gcode_move *gm, struct err_info *info)
 {
     for (size_t i = 0; i < gcode_move_command_count; i++) {
         const struct command_desc *desc = &gcode_move_commands[i];
-        struct gcode_def def = {desc->name, desc->help, (desc->flags & COMMAND_WHEN_NOT_READY) != 0, desc->handler};
+        struct gcode_def def = {desc->name, desc->help, (desc->flags & COMMAND_WHEN_NOT_READY) != 0, desc->handler, false};
         enum err e = gcode_register(gm->g, &def, gm, info);
         if (e)
             return e;

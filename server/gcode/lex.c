@@ -137,6 +137,7 @@ enum err lex_name(struct gcode_command *cmd, const char *text, size_t len_bytes,
     cmd->text_bytes = len_bytes;
     cmd->has_line = cmd->has_raw = cmd->has_line_number = false;
     cmd->param_count = 0;
+    memset(cmd->letter_index, 0, sizeof cmd->letter_index);
     cmd->buf_bytes = 0;
     cmd->name = "";
     cmd->name_bytes = 0;
@@ -218,7 +219,6 @@ enum err lex_letters(struct gcode_command *cmd, struct err_info *info)
 {
     const char *end = cmd->text + cmd->code_bytes;
     const char *p = value_end(cmd->text, end);
-    memset(cmd->letter_index, 0, sizeof cmd->letter_index);
     while (p < end) {
         struct param *param = new_param(cmd);
         if (!param)
@@ -301,7 +301,6 @@ enum err lex_pairs(struct gcode_command *cmd, struct err_info *info)
     size_t len_bytes = 0;
     lex_raw_range(cmd, &p, &len_bytes);
     const char *end = p + len_bytes;
-    memset(cmd->letter_index, 0, sizeof cmd->letter_index);
     /* Quoted text may hold ';', so that more than the code counts here. */
     if (len_bytes > GCODE_LINE_BYTES_MAX)
         return malformed(cmd, "the line is longer than 65536 bytes", info);

@@ -52,7 +52,7 @@ void lex_raw_range(const struct gcode_command *cmd, const char **text, size_t *l
 
 struct entry {
     char *name, *help;
-    bool when_not_ready, is_traditional;
+    bool when_not_ready, is_traditional, takes_text;
     gcode_handler_fn *fn;
     void *ctx;
     struct mux *mux; /* NULL: a plain command */

@@ -113,6 +113,7 @@ static struct entry *add_entry(struct table *table, const struct gcode_def *def,
     entry->help = def->help ? mem_strdup(def->help) : NULL;
     entry->when_not_ready = def->when_not_ready;
     entry->is_traditional = gcode_is_traditional(def->name);
+    entry->takes_text = def->takes_text;
     entry->fn = def->fn;
     entry->ctx = ctx;
     list_append(&table->order, &entry->node);
