@@ -70,9 +70,11 @@ struct kin {
     double limit_min_mm[3], limit_max_mm[3]; /* unhomed: (1, -1) */
     bool is_homed[3];
     struct {
-        double abs_endstop_mm[3], arm2_mm2[3], tower_mm[3][2];
-        double max_xy2, max_xy_mm, limit_z_mm, max_z_mm, min_arm2, min_arm_mm, slow_xy2, very_slow_xy2, limit_xy2;
-        double home_mm[3];
+        double abs_endstop_mm[3];     /* height of each carriage at its endstop */
+        double min_arm_mm, min_z_mm, max_z_mm;
+        double limit_z_mm;            /* above it the allowed radius shrinks */
+        double max_xy2, slow_xy2, very_slow_xy2; /* squared radii [mm^2] */
+        double home_mm[3];            /* where the toolhead is with all carriages at their endstops */
     } delta;
 };
 

@@ -25,7 +25,7 @@ struct lookahead {
     uint64_t end;
     double budget_s;        /* <= 0: a lazy flush is due */
     struct lookahead_plan *scratch;
-    double prev_end_v2;     /* speed at which the last released move ends */
+    double prev_cruise_v2;  /* of the move before `waiting` after lookahead_force; else 0 */
 };
 
 void lookahead_init(struct lookahead *la, size_t capacity);

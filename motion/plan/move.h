@@ -35,7 +35,6 @@ struct move {
     uint8_t extra_flags[MOVE_EXTRA_MAX];      /* SEG_ADVANCE: pressure advance applies to this move */
     uint8_t axes_count;                       /* 3 + extra axes in use */
     bool is_kinematic;                        /* x, y or z move; otherwise only extra axes do */
-    bool is_replan;                           /* rest of a move that was cut: starts at max_start_v2 as given */
     double length_mm;
     double accel_mm_s2, junction_dev_mm;
     double max_cruise_v2, delta_v2, mcr_delta_v2; /* squared speeds [mm^2/s^2] */
