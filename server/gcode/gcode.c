@@ -128,6 +128,12 @@ void gcode_unlock(struct gcode *g)
     fiber_wake(first->fiber);
 }
 
+void gcode_cancel_running(struct gcode *g)
+{
+    if (g->hold_count && g->owner && g->owner != fiber_current())
+        fiber_cancel(g->owner);
+}
+
 bool gcode_is_busy(const struct gcode *g)
 {
     return g->hold_count > 0;
@@ -208,7 +214,7 @@ static enum err run_one(struct gcode *g, const char *line, size_t len_bytes, boo
     if (e) {
         complete_info(g, frame, e, info);
         tell_error(g, e, info->text);
-        if (g->depth == 0)
+        if (g->depth == 0 && e != ERR_CANCELLED)
             gcode_respond_error(g, info->text);
     }
     if (frame->wants_ack)
