@@ -23,6 +23,7 @@ struct sim_board;
 
 #define SIM_ADC_MAX 4095
 #define SIM_PWM_MAX 32768 /* an output level: 0 off, SIM_PWM_MAX fully on, between: hardware PWM */
+#define SIM_LEVEL_FLOATING UINT32_MAX /* nobody drives the pin: not configured (again) after a reset */
 
 struct sim_board_options {
     const char *name;      /* of the actor; copied. NULL: "mcu" */
@@ -58,7 +59,7 @@ struct actor *sim_board_actor(struct sim_board *board);
 uint32_t sim_board_pin(const struct sim_board *board, const char *name);
 const char *sim_board_pin_name(const struct sim_board *board, uint32_t pin, char *out, size_t out_bytes);
 
-/* The level of an output pin has changed to `level` (0..SIM_PWM_MAX) at tick `clock`. */
+/* The level of an output pin has changed to `level` (0..SIM_PWM_MAX or SIM_LEVEL_FLOATING) at tick `clock`. */
 typedef void sim_output_fn(void *ctx, struct mcu_ticks clock, uint32_t level);
 /* Call `fn` on each change of `pin`. Several watchers per pin are called in the order they were added. */
 void sim_board_watch(struct sim_board *board, uint32_t pin, sim_output_fn *fn, void *ctx);
@@ -92,7 +93,6 @@ struct sim_board_stats {
     uint64_t slices;          /* times the actor was stepped */
     uint64_t bytes_in, bytes_out;
     uint64_t blocks_lost;     /* to the host, for want of transmit buffer */
-    uint64_t late_commands;   /* commands refused because their time had passed when they arrived */
     bool is_shut_down;
     char shutdown_reason[64]; /* "" while running */
 };
