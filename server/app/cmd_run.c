@@ -29,6 +29,7 @@ static const struct cli_option options[] = {
     {0, "sim", NULL, "simulate every [mcu] and the machine around it", false},
     {0, "speed", "N|max", "with --sim: how fast printer time passes (default: 1)", false},
     {0, "seed", "N", "with --sim: seed of everything random (default: 1)", false},
+    {0, "record", "DIR", "with --sim: write what crosses each board's port to DIR/NAME.wire", false},
 };
 
 const struct cli_command run_command = {
@@ -116,8 +117,9 @@ static enum err read_options(const struct cli_values *values, struct host_option
     if (err != OK)
         return err;
     out->is_simulated = cli_has(values, "sim");
-    if (!out->is_simulated && (cli_has(values, "speed") || cli_has(values, "seed")))
-        return err_set(info, ERR_INVALID, "--speed and --seed need --sim: real time cannot be changed");
+    if (!out->is_simulated && (cli_has(values, "speed") || cli_has(values, "seed") || cli_has(values, "record")))
+        return err_set(info, ERR_INVALID, "--speed, --seed and --record need --sim");
+    out->record_dir = cli_text(values, "record", NULL);
     out->port = (unsigned)port;
     out->seed = (uint64_t)seed;
     out->config_path = cli_text(values, "config", NULL);

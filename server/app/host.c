@@ -9,6 +9,7 @@
 #include "motion/board.h"
 #include "server/api/api.h"
 #include "server/api/api_printer.h"
+#include "server/app/record.h"
 #include "server/app/simulate.h"
 #include "server/app/version.h"
 #include "server/config/config.h"
@@ -45,6 +46,7 @@ struct host {
     struct api_printer *backend;
     struct net *net;
     struct simulation *sim;
+    struct record *record; /* NULL: nothing is recorded */
     struct printer_services services;
     char *log_path;
 
@@ -92,7 +94,10 @@ static enum err on_board_options(void *ctx, struct printer *printer, struct conf
                                  struct board_options *options, struct err_info *info)
 {
     struct host *host = ctx;
-    return simulation_board_options(host->sim, printer, section, options, info);
+    enum err err = simulation_board_options(host->sim, printer, section, options, info);
+    if (err != OK || !host->record)
+        return err;
+    return record_board(host->record, options->name, simulation_board(host->sim, options->name), info);
 }
 
 /* `text` with a leading ~ replaced and, if relative, below `base`. Caller frees. */
@@ -314,6 +319,8 @@ enum err host_create(const struct host_options *options, struct host **out, stru
     struct host *host = MEM_NEW(struct host);
     host->options = *options;
     enum err err = open_store(host, info);
+    if (err == OK && options->record_dir)
+        err = record_create(options->record_dir, &host->record, info);
     if (err == OK) {
         open_machine(host);
         err = open_api(host, info);
@@ -358,6 +365,7 @@ void host_destroy(struct host *host)
     api_destroy(host->api);
     api_printer_destroy(host->backend);
     simulation_destroy(host->sim);
+    record_destroy(host->record);
     status_hub_destroy(host->status);
     runtime_destroy(host->runtime);
     files_destroy(host->files);

@@ -23,6 +23,7 @@ struct host_options {
     bool is_simulated;
     double speed;            /* simulated: of printer time; HOST_SPEED_MAX */
     uint64_t seed;
+    const char *record_dir;  /* simulated: write down what crosses each board's port (record.h); NULL: nothing */
 };
 
 /* Open everything and listen. On failure nothing is left open. */
