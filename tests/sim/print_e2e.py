@@ -7,72 +7,16 @@ are off at the end.
 """
 
 import configparser
-import http.client
-import json
 import os
-import re
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 
+import daemon
 import wire
 
 PRINT_TIMEOUT_S = 900
 STEP_XY, STEP_Z, STEP_E = 40 / 3200, 8 / 3200, 22.6789511 / 3200
-
-
-class Printer:
-    """The daemon as a process, and its API over HTTP."""
-
-    def __init__(self, program, config, data, record):
-        self.process = subprocess.Popen(
-            [program, "run", "-c", config, "--data", data, "--port", "0", "--sim", "--speed", "max", "--seed", "7",
-             "--record", record], stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        match = re.search(r"http://([0-9.]+):([0-9]+)/", line)
-        assert match, f"no address in {line!r}"
-        self.address = match.group(1), int(match.group(2))
-
-    def request(self, verb, path, body=None, headers=None):
-        connection = http.client.HTTPConnection(*self.address, timeout=60)
-        connection.request(verb, path, body=body, headers=headers or {})
-        reply = connection.getresponse()
-        text = reply.read()
-        connection.close()
-        return reply.status, json.loads(text)
-
-    def get(self, path):
-        status, reply = self.request("GET", path)
-        assert status == 200, (path, status, reply)
-        return reply["result"]
-
-    def upload(self, name, data):
-        mark = "----lockstep-e2e"
-        body = (f'--{mark}\r\nContent-Disposition: form-data; name="root"\r\n\r\ngcodes\r\n'
-                f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
-                "Content-Type: application/octet-stream\r\n\r\n").encode() + data + f"\r\n--{mark}--\r\n".encode()
-        return self.request("POST", "/server/files/upload", body,
-                            {"Content-Type": f"multipart/form-data; boundary={mark}"})
-
-    def wait(self, what, condition, timeout_s):
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
-            assert self.process.poll() is None, f"the daemon ended while waiting for {what}"
-            value = condition()
-            if value:
-                return value
-            time.sleep(0.05)
-        raise AssertionError(f"{what}: not within {timeout_s} s")
-
-    def status(self, objects):
-        return self.get("/printer/objects/query?" + objects)["status"]
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(timeout=60)
-        assert code == 0, f"exit status {code}"
 
 
 def read_config(path):
@@ -206,22 +150,14 @@ def main():
     name = os.path.basename(gcode_path)
     with tempfile.TemporaryDirectory(prefix="lockstep-e2e-") as data:
         record = os.path.join(data, "record")
-        printer = Printer(program, config_path, data, record)
+        printer = daemon.Printer(program, config_path, data, "--sim", "--speed", "max", "--seed", "7", "--record", record)
         try:
-            printer.wait("ready", lambda: printer.get("/server/info")["klippy_state"] == "ready", 60)
+            printer.wait_ready()
             with open(gcode_path, "rb") as file:
                 status, reply = printer.upload(name, file.read())
             assert status == 201 and reply["item"]["path"] == name, (status, reply)
-            status, reply = printer.request("POST", f"/printer/print/start?filename={name}")
-            assert (status, reply["result"]) == (200, "ok"), (status, reply)
             begin = time.monotonic()
-
-            def finished():
-                stats = printer.status("print_stats")["print_stats"]
-                assert stats["state"] in ("printing", "complete"), stats
-                return stats["state"] == "complete" and stats
-
-            stats = printer.wait("complete", finished, PRINT_TIMEOUT_S)
+            stats = printer.print_file(name, PRINT_TIMEOUT_S)
             wall = time.monotonic() - begin
             state = printer.status("extruder=target&heater_bed=target&virtual_sdcard&webhooks")
             assert state["extruder"]["target"] == 0 and state["heater_bed"]["target"] == 0, state

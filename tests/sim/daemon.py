@@ -1,0 +1,102 @@
+"""The daemon and a board of it as processes, driven over HTTP. Used by the end-to-end tests."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+
+class Printer:
+    """The daemon as a process, and its API over HTTP."""
+
+    def __init__(self, program, config, data, *options):
+        self.process = subprocess.Popen([program, "run", "-c", config, "--data", data, "--port", "0", *options],
+                                        stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        match = re.search(r"http://([0-9.]+):([0-9]+)/", line)
+        assert match, f"no address in {line!r}"
+        self.address = match.group(1), int(match.group(2))
+
+    def request(self, verb, path, body=None, headers=None):
+        connection = http.client.HTTPConnection(*self.address, timeout=60)
+        connection.request(verb, path, body=body, headers=headers or {})
+        reply = connection.getresponse()
+        text = reply.read()
+        connection.close()
+        return reply.status, json.loads(text)
+
+    def get(self, path):
+        status, reply = self.request("GET", path)
+        assert status == 200, (path, status, reply)
+        return reply["result"]
+
+    def upload(self, name, data):
+        mark = "----lockstep-e2e"
+        body = (f'--{mark}\r\nContent-Disposition: form-data; name="root"\r\n\r\ngcodes\r\n'
+                f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+                "Content-Type: application/octet-stream\r\n\r\n").encode() + data + f"\r\n--{mark}--\r\n".encode()
+        return self.request("POST", "/server/files/upload", body,
+                            {"Content-Type": f"multipart/form-data; boundary={mark}"})
+
+    def wait(self, what, condition, timeout_s):
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            assert self.process.poll() is None, f"the daemon ended while waiting for {what}"
+            value = condition()
+            if value:
+                return value
+            time.sleep(0.05)
+        raise AssertionError(f"{what}: not within {timeout_s} s")
+
+    def status(self, objects):
+        return self.get("/printer/objects/query?" + objects)["status"]
+
+    def klippy_state(self):
+        return self.get("/server/info")["klippy_state"]
+
+    def wait_ready(self, timeout_s=60):
+        self.wait("ready", lambda: self.klippy_state() == "ready", timeout_s)
+
+    def script(self, text):
+        """Run G-code; returns (HTTP status, reply)."""
+        return self.request("POST", "/printer/gcode/script", json.dumps({"script": text}),
+                            {"Content-Type": "application/json"})
+
+    def print_file(self, name, timeout_s):
+        """Start a file and wait for its end; returns the last print_stats."""
+        status, reply = self.request("POST", f"/printer/print/start?filename={name}")
+        assert (status, reply["result"]) == (200, "ok"), (status, reply)
+
+        def finished():
+            stats = self.status("print_stats")["print_stats"]
+            assert stats["state"] in ("printing", "complete"), stats
+            return stats["state"] == "complete" and stats
+
+        return self.wait("complete", finished, timeout_s)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(timeout=60)
+        assert code == 0, f"exit status {code}"
+
+
+class Board:
+    """Our firmware as a process behind a pty."""
+
+    def __init__(self, program, path):
+        self.path = path
+        self.process = subprocess.Popen([program, "mcu", "--pty", path])
+        end = time.monotonic() + 10
+        while not os.path.exists(path):
+            assert self.process.poll() is None and time.monotonic() < end, "the board did not start"
+            time.sleep(0.02)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(timeout=10) == 0
