@@ -39,7 +39,7 @@ def pin_names(dictionary):
             names += [f"{stem}{first + i}" for i in range(value[1])]
         else:
             names.append(name)
-    reserved = {pin for key, pins in dictionary["config"].items() if key.startswith(("RESERVE_PINS_", "BUS_PINS_"))
+    reserved = {pin for key, pins in dictionary["config"].items() if key.startswith("RESERVE_PINS_")
                 for pin in str(pins).split(",")}
     return [name for name in names if name not in reserved and "ADC_" not in name]
 
