@@ -2,7 +2,7 @@
  * Jinja2 adds: undefined, namespace, loop, macros, lazy iterators; and objects of the host, whose members are looked up
  * when they are named.
  *
- * All memory of a render comes from the arena of its template_run and is freed at its end; nothing is freed before. Every
+ * All memory of a render comes from the arena of its jinja_run and is freed at its end; nothing is freed before. Every
  * allocation is charged to the render's budget: functions that make values return NULL / false when it is used up, and the
  * render has then failed already (value_error was called). Values are small and passed by copy. */
 #ifndef SERVER_GCODE_TEMPLATE_VALUE_H
@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct template_run;
+struct jinja_run;
 
 enum value_kind {
     VALUE_UNDEFINED, /* with the name that was not found, for messages */
@@ -86,18 +86,18 @@ static inline struct value value_float(double d)
     return (struct value){.kind = VALUE_FLOAT, .number = d};
 }
 /* Copies; bytes that are not UTF-8 become U+FFFD. */
-struct value value_str(struct template_run *run, const char *text, size_t len_bytes);
-struct value value_cstr(struct template_run *run, const char *text);
-struct value value_undefined(struct template_run *run, const char *name);
-struct value value_list(struct template_run *run);
-struct value value_tuple(struct template_run *run, size_t count); /* of None, to be filled */
-struct value value_dict(struct template_run *run);
-bool value_append(struct template_run *run, struct value list, struct value item);
+struct value value_str(struct jinja_run *run, const char *text, size_t len_bytes);
+struct value value_cstr(struct jinja_run *run, const char *text);
+struct value value_undefined(struct jinja_run *run, const char *name);
+struct value value_list(struct jinja_run *run);
+struct value value_tuple(struct jinja_run *run, size_t count); /* of None, to be filled */
+struct value value_dict(struct jinja_run *run);
+bool value_append(struct jinja_run *run, struct value list, struct value item);
 /* Keys: anything hashable; insertion order is kept. */
-bool value_set_item(struct template_run *run, struct value dict, struct value key, struct value item);
-bool value_set_text(struct template_run *run, struct value dict, const char *key, struct value item);
+bool value_set_item(struct jinja_run *run, struct value dict, struct value key, struct value item);
+bool value_set_text(struct jinja_run *run, struct value dict, const char *key, struct value item);
 /* From JSON text (numbers with '.' or exponent are floats). ERR_INVALID with the place. */
-enum err value_from_json(struct template_run *run, const char *json, size_t len_bytes, struct value *out,
+enum err value_from_json(struct jinja_run *run, const char *json, size_t len_bytes, struct value *out,
                          struct err_info *info) ERR_NODISCARD;
 
 /* --- objects and functions of the host --- */
@@ -105,15 +105,15 @@ enum err value_from_json(struct template_run *run, const char *json, size_t len_
 struct value_object_type {
     const char *type_name; /* as Python would show it */
     /* obj.name and obj["name"]: ERR_NOT_FOUND: there is none (the engine makes it undefined). NULL: has no members. */
-    enum err (*get)(struct template_run *run, void *ctx, const char *name, size_t len_bytes, struct value *out);
+    enum err (*get)(struct jinja_run *run, void *ctx, const char *name, size_t len_bytes, struct value *out);
     /* "x in obj". NULL: by get. */
-    enum err (*contains)(struct template_run *run, void *ctx, struct value key, bool *out);
+    enum err (*contains)(struct jinja_run *run, void *ctx, struct value key, bool *out);
     /* Names in order, for iteration and |items; NULL: not iterable. */
-    enum err (*keys)(struct template_run *run, void *ctx, struct value *out_list);
+    enum err (*keys)(struct jinja_run *run, void *ctx, struct value *out_list);
     /* str(obj); NULL: "<type_name object>" */
-    enum err (*text)(struct template_run *run, void *ctx, struct value *out_str);
+    enum err (*text)(struct jinja_run *run, void *ctx, struct value *out_str);
 };
-struct value value_object(struct template_run *run, const struct value_object_type *type, void *ctx);
+struct value value_object(struct jinja_run *run, const struct value_object_type *type, void *ctx);
 
 struct value_call {
     const struct value *args;
@@ -122,37 +122,37 @@ struct value_call {
     const struct value *values;
     size_t key_count;
 };
-typedef enum err value_native_fn(struct template_run *run, void *ctx, const struct value_call *call, struct value *out);
-struct value value_native(struct template_run *run, const char *name, value_native_fn *fn, void *ctx);
+typedef enum err value_native_fn(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out);
+struct value value_native(struct jinja_run *run, const char *name, value_native_fn *fn, void *ctx);
 
 /* --- Python's operations (value_ops.c); each may fail the render --- */
 struct strbuf;
 bool value_is_true(struct value v); /* OBJECT: true; ITERATOR: true */
 const char *value_type_name(struct value v); /* "int", "str", "dict", ... */
-enum err value_to_text(struct template_run *run, struct value v, struct strbuf *out) ERR_NODISCARD; /* str() */
-enum err value_repr(struct template_run *run, struct value v, struct strbuf *out) ERR_NODISCARD;    /* repr() */
+enum err value_to_text(struct jinja_run *run, struct value v, struct strbuf *out) ERR_NODISCARD; /* str() */
+enum err value_repr(struct jinja_run *run, struct value v, struct strbuf *out) ERR_NODISCARD;    /* repr() */
 /* Python's repr of a float: "1e-05", "3.0", "inf", "nan". Pure. */
 void value_format_float(struct strbuf *out, double d);
-enum err value_equal(struct template_run *run, struct value a, struct value b, bool *out) ERR_NODISCARD;
-enum err value_compare(struct template_run *run, const char *op, struct value a, struct value b, int *out) ERR_NODISCARD;
-enum err value_hash(struct template_run *run, struct value v, uint64_t *out) ERR_NODISCARD; /* TypeError: unhashable */
+enum err value_equal(struct jinja_run *run, struct value a, struct value b, bool *out) ERR_NODISCARD;
+enum err value_compare(struct jinja_run *run, const char *op, struct value a, struct value b, int *out) ERR_NODISCARD;
+enum err value_hash(struct jinja_run *run, struct value v, uint64_t *out) ERR_NODISCARD; /* TypeError: unhashable */
 
 enum value_operator {
     VALUE_ADD, VALUE_SUB, VALUE_MUL, VALUE_DIV, VALUE_FLOORDIV, VALUE_MOD, VALUE_POW, VALUE_CONCAT /* ~ */
 };
-enum err value_binary(struct template_run *run, enum value_operator op, struct value a, struct value b,
+enum err value_binary(struct jinja_run *run, enum value_operator op, struct value a, struct value b,
                       struct value *out) ERR_NODISCARD;
-enum err value_negate(struct template_run *run, struct value v, struct value *out) ERR_NODISCARD;
-enum err value_contains(struct template_run *run, struct value container, struct value item, bool *out) ERR_NODISCARD;
+enum err value_negate(struct jinja_run *run, struct value v, struct value *out) ERR_NODISCARD;
+enum err value_contains(struct jinja_run *run, struct value container, struct value item, bool *out) ERR_NODISCARD;
 /* v[key], v.key (Jinja2's rules: item before attribute for [], attribute before item for .); undefined if absent. */
-enum err value_subscript(struct template_run *run, struct value v, struct value key, struct value *out) ERR_NODISCARD;
-enum err value_attribute(struct template_run *run, struct value v, const char *name, size_t len_bytes,
+enum err value_subscript(struct jinja_run *run, struct value v, struct value key, struct value *out) ERR_NODISCARD;
+enum err value_attribute(struct jinja_run *run, struct value v, const char *name, size_t len_bytes,
                          struct value *out) ERR_NODISCARD;
-enum err value_slice(struct template_run *run, struct value v, struct value start, struct value stop,
+enum err value_slice(struct jinja_run *run, struct value v, struct value start, struct value stop,
                      struct value step, struct value *out) ERR_NODISCARD;
-enum err value_length(struct template_run *run, struct value v, int64_t *out) ERR_NODISCARD;
+enum err value_length(struct jinja_run *run, struct value v, int64_t *out) ERR_NODISCARD;
 /* Get every item (consumes an iterator) as a fresh list. TypeError: not iterable. */
-enum err value_iterate(struct template_run *run, struct value v, struct value *out_list) ERR_NODISCARD;
+enum err value_iterate(struct jinja_run *run, struct value v, struct value *out_list) ERR_NODISCARD;
 
 /* --- tables of the language; NULL if there is none of that name --- */
 struct value_filter {
@@ -163,6 +163,6 @@ const struct value_filter *value_find_filter(const char *name, size_t len_bytes)
 const struct value_filter *value_find_test(const char *name, size_t len_bytes); /* answers a bool */
 const struct value_filter *value_find_global(const char *name, size_t len_bytes); /* range, dict, namespace, ... */
 /* Python's method `name` of a str, list, dict, int, float ... as a bound function; ERR_NOT_FOUND. */
-enum err value_method(struct template_run *run, struct value v, const char *name, size_t len_bytes, struct value *out);
+enum err value_method(struct jinja_run *run, struct value v, const char *name, size_t len_bytes, struct value *out);
 
 #endif

@@ -1,6 +1,6 @@
 /* The macro language: Jinja2's (3.1), in Klipper's dress: {% statements %}, { expressions }, {# comments #}.
  *
- *   text --template_compile--> struct template (shared, immutable) --template_render--> text
+ *   text --jinja_compile--> struct jinja (shared, immutable) --template_render--> text
  *
  * Compiled once, rendered any number of times. A render runs on a stack machine of its own (vm.h): no recursion on the C
  * stack, and a budget of steps and memory, so that a runaway macro is an error and never a hang. The engine knows no
@@ -8,8 +8,8 @@
  *
  * Not there: template inheritance and include (extends, block, include, import, from): a clear error at compile time.
  * One thread per render; a compiled template may be rendered by several threads at once. */
-#ifndef SERVER_GCODE_TEMPLATE_TEMPLATE_H
-#define SERVER_GCODE_TEMPLATE_TEMPLATE_H
+#ifndef SERVER_GCODE_TEMPLATE_JINJA_H
+#define SERVER_GCODE_TEMPLATE_JINJA_H
 
 #include "base/err.h"
 #include "base/strbuf.h"
@@ -18,55 +18,55 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct template;
-struct template_run;
+struct jinja;
+struct jinja_run;
 struct value;
 
-#define TEMPLATE_SOURCE_BYTES_MAX (1u << 20)
-#define TEMPLATE_NESTING_MAX      100          /* blocks in blocks, parentheses in parentheses */
-#define TEMPLATE_STEPS_MAX        20000000     /* default budget of one render [machine instructions] */
-#define TEMPLATE_MEMORY_BYTES_MAX (64u << 20)  /* default budget of one render */
-#define TEMPLATE_CALL_DEPTH_MAX   200          /* macros calling macros */
+#define JINJA_SOURCE_BYTES_MAX (1u << 20)
+#define JINJA_NESTING_MAX      100          /* blocks in blocks, parentheses in parentheses */
+#define JINJA_STEPS_MAX        20000000     /* default budget of one render [machine instructions] */
+#define JINJA_MEMORY_BYTES_MAX (64u << 20)  /* default budget of one render */
+#define JINJA_CALL_DEPTH_MAX   200          /* macros calling macros */
 
-enum template_dress {
-    TEMPLATE_DRESS_KLIPPER, /* expressions in single braces: { expr } */
-    TEMPLATE_DRESS_JINJA    /* {{ expr }}: for the differential tests */
+enum jinja_dress {
+    JINJA_DRESS_KLIPPER, /* expressions in single braces: { expr } */
+    JINJA_DRESS_JINJA    /* {{ expr }}: for the differential tests */
 };
 
-struct template_options {
+struct jinja_options {
     const char *name;  /* for messages: "gcode_macro START_PRINT:gcode"; copied. NULL: "<template>" */
-    enum template_dress dress;
+    enum jinja_dress dress;
     bool trim_blocks, lstrip_blocks, keep_trailing_newline; /* Klipper: all false */
 };
 
 /* ERR_INVALID with "NAME: line N: what is wrong" in Jinja2's words where it has some; ERR_LIMIT past a limit above. */
-enum err template_compile(const char *source, size_t len_bytes, const struct template_options *options,
-                          struct template **out, struct err_info *info) ERR_NODISCARD;
-void template_destroy(struct template *t); /* NULL allowed */
-const char *template_name(const struct template *t);
+enum err jinja_compile(const char *source, size_t len_bytes, const struct jinja_options *options,
+                          struct jinja **out, struct err_info *info) ERR_NODISCARD;
+void jinja_destroy(struct jinja *t); /* NULL allowed */
+const char *jinja_name(const struct jinja *t);
 
 /* --- one render --- */
 
-struct template_limits {
-    uint64_t steps_max; /* 0: TEMPLATE_STEPS_MAX */
-    size_t memory_max_bytes; /* 0: TEMPLATE_MEMORY_BYTES_MAX */
+struct jinja_limits {
+    uint64_t steps_max; /* 0: JINJA_STEPS_MAX */
+    size_t memory_max_bytes; /* 0: JINJA_MEMORY_BYTES_MAX */
     uint64_t seed;      /* of the random filter and lipsum */
 };
 
 /* Prepare a render: set variables (value.h makes values in its arena), execute, read, end. */
-struct template_run *template_begin(const struct template *t, const struct template_limits *limits);
+struct jinja_run *jinja_begin(const struct jinja *t, const struct jinja_limits *limits);
 /* Set a variable of the context. `name` is copied. */
-void template_set(struct template_run *run, const char *name, struct value value);
+void jinja_set(struct jinja_run *run, const char *name, struct value value);
 /* Append the text to `out`. On failure `out` is as before; the words name the template, the line and, for a runtime error,
  * Python's kind of error ("ZeroDivisionError: division by zero"). */
-enum err template_execute(struct template_run *run, struct strbuf *out, struct err_info *info) ERR_NODISCARD;
+enum err jinja_execute(struct jinja_run *run, struct strbuf *out, struct err_info *info) ERR_NODISCARD;
 /* Frees every value of the render. */
-void template_end(struct template_run *run);
+void jinja_end(struct jinja_run *run);
 
 /* For native code called from a render (objects, functions): fail it with Python's kind of error and a text; returns
  * ERR_INVALID, so that `return value_error(run, "KeyError", "%s", key)` works. */
-enum err value_error(struct template_run *run, const char *python_kind, const char *fmt, ...) ERR_PRINTF(3, 4) ERR_NODISCARD;
+enum err value_error(struct jinja_run *run, const char *python_kind, const char *fmt, ...) ERR_PRINTF(3, 4) ERR_NODISCARD;
 /* A native function may end the render with an error of its own words, as action_raise_error does. */
-enum err value_raise(struct template_run *run, const char *text) ERR_NODISCARD;
+enum err value_raise(struct jinja_run *run, const char *text) ERR_NODISCARD;
 
 #endif
