@@ -62,13 +62,6 @@ void segq_rest_until(struct segq *q, double t_s)
 {
     if (t_s - q->end_s <= TIME_JOIN_S)
         return;
-    /* Lengthen the rest at the end instead of adding another: repeated calls take no slots. */
-    struct seg *last = &q->items[(q->end - 1) & q->mask];
-    if (q->end > q->first && last->flags == 0) {
-        last->dt_s = t_s - last->t0_s;
-        q->end_s = seg_end_s(last);
-        return;
-    }
     push_rest(q, t_s, q->end_mm, 0);
 }
 

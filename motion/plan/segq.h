@@ -6,8 +6,8 @@
  * never repeat; the storage is a ring of fixed size, in which finished segments stay as history until their slot is
  * needed. Segments not yet retired are never overwritten.
  *
- * Owned by the motion thread. Workers may read segments [first, end) while it appends behind `end`; cut, retire and
- * set_position happen only while no worker runs. */
+ * Owned by the motion thread. Workers read through a copy of this struct (a view) while it appends behind the view's
+ * end; segq_cut and segq_retire happen only while no worker runs. */
 #ifndef MOTION_PLAN_SEGQ_H
 #define MOTION_PLAN_SEGQ_H
 

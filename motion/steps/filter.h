@@ -36,4 +36,9 @@ double advance_at(const struct advance_list *list, double t_s);
 bool filter_position(const struct filter *f, const struct segq *q, const struct advance_list *advance, double t_s,
                      double *pos_mm);
 
+/* Smoothed pressure advance at t_s [mm, mm/s] by integration over the window; filter.smooth_s > 0. A window that reaches
+ * behind the history takes the oldest position known. */
+void filter_smoothed(const struct filter *f, const struct segq *q, const struct advance_list *advance, double t_s,
+                     double *pos_mm, double *vel_mm_s);
+
 #endif

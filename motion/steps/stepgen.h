@@ -49,9 +49,12 @@ void stepgen_set_clock(struct stepgen *sg, double base_s, double base_clock, dou
 struct stepgen_goal {
     double until_s;       /* make all steps up to here; the queue must be known until until_s + pre */
     uint64_t send_clock;  /* records whose interval starts before this clock must be in the output */
-    uint64_t seg_end;     /* segments of the queue may be read up to this index */
+    struct segq view;     /* the queue as it was when the work was handed out (its segments are shared) */
 };
-/* OK, or ERR_LIMIT / ERR_INVALID: the motion cannot be stepped; stepgen_fault tells why, nothing inconsistent is in the
+/* Owner: describe the work, with a view of the queue the stepper is bound to. */
+struct stepgen_goal stepgen_make_goal(const struct stepgen *sg, double until_s, uint64_t send_clock);
+/* May stop early when the output is full: while stepgen_solved_s < until_s, take the output and run again.
+ * OK, or ERR_INVALID: the motion cannot be stepped; stepgen_fault tells why, nothing inconsistent is in the
  * output, and every further run fails the same way until stepgen_reset. */
 enum err stepgen_run(struct stepgen *sg, const struct stepgen_goal *goal) ERR_NODISCARD;
 /* Records made since stepgen_clear_output, in order of clock. */
@@ -59,15 +62,17 @@ const struct stepmsg *stepgen_output(const struct stepgen *sg, size_t *count);
 void stepgen_clear_output(struct stepgen *sg);
 const char *stepgen_fault(const struct stepgen *sg);
 
-/* --- position --- */
+/* --- position ---
+ * Counts of steps are positive in the direction of the kinematics; a board whose direction pin is inverted counts the
+ * other way. */
 
-/* The stepper stands at coordinate `pos_mm` (of its kinematics, exactly): the half-step grid starts here. The board's
- * count does not change. Only at rest with nothing pending (CHECK). */
+/* The stepper stands at coordinate `pos_mm` (of its kinematics, exactly): the half-step grid starts here. The count does
+ * not change. Only while the stepper rests. */
 void stepgen_set_position(struct stepgen *sg, double pos_mm);
 double stepgen_position_mm(const struct stepgen *sg);  /* coordinate of the last step made */
-int64_t stepgen_steps(const struct stepgen *sg);       /* the board's count after everything solved */
+int64_t stepgen_steps(const struct stepgen *sg);       /* count after everything solved */
 int64_t stepgen_steps_at(const struct stepgen *sg, uint64_t clock); /* from the records handed out; nearest known */
-double stepgen_mm_of_steps(const struct stepgen *sg, int64_t steps); /* coordinate of a board's count */
+double stepgen_mm_of_steps(const struct stepgen *sg, int64_t steps); /* coordinate of a count */
 
 /* After a stop by the board (homing trigger, shutdown): everything not handed out is dropped, the direction is unknown,
  * the count is `steps`, and the next interval counts from `clock` (what reset_step_clock was told). */
@@ -83,8 +88,8 @@ void stepgen_set_advance(struct stepgen *sg, double t_s, double k_s);
 double stepgen_solved_s(const struct stepgen *sg);     /* all steps up to here have been made */
 double stepgen_last_step_s(const struct stepgen *sg);  /* time of the last step, -1: none yet */
 uint64_t stepgen_last_sent_clock(const struct stepgen *sg);
-double stepgen_first_active_s(struct stepgen *sg);     /* start of the first segment that moves it since the last call;
-                                                          -1: none. Drives the motor enable */
+/* Start of the first segment that moves the stepper among those not yet looked at; -1: none. Drives the motor enable. */
+double stepgen_first_active_s(struct stepgen *sg);
 double stepgen_pre_s(const struct stepgen *sg);        /* 0 when unbound */
 double stepgen_post_s(const struct stepgen *sg);
 struct segq *stepgen_queue(const struct stepgen *sg);  /* NULL: unbound */

@@ -10,7 +10,6 @@ enum stepmsg_kind {
 };
 
 struct stepmsg {
-    uint64_t min_clock;   /* not to be sent before (the board's 32-bit arithmetic) */
     uint64_t req_clock;   /* must be there by then: the clock from which the first interval counts */
     uint64_t first_clock; /* of the first step; DIR: as the message after it */
     uint64_t last_clock;  /* of the last step; a move slot is taken until then */

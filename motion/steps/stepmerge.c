@@ -1,0 +1,58 @@
+#include "motion/steps/stepmerge.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#define INPUTS_MAX 64
+
+void stepmerge_init(struct stepmerge *m, size_t slot_count)
+{
+    CHECK(slot_count > 0);
+    *m = (struct stepmerge){MEM_ARRAY(uint64_t, slot_count), slot_count};
+}
+
+void stepmerge_deinit(struct stepmerge *m)
+{
+    mem_free(m->slots);
+    m->slots = NULL;
+}
+
+uint64_t stepmerge_take(struct stepmerge *m, uint64_t clock)
+{
+    /* The slot that is free first is taken until `clock`: replace the root and let it sink. */
+    const uint64_t free_at = m->slots[0];
+    size_t i = 0;
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= m->slot_count)
+            break;
+        if (child + 1 < m->slot_count && m->slots[child + 1] < m->slots[child])
+            child++;
+        if (m->slots[child] >= clock)
+            break;
+        m->slots[i] = m->slots[child];
+        i = child;
+    }
+    m->slots[i] = clock;
+    return free_at;
+}
+
+void stepmerge_run(struct stepmerge *m, const struct stepmerge_input *inputs, size_t input_count,
+                   stepmerge_sink_fn *sink, void *ctx)
+{
+    CHECK(input_count <= INPUTS_MAX);
+    size_t next[INPUTS_MAX] = {0};
+    for (;;) {
+        size_t best = input_count;
+        for (size_t i = 0; i < input_count; i++)
+            if (next[i] < inputs[i].count &&
+                (best == input_count || inputs[i].items[next[i]].req_clock < inputs[best].items[next[best]].req_clock))
+                best = i;
+        if (best == input_count)
+            return;
+        const struct stepmsg *msg = &inputs[best].items[next[best]++];
+        /* A slot is taken from arrival until the message starts to run (its req_clock), then the board frees it. */
+        const uint64_t free_at = msg->kind == STEPMSG_QUEUE ? stepmerge_take(m, msg->req_clock) : m->slots[0];
+        sink(ctx, msg, free_at);
+    }
+}
