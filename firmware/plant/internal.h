@@ -1,0 +1,94 @@
+/* What the files of the plant share. */
+#ifndef FIRMWARE_PLANT_INTERNAL_H
+#define FIRMWARE_PLANT_INTERNAL_H
+
+#include "firmware/plant/plant.h"
+
+#define PLANT_CELL_NS   20000000LL /* time step of the thermal model */
+#define PLANT_DELAY_MAX 512        /* cells of dead time */
+#define PLANT_FAN_TAU_S 0.5        /* how fast a fan spins up and down */
+
+/* A signal on a pin that is averaged over the cells of the thermal model. */
+struct averaged {
+    double level;     /* now, 0..1 */
+    double sum_ns;    /* integral of the level over the present cell */
+    int64_t since_ns; /* up to where the integral goes */
+};
+
+struct motor {
+    struct plant_motor desc;
+    int64_t steps;
+    double offset_mm; /* start and pushes by hand */
+    bool is_driven, is_step_on, is_forward, is_enabled;
+};
+
+struct endstop {
+    struct plant_endstop desc;
+    struct plant *plant;
+    enum plant_endstop_fault fault;
+};
+
+struct heater {
+    struct plant_heater desc;
+    struct plant *plant;
+    struct averaged duty;
+    int64_t cell_end_ns;   /* of the cell in progress */
+    double block_c, sensed_c;
+    double delayed[PLANT_DELAY_MAX]; /* duty of past cells, for the dead time */
+    unsigned delay_cells, delay_at;
+    bool is_cut, is_shorted;
+};
+
+struct sensor {
+    struct plant_sensor desc;
+    struct plant *plant;
+    enum plant_sensor_fault fault;
+    uint32_t frozen_adc;
+};
+
+struct fan {
+    struct plant_fan desc;
+    struct plant *plant;
+    double level, speed; /* commanded, real; 0..1 */
+    int64_t at_ns;
+    double phase; /* pulses of the tachometer, fraction counts */
+};
+
+struct held_switch {
+    struct plant_switch desc;
+    bool is_active;
+};
+
+struct plant {
+    struct sim_board **boards;
+    size_t board_count;
+    enum plant_kinematics kinematics;
+    double anchors[3][3], arms_mm[3]; /* delta towers (z unused) or winch anchors */
+    double bed_tilt_x, bed_tilt_y, ambient_c;
+    struct motor *motors;
+    struct endstop *endstops;
+    struct heater *heaters;
+    struct sensor *sensors;
+    struct fan *fans;
+    struct held_switch *switches;
+    size_t motor_count, endstop_count, heater_count, sensor_count, fan_count, switch_count;
+};
+
+/* Number of the pin on its board; ERR_NOT_FOUND with a text. */
+enum err plant_find_pin(const struct plant *plant, const struct plant_pin *pin, const char *owner, uint32_t *number,
+                        struct err_info *info) ERR_NODISCARD;
+/* Watch or feed a pin if it is connected; `ctx` is the object. */
+enum err plant_watch(struct plant *plant, const struct plant_pin *pin, const char *owner, sim_output_fn *fn, void *ctx,
+                     struct err_info *info) ERR_NODISCARD;
+enum err plant_feed(struct plant *plant, const struct plant_pin *pin, const char *owner, sim_input_fn *fn, void *ctx,
+                    struct err_info *info) ERR_NODISCARD;
+/* Is an output level on, taking the pin's polarity into account? Floating pins are off. */
+double plant_pin_duty(const struct plant_pin *pin, uint32_t level);
+int64_t plant_time_ns(const struct plant *plant, const struct plant_pin *pin, struct mcu_ticks clock);
+
+enum err plant_wire_motion(struct plant *plant, struct err_info *info) ERR_NODISCARD;
+enum err plant_wire_heat(struct plant *plant, struct err_info *info) ERR_NODISCARD;
+void plant_advance_heater(struct heater *heater, int64_t now_ns);
+void plant_advance_fan(struct fan *fan, int64_t now_ns);
+
+#endif

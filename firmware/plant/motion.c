@@ -1,0 +1,280 @@
+/* Motors count the edges of their step pins; kinematics turn motor positions into the toolhead's; endstops compare. */
+#include "base/fmath.h"
+#include "firmware/plant/internal.h"
+
+#include <string.h>
+
+/* --- motors --- */
+
+static void take_step(struct motor *m)
+{
+    if (m->is_enabled)
+        m->steps += m->is_forward ? 1 : -1;
+}
+
+static void step_pin_changed(void *ctx, struct mcu_ticks clock, uint32_t level)
+{
+    (void)clock;
+    struct motor *m = ctx;
+    if (level == SIM_LEVEL_FLOATING) {
+        m->is_driven = false;
+        return;
+    }
+    bool is_on = (level != 0) != m->desc.step.is_inverted;
+    bool is_edge = m->is_driven && is_on != m->is_step_on;
+    m->is_driven = true;
+    m->is_step_on = is_on;
+    if (is_edge && (is_on || m->desc.is_both_edges))
+        take_step(m);
+}
+
+static void dir_pin_changed(void *ctx, struct mcu_ticks clock, uint32_t level)
+{
+    (void)clock;
+    struct motor *m = ctx;
+    m->is_forward = (level != 0 && level != SIM_LEVEL_FLOATING) != m->desc.dir.is_inverted;
+}
+
+static void enable_pin_changed(void *ctx, struct mcu_ticks clock, uint32_t level)
+{
+    (void)clock;
+    struct motor *m = ctx;
+    m->is_enabled = plant_pin_duty(&m->desc.enable, level) > 0.5;
+}
+
+static double motor_mm(const struct motor *m)
+{
+    return m->offset_mm + (double)m->steps * m->desc.mm_per_step;
+}
+
+/* --- kinematics --- */
+
+/* The lower of the two points at distance r[i] from the centres c[i]. false: there is none.
+ * Source: Fang 1986; frame with c0 as origin, ex towards c1, ey in the plane of the three. */
+static bool trilaterate(const double c[3][3], const double r[3], double out[3])
+{
+    double ex[3], ey[3], ez[3], to2[3];
+    double d = 0, i = 0, j = 0, h = 0;
+    for (int k = 0; k < 3; k++) {
+        ex[k] = c[1][k] - c[0][k];
+        to2[k] = c[2][k] - c[0][k];
+        d += ex[k] * ex[k];
+    }
+    d = fm_sqrt(d);
+    if (!(d > 0))
+        return false;
+    for (int k = 0; k < 3; k++) {
+        ex[k] /= d;
+        i += ex[k] * to2[k];
+    }
+    for (int k = 0; k < 3; k++) {
+        ey[k] = to2[k] - i * ex[k];
+        h += ey[k] * ey[k];
+    }
+    h = fm_sqrt(h);
+    if (!(h > 0))
+        return false;
+    for (int k = 0; k < 3; k++) {
+        ey[k] /= h;
+        j += ey[k] * to2[k];
+    }
+    ez[0] = ex[1] * ey[2] - ex[2] * ey[1];
+    ez[1] = ex[2] * ey[0] - ex[0] * ey[2];
+    ez[2] = ex[0] * ey[1] - ex[1] * ey[0];
+    double x = (r[0] * r[0] - r[1] * r[1] + d * d) / (2 * d);
+    double y = (r[0] * r[0] - r[2] * r[2] - x * x + (x - i) * (x - i) + j * j) / (2 * j);
+    double z2 = r[0] * r[0] - x * x - y * y;
+    if (!(z2 >= 0))
+        return false;
+    double z = ez[2] > 0 ? -fm_sqrt(z2) : fm_sqrt(z2);
+    for (int k = 0; k < 3; k++)
+        out[k] = c[0][k] + x * ex[k] + y * ey[k] + z * ez[k];
+    return true;
+}
+
+/* Mean position of the motors of each role; a role without motors stands at 0. */
+static void role_positions(const struct plant *plant, double pos[3])
+{
+    int count[3] = {0};
+    pos[0] = pos[1] = pos[2] = 0;
+    for (size_t i = 0; i < plant->motor_count; i++) {
+        int axis = (int)plant->motors[i].desc.role - PLANT_ROLE_X;
+        if (axis < 0)
+            continue;
+        pos[axis] += motor_mm(&plant->motors[i]);
+        count[axis]++;
+    }
+    for (int axis = 0; axis < 3; axis++) {
+        if (count[axis])
+            pos[axis] /= count[axis];
+    }
+}
+
+static bool towers_to_xyz(const struct plant *plant, const double m[3], double xyz[3])
+{
+    double centres[3][3];
+    memcpy(centres, plant->anchors, sizeof(centres));
+    if (plant->kinematics == PLANT_WINCH)
+        return trilaterate(centres, m, xyz);
+    for (int i = 0; i < 3; i++)
+        centres[i][2] = m[i];
+    return trilaterate(centres, plant->arms_mm, xyz);
+}
+
+bool plant_toolhead_mm(const struct plant *plant, double xyz[3])
+{
+    double m[3];
+    role_positions(plant, m);
+    xyz[0] = m[0];
+    xyz[1] = m[1];
+    xyz[2] = m[2];
+    switch (plant->kinematics) {
+    case PLANT_NONE:
+    case PLANT_CARTESIAN:
+        return true;
+    case PLANT_COREXY: /* motors: x + y and x - y */
+        xyz[0] = (m[0] + m[1]) / 2;
+        xyz[1] = (m[0] - m[1]) / 2;
+        return true;
+    case PLANT_COREXZ: /* x + z and x - z */
+        xyz[0] = (m[0] + m[2]) / 2;
+        xyz[2] = (m[0] - m[2]) / 2;
+        return true;
+    case PLANT_HYBRID_COREXY: /* x - y and y */
+        xyz[0] = m[0] + m[1];
+        return true;
+    case PLANT_HYBRID_COREXZ: /* x - z and z */
+        xyz[0] = m[0] + m[2];
+        return true;
+    case PLANT_POLAR: /* angle [rad] and radius */
+        xyz[0] = m[1] * fm_cos(m[0]);
+        xyz[1] = m[1] * fm_sin(m[0]);
+        return true;
+    case PLANT_DELTA:
+    case PLANT_WINCH:
+        return towers_to_xyz(plant, m, xyz);
+    }
+    return false;
+}
+
+/* --- endstops --- */
+
+/* How far the watched thing is past the trigger point, in the triggering direction; false if that is not defined. */
+static bool endstop_depth(const struct endstop *e, double *depth_mm)
+{
+    const struct plant *plant = e->plant;
+    double xyz[3], at;
+    switch (e->desc.of) {
+    case PLANT_ENDSTOP_MOTOR:
+        at = motor_mm(&plant->motors[e->desc.index]);
+        break;
+    case PLANT_ENDSTOP_AXIS:
+        if (!plant_toolhead_mm(plant, xyz))
+            return false;
+        at = xyz[e->desc.index];
+        break;
+    case PLANT_ENDSTOP_PROBE:
+    default:
+        if (!plant_toolhead_mm(plant, xyz))
+            return false;
+        at = xyz[2] - plant->bed_tilt_x * (xyz[0] + e->desc.probe_x_mm) -
+             plant->bed_tilt_y * (xyz[1] + e->desc.probe_y_mm);
+        break;
+    }
+    *depth_mm = e->desc.is_at_max ? at - e->desc.at_mm : e->desc.at_mm - at;
+    return true;
+}
+
+static bool is_triggered(const struct endstop *e)
+{
+    if (e->fault != PLANT_ENDSTOP_OK)
+        return e->fault == PLANT_ENDSTOP_STUCK_TRIGGERED;
+    double depth_mm;
+    return endstop_depth(e, &depth_mm) && depth_mm >= -1e-9; /* sums of steps are not exact */
+}
+
+bool plant_endstop_is_triggered(const struct plant *plant, size_t index)
+{
+    return is_triggered(&plant->endstops[index]);
+}
+
+static uint32_t endstop_input(void *ctx, struct mcu_ticks clock)
+{
+    (void)clock;
+    const struct endstop *e = ctx;
+    return is_triggered(e) != e->desc.pin.is_inverted;
+}
+
+static uint32_t switch_input(void *ctx, struct mcu_ticks clock)
+{
+    (void)clock;
+    const struct held_switch *s = ctx;
+    return s->is_active != s->desc.pin.is_inverted;
+}
+
+/* --- wiring --- */
+
+static enum err wire_motor(struct plant *plant, struct motor *m, struct err_info *info)
+{
+    m->offset_mm = m->desc.start_mm;
+    m->is_forward = m->desc.dir.is_inverted;
+    m->is_enabled = m->desc.enable.name == NULL;
+    enum err e = plant_watch(plant, &m->desc.step, m->desc.name, step_pin_changed, m, info);
+    if (!e)
+        e = plant_watch(plant, &m->desc.dir, m->desc.name, dir_pin_changed, m, info);
+    if (!e)
+        e = plant_watch(plant, &m->desc.enable, m->desc.name, enable_pin_changed, m, info);
+    return e;
+}
+
+enum err plant_wire_motion(struct plant *plant, struct err_info *info)
+{
+    enum err e = OK;
+    for (size_t i = 0; i < plant->motor_count && !e; i++)
+        e = wire_motor(plant, &plant->motors[i], info);
+    for (size_t i = 0; i < plant->endstop_count && !e; i++) {
+        struct endstop *stop = &plant->endstops[i];
+        size_t limit = stop->desc.of == PLANT_ENDSTOP_MOTOR ? plant->motor_count : 3;
+        if (stop->desc.of != PLANT_ENDSTOP_PROBE && stop->desc.index >= limit)
+            return err_set(info, ERR_NOT_FOUND, "Endstop %s watches something that does not exist", stop->desc.name);
+        e = plant_feed(plant, &stop->desc.pin, stop->desc.name, endstop_input, stop, info);
+    }
+    for (size_t i = 0; i < plant->switch_count && !e; i++) {
+        struct held_switch *s = &plant->switches[i];
+        s->is_active = s->desc.is_active;
+        e = plant_feed(plant, &s->desc.pin, s->desc.name, switch_input, s, info);
+    }
+    return e;
+}
+
+/* --- looking and interfering --- */
+
+double plant_motor_mm(const struct plant *plant, size_t index)
+{
+    return motor_mm(&plant->motors[index]);
+}
+
+int64_t plant_motor_steps(const struct plant *plant, size_t index)
+{
+    return plant->motors[index].steps;
+}
+
+bool plant_motor_is_enabled(const struct plant *plant, size_t index)
+{
+    return plant->motors[index].is_enabled;
+}
+
+void plant_push_motor(struct plant *plant, size_t motor, double by_mm)
+{
+    plant->motors[motor].offset_mm += by_mm;
+}
+
+void plant_fault_endstop(struct plant *plant, size_t endstop, enum plant_endstop_fault fault)
+{
+    plant->endstops[endstop].fault = fault;
+}
+
+void plant_set_switch(struct plant *plant, size_t index, bool is_active)
+{
+    plant->switches[index].is_active = is_active;
+}
