@@ -22,8 +22,10 @@ static void average_to(struct averaged *a, int64_t now_ns)
 void plant_advance_fan(struct fan *fan, int64_t now_ns)
 {
     double dt = (double)(now_ns - fan->at_ns) * 1e-9;
-    if (!(dt > 0))
+    if (!fan->at_ns || !(dt > 0)) {
+        fan->at_ns = fan->at_ns ? fan->at_ns : now_ns;
         return;
+    }
     double decay = fm_exp(-dt / PLANT_FAN_TAU_S);
     double before = fan->speed;
     fan->speed = fan->level + (before - fan->level) * decay;
@@ -82,6 +84,10 @@ static void step_cell(struct heater *h)
 
 void plant_advance_heater(struct heater *h, int64_t now_ns)
 {
+    if (!h->cell_end_ns) { /* the first look starts the model: before it nothing was on */
+        h->duty.since_ns = now_ns;
+        h->cell_end_ns = now_ns - now_ns % PLANT_CELL_NS + PLANT_CELL_NS;
+    }
     while (h->cell_end_ns <= now_ns) {
         average_to(&h->duty, h->cell_end_ns);
         step_cell(h);

@@ -156,22 +156,6 @@ static void copy_geometry(struct plant *p, const struct plant_desc *desc)
     }
 }
 
-/* The thermal grid begins where the boards are now. */
-static void set_start_time(struct plant *p)
-{
-    int64_t now = 0;
-    for (size_t i = 0; i < p->board_count; i++) {
-        int64_t at = sim_board_host_time(p->boards[i], sim_board_clock(p->boards[i])).ns;
-        now = at > now ? at : now;
-    }
-    for (size_t i = 0; i < p->heater_count; i++) {
-        p->heaters[i].duty.since_ns = now;
-        p->heaters[i].cell_end_ns = now - now % PLANT_CELL_NS + PLANT_CELL_NS;
-    }
-    for (size_t i = 0; i < p->fan_count; i++)
-        p->fans[i].at_ns = now;
-}
-
 enum err plant_create(struct plant **plant, const struct plant_desc *desc, struct err_info *info)
 {
     struct plant *p = MEM_NEW(struct plant);
@@ -181,7 +165,6 @@ enum err plant_create(struct plant **plant, const struct plant_desc *desc, struc
     copy_geometry(p, desc);
     copy_motion(p, desc);
     copy_heat(p, desc);
-    set_start_time(p);
     enum err e = plant_wire_motion(p, info);
     if (!e)
         e = plant_wire_heat(p, info);
