@@ -45,8 +45,8 @@ void gcode_move_destroy(struct gcode_move *gm);
 
 /* Its commands (G0 G1 G20 G21 G90 G91 G92 M82 M83 M114 M220 M221 SET_GCODE_OFFSET SAVE_GCODE_STATE RESTORE_GCODE_STATE
  * GET_POSITION); the handlers' ctx is the struct gcode_move. */
-extern const struct command_desc gcode_move_commands[];
-extern const size_t gcode_move_command_count;
+#define GCODE_MOVE_COMMAND_COUNT 16
+extern const struct command_desc gcode_move_commands[GCODE_MOVE_COMMAND_COUNT];
 /* Register all of them (for tests and benches; a printer does so through its object). */
 enum err gcode_move_register(struct gcode_move *gm, struct err_info *info) ERR_NODISCARD;
 

@@ -285,7 +285,7 @@ static const struct command_param restore_params[] = {{"NAME", "str", "default",
                                                       {"MOVE_SPEED", "float", "last F", ">0"},
                                                       {0}};
 
-const struct command_desc gcode_move_commands[] = {
+const struct command_desc gcode_move_commands[GCODE_MOVE_COMMAND_COUNT] = {
     {"G0", NULL, 0, move_params, NULL, cmd_g1},
     {"G1", NULL, 0, move_params, NULL, cmd_g1},
     {"G20", NULL, 0, NULL, NULL, cmd_g20},
@@ -306,11 +306,10 @@ const struct command_desc gcode_move_commands[] = {
     {"GET_POSITION", NULL, COMMAND_WHEN_NOT_READY, NULL, "Show the position as each layer from motors to G-code sees it",
      cmd_get_position},
 };
-const size_t gcode_move_command_count = sizeof gcode_move_commands / sizeof gcode_move_commands[0];
 
 enum err gcode_move_register(struct gcode_move *gm, struct err_info *info)
 {
-    for (size_t i = 0; i < gcode_move_command_count; i++) {
+    for (size_t i = 0; i < GCODE_MOVE_COMMAND_COUNT; i++) {
         const struct command_desc *desc = &gcode_move_commands[i];
         struct gcode_def def = {desc->name, desc->help, (desc->flags & COMMAND_WHEN_NOT_READY) != 0, desc->handler, false};
         enum err e = gcode_register(gm->g, &def, gm, info);

@@ -54,6 +54,8 @@ enum err toolhead_wait_room(struct printer *printer, struct err_info *info) ERR_
 unsigned toolhead_homed_axes(const struct toolhead *th);
 void toolhead_clear_homed(struct toolhead *th, unsigned axes);
 void toolhead_axis_range(const struct toolhead *th, double min_mm[3], double max_mm[3]);
+/* x y z from the positions of the motors, once everything so far has been turned into steps. From a fiber. */
+enum err toolhead_kinematic_position(struct toolhead *th, double xyz[3], struct err_info *info) ERR_NODISCARD;
 double toolhead_max_velocity(const struct toolhead *th); /* mm/s, as SET_VELOCITY_LIMIT left it */
 double toolhead_max_accel(const struct toolhead *th);
 /* Of [printer] in the file: what [extruder] derives its limits from. Readable from create hooks. */
@@ -63,11 +65,14 @@ const char *toolhead_extruder(const struct toolhead *th);
 
 /* --- the commit horizon, for pause and cancel of a job --- */
 
-/* The G-code state before the move at which the engine was held: the modal state that a macro should see. Applies it to
- * gcode_move with the held position, and remembers the read state. Call when the engine is held (engine_is_held). */
+/* Let macros see the G-code state that has been executed: that before the move at which the engine is held, `held` being
+ * the source of ENGINE_EVENT_HELD. The read state is kept aside. ERR_NOT_FOUND: that state is too old to be known, the
+ * read state stays. */
 enum err toolhead_show_executed(struct toolhead *th, const struct engine_source *held) ERR_NODISCARD;
-/* Back to the read state (before engine_release), or forget it (tail dropped). */
+/* Back to the read state: after engine_release, when the commanded position is again the end of the tail. Nothing if no
+ * executed state is shown. */
 void toolhead_show_read(struct toolhead *th);
+/* The tail was dropped: the executed state is the state. */
 void toolhead_forget_read(struct toolhead *th);
 
 #define TOOLHEAD_EVENT_SET_POSITION "toolhead:set_position" /* data: NULL */

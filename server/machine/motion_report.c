@@ -1,0 +1,81 @@
+/* motion_report: where the toolhead is and how fast it moves at this instant. */
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "motion/engine.h"
+#include "server/machine/extruder.h"
+#include "server/machine/object.h"
+#include "server/machine/printer.h"
+#include "server/machine/status.h"
+#include "server/machine/stepper.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct motion_report {
+    struct printer_object base;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void write_names(struct status_writer *writer, const char *field, const char **names, size_t count)
+{
+    if (count)
+        qsort(names, count, sizeof *names, compare_names);
+    struct strbuf *json = status_begin_json(writer, field);
+    strbuf_addc(json, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            strbuf_adds(json, ", ");
+        strbuf_add_json_string(json, names[i], strlen(names[i]));
+    }
+    strbuf_addc(json, ']');
+    status_end_json(writer);
+}
+
+/* What can be dumped: these lists do not change once the printer is ready. */
+static void write_lists(struct printer *printer, struct status_writer *writer)
+{
+    const char *names[ENGINE_STEPPERS_MAX + ENGINE_QUEUES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; stepper_at(printer, i) && count < ENGINE_STEPPERS_MAX; i++)
+        names[count++] = stepper_at(printer, i)->name;
+    write_names(writer, "steppers", names, count);
+    count = 0;
+    names[count++] = "toolhead";
+    for (struct printer_object *obj = printer_first_object(printer); obj && count < ENGINE_QUEUES_MAX; obj = obj->next)
+        if (extruder_find(printer, obj->name) == obj)
+            names[count++] = obj->name;
+    write_names(writer, "trapq", names, count);
+}
+
+static void write_status(struct printer_object *obj, struct status_writer *writer)
+{
+    struct engine_status status = {0};
+    if (obj->printer->engine)
+        engine_get_status(obj->printer->engine, printer_now(obj->printer), &status);
+    status_floats(writer, "live_position", status.live_pos, 4);
+    status_float(writer, "live_velocity", status.live_velocity_mm_s);
+    status_float(writer, "live_extruder_velocity", status.live_extruder_velocity_mm_s);
+    if (status_needs(writer, "steppers", 1))
+        write_lists(obj->printer, writer);
+}
+
+static const struct status_field_desc fields[] = {
+    {"live_position", "coord", "position at this instant"},
+    {"live_velocity", "float", "speed of the toolhead at this instant"},
+    {"live_extruder_velocity", "float", "speed of the filament at this instant"},
+    {"steppers", "list", "names of the steppers"},
+    {"trapq", "list", "names of the motion queues"},
+};
+
+const struct object_desc motion_report_desc = {
+    .section = "motion_report",
+    .flags = OBJECT_ALWAYS | OBJECT_LAST,
+    .help = "The motion at this instant",
+    .size_bytes = sizeof(struct motion_report),
+    OBJECT_FIELDS(fields),
+    .status = write_status,
+};
