@@ -1,7 +1,6 @@
-/* The objects `gcode` (the list of commands) and `gcode_move` (the modal state), which server/gcode implements. */
+/* The object `gcode_move`: the modal state of server/gcode as part of a printer, and GET_POSITION's view below it. */
 #include "base/strbuf.h"
 #include "motion/engine.h"
-#include "server/config/config.h"
 #include "server/gcode/gcode_move.h"
 #include "server/machine/object.h"
 #include "server/machine/printer.h"
@@ -11,56 +10,6 @@
 
 #include <math.h>
 #include <string.h>
-
-/* --- gcode --- */
-
-struct gcode_object {
-    struct printer_object base;
-};
-
-struct command_list {
-    struct strbuf *json;
-    size_t count;
-};
-
-static void write_command(void *ctx, const char *name, const char *help)
-{
-    struct command_list *list = ctx;
-    if (list->count++)
-        strbuf_adds(list->json, ", ");
-    strbuf_add_json_string(list->json, name, strlen(name));
-    strbuf_adds(list->json, ": {");
-    if (*help) {
-        strbuf_adds(list->json, "\"help\": ");
-        strbuf_add_json_string(list->json, help, strlen(help));
-    }
-    strbuf_addc(list->json, '}');
-}
-
-static void write_gcode_status(struct printer_object *obj, struct status_writer *writer)
-{
-    const struct gcode *g = obj->printer->gcode;
-    if (!status_needs(writer, "commands", gcode_commands_version(g)))
-        return;
-    struct command_list list = {status_begin_json(writer, "commands"), 0};
-    strbuf_addc(list.json, '{');
-    gcode_visit_commands(g, write_command, &list);
-    strbuf_addc(list.json, '}');
-    status_end_json(writer);
-}
-
-static const struct status_field_desc gcode_fields[] = {{"commands", "dict", "command to {help}"}};
-
-const struct object_desc gcode_desc = {
-    .section = "gcode",
-    .flags = OBJECT_ALWAYS,
-    .help = "The commands there are",
-    .size_bytes = sizeof(struct gcode_object),
-    OBJECT_FIELDS(gcode_fields),
-    .status = write_gcode_status,
-};
-
-/* --- gcode_move --- */
 
 struct gcode_move_object {
     struct printer_object base;
