@@ -66,4 +66,7 @@ const struct board_format *dict_message(const struct dict *dict, const uint8_t *
 enum err dict_encode_text(const struct dict *dict, const char *line, uint8_t *out, size_t cap_bytes, size_t *len_bytes,
                           struct err_info *info) ERR_NODISCARD;
 
+/* The checksum of configurations and dictionaries (CRC-32 of zlib). */
+uint32_t dict_crc32(const void *data, size_t size_bytes);
+
 #endif

@@ -49,3 +49,8 @@ enum err dict_inflate(const uint8_t *blob, size_t blob_bytes, char **json, size_
     *json_bytes = len;
     return OK;
 }
+
+uint32_t dict_crc32(const void *data, size_t size_bytes)
+{
+    return (uint32_t)crc32(crc32(0, NULL, 0), data, (uInt)size_bytes);
+}

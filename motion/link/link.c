@@ -89,6 +89,11 @@ static void run_request(struct link *link, const struct link_request *r, struct 
     case LINK_CANCEL:
         link_query_cancel(b, r);
         break;
+    case LINK_CLEAR_FAULT:
+        if (b->fault == LINK_FAULT_SHUTDOWN)
+            b->fault = LINK_FAULT_NONE;
+        link_answer(link, r->port, r->token, OK);
+        break;
     case LINK_DRAIN:
         b->is_draining = true;
         b->drain_port = r->port;

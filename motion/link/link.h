@@ -80,6 +80,7 @@ enum link_request_kind {
     LINK_ROUTE,       /* tell `port` of each response `number` with `oid` */
     LINK_QUERY,
     LINK_CANCEL,      /* forget the query `token` of `port` */
+    LINK_CLEAR_FAULT, /* the board has left its shutdown; answered */
     LINK_DRAIN,       /* answered when everything is sent and acknowledged */
     LINK_TRIGGER_ARM,
     LINK_TRIGGER_END,

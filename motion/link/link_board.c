@@ -252,8 +252,10 @@ void link_board_fault(struct link_board *b, enum link_fault fault, uint32_t stri
         if (b->link->ports[i])
             link_post(b->link, b->link->ports[i], &note);
     link_trigger_board_failed(b, fault == LINK_FAULT_SHUTDOWN ? ERR_SHUTDOWN : ERR_CLOSED, b->now);
-    if (fault == LINK_FAULT_LOST)
+    if (fault == LINK_FAULT_LOST) {
+        b->transport->ops->attach(b->transport, NULL); /* a descriptor at its end would wake us for ever */
         link_query_fail_all(b, ERR_CLOSED);
+    }
 }
 
 static void handle_stats(struct link_board *b, const uint32_t v[3])
@@ -379,6 +381,7 @@ static void finish_drain(struct link_board *b)
                       !session_is_quiet(&b->session)))
         return;
     b->is_draining = false;
+    publish_stats(b);
     link_answer(b->link, b->drain_port, b->drain_token, is_stuck ? ERR_CLOSED : OK);
 }
 
