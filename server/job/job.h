@@ -10,7 +10,6 @@
 #include <stdbool.h>
 
 struct printer;
-struct object_class;
 
 /* --- requests of clients (fiber); errors carry the text that a client is shown --- */
 
@@ -19,8 +18,14 @@ struct object_class;
 enum err job_start(struct printer *printer, const char *filename, struct err_info *info) ERR_NODISCARD;
 
 /* Pause the job: what is already on its way to the boards is executed, all motion after it is kept for the resume; then
- * PAUSE runs (the user's macro, if there is one). Pausing what is paused answers OK and does nothing. */
+ * PAUSE runs (the user's macro, if there is one). Pausing what is paused answers OK and does nothing. A line that only
+ * waits (a temperature, room in the queue) is taken back and runs again on resume; a macro finishes first. */
 enum err job_pause(struct printer *printer, struct err_info *info) ERR_NODISCARD;
+
+/* The same with `pause` in place of PAUSE: called with the turn of G-code once the toolhead stands still (also when no
+ * file is being printed). If the file is still waiting to be stopped after it, the job goes on. */
+typedef enum err job_pause_fn(void *ctx, struct err_info *info);
+enum err job_pause_with(struct printer *printer, job_pause_fn *pause, void *ctx, struct err_info *info) ERR_NODISCARD;
 
 /* Run RESUME: the motion that was kept, then the rest of the file. */
 enum err job_resume(struct printer *printer, struct err_info *info) ERR_NODISCARD;

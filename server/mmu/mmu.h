@@ -8,7 +8,10 @@
 
 #include <stdbool.h>
 
+struct object_desc;
 struct printer;
+
+extern const struct object_desc mmu_desc; /* for the list of all objects */
 
 /* Does the printer have an [mmu] section? The functions below answer ERR_NOT_FOUND without one. */
 bool mmu_is_present(struct printer *printer);
@@ -20,6 +23,9 @@ bool mmu_is_present(struct printer *printer);
  * unless `with_history`. */
 #define MMU_HISTORY_COUNT 64
 enum err mmu_print_job_state(struct printer *printer, bool with_history, struct strbuf *json, struct err_info *info) ERR_NODISCARD;
+
+/* Sent after each change of the state or its reason. data: const char *, the JSON object above without its history. */
+#define MMU_STATE_EVENT "mmu:print_job_state"
 
 /* --- fiber: run the command of that name --- */
 /* MMU_PAUSE. message  shown as the reason; NULL: the default   force  also outside of a print (FORCE_IN_PRINT=1) */
