@@ -9,5 +9,6 @@ extern const struct cli_command run_command, plan_command, check_command;
 int run_main(const struct cli_values *values);
 int plan_main(const struct cli_values *values);
 int check_main(const struct cli_values *values);
+int mcu_command_main(int argc, char **argv); /* parses its own arguments; argv[0] is "mcu" */
 
 #endif

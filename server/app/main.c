@@ -4,7 +4,6 @@
 #include "server/app/version.h"
 
 #include "base/check.h"
-#include "firmware/port/linux/mcu_main.h"
 
 #include <signal.h>
 #include <string.h>
@@ -66,7 +65,7 @@ int main(int argc, char **argv)
         return CLI_EXIT_OK;
     }
     if (strcmp(name, "mcu") == 0)
-        return mcu_main(argc - 1, argv + 1);
+        return mcu_command_main(argc - 1, argv + 1);
     for (size_t i = 0; i < ARRAY_COUNT(subcommands); i++)
         if (strcmp(name, subcommands[i].command->name) == 0)
             return run_subcommand(&subcommands[i], argc - 1, argv + 1);

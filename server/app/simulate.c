@@ -109,7 +109,7 @@ static enum err switch_on(struct simulation *sim, struct derived *take_derived, 
 /* Make the machine of `config` unless it is there already. */
 static enum err ensure_machine(struct simulation *sim, const struct config *config, struct err_info *info)
 {
-    struct derived *wanted = derived_create(config);
+    struct derived *wanted = derived_create(config, false);
     if (sim->derived && !strcmp(sim->derived->signature.data, wanted->signature.data)) {
         derived_destroy(wanted);
         return OK;

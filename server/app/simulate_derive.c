@@ -143,11 +143,11 @@ static bool option_pin(struct derived *d, const struct config_section *section, 
     return parse_pin(d, section_config(section), text(section, name), pin);
 }
 
-static void find_boards(struct derived *d, const struct config *config)
+static void find_boards(struct derived *d, const struct config *config, bool main_board_only)
 {
     for (size_t i = 0; i < config_section_count(config) && d->board_count < DERIVED_BOARDS_MAX; i++) {
         const char *name = section_name(config_section_at(config, i));
-        if (!strcmp(name, "mcu") || starts_with(name, "mcu "))
+        if (!strcmp(name, "mcu") || (starts_with(name, "mcu ") && !main_board_only))
             d->boards[d->board_count++].name = arena_strdup(&d->arena, name[3] ? name + 4 : name);
     }
 }
@@ -596,12 +596,12 @@ static void point_desc(struct derived *d)
     d->desc.ambient_c = AMBIENT_C;
 }
 
-struct derived *derived_create(const struct config *config)
+struct derived *derived_create(const struct config *config, bool main_board_only)
 {
     struct derived *d = MEM_NEW(struct derived);
     arena_init(&d->arena, 0);
     strbuf_init(&d->signature);
-    find_boards(d, config);
+    find_boards(d, config, main_board_only);
     d->desc.kinematics = kinematics_of(config);
     strbuf_addf(&d->signature, "kinematics %d\n", (int)d->desc.kinematics);
     read_delta(d, config);

@@ -33,8 +33,9 @@ struct derived {
     struct strbuf signature; /* equal texts: the same machine */
 };
 
-/* Never fails: what is missing or wrong in the configuration (the printer will say so) gets a usual value. */
-struct derived *derived_create(const struct config *config);
+/* Never fails: what is missing or wrong in the configuration (the printer will say so) gets a usual value.
+ * main_board_only  leave out everything that is on another board than [mcu] */
+struct derived *derived_create(const struct config *config, bool main_board_only);
 void derived_destroy(struct derived *derived); /* NULL allowed */
 
 /* Index of the board called `name`, or -1. */
