@@ -98,7 +98,7 @@ struct api_call {
     char *error_text;
     char *location;        /* Location header of a 201, or NULL */
     bool is_replied;
-    struct api_call *next; /* the transport's, once done */
+    bool is_counted; /* among the API_CALLS_MAX */
 };
 
 struct api_call *api_call_create(struct api *api, const struct api_peer *peer);
@@ -187,6 +187,10 @@ struct api_sink {
     enum err (*identify)(void *ctx, uint64_t id, const json_t *args);
 };
 void api_set_sink(struct api *api, const struct api_sink *sink);
+
+/* Once a second by the wall clock, from the transport that has a timer: samples temperatures and the process, and sends
+ * notify_proc_stat_update, which clients take as a sign of life. */
+void api_tick(struct api *api);
 
 /* --- life --- */
 

@@ -11,6 +11,10 @@
 #define DB_KEY_DEPTH_MAX 32       /* parts of a dotted key */
 #define DB_VALUE_BYTES_MAX (16u << 20)
 
+/* Entries that no client may see or change (the API key). */
+#define DB_PRIVATE_NAMESPACE "lockstep_private"
+#define DB_METADATA_NAMESPACE "gcode_metadata"
+
 struct db;
 
 /* Open or create the file; `path` ":memory:" for tests. */

@@ -1,0 +1,358 @@
+#include "server/api/api_private.h"
+
+#include "base/check.h"
+#include "base/fiber.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/api/access.h"
+#include "server/api/console_store.h"
+#include "server/api/proc_stats.h"
+#include "server/api/temperature_store.h"
+
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct api_job {
+    api_job_fn *fn;
+    void *arg;
+};
+
+/* --- routes --- */
+
+static const char *path_key(char out[256], char verb, const char *path)
+{
+    size_t len = strlen(path);
+    if (len > 250)
+        return NULL;
+    out[0] = verb;
+    memcpy(out + 1, path, len + 1);
+    return out;
+}
+
+static void index_routes(struct api *api)
+{
+    size_t count;
+    const struct api_route *routes = api_routes(&count);
+    static const struct {
+        unsigned verb;
+        char letter;
+    } VERBS[] = {{API_GET, 'G'}, {API_POST, 'P'}, {API_DELETE, 'D'}};
+    char key[256];
+    strmap_init(&api->by_rpc);
+    strmap_init(&api->by_path);
+    for (size_t i = 0; i < count; i++) {
+        const struct api_route *route = &routes[i];
+        if (route->rpc)
+            CHECK(!strmap_set(&api->by_rpc, route->rpc, (void *)route));
+        if (!route->path)
+            continue;
+        strmap_set(&api->by_path, path_key(key, '*', route->path), (void *)route);
+        for (size_t v = 0; v < ARRAY_COUNT(VERBS); v++)
+            if (route->verbs & VERBS[v].verb)
+                CHECK(!strmap_set(&api->by_path, path_key(key, VERBS[v].letter, route->path), (void *)route));
+    }
+}
+
+const struct api_route *api_route_by_rpc(const struct api *api, const char *method)
+{
+    return strmap_get(&api->by_rpc, method);
+}
+
+const struct api_route *api_route_by_path(const struct api *api, enum api_verb verb, const char *path, bool *any_verb)
+{
+    char key[256];
+    *any_verb = false;
+    if (!path_key(key, verb == API_GET ? 'G' : verb == API_POST ? 'P' : 'D', path))
+        return NULL;
+    const struct api_route *route = strmap_get(&api->by_path, key);
+    *any_verb = route != NULL || strmap_get(&api->by_path, path_key(key, '*', path)) != NULL;
+    return route;
+}
+
+/* --- worker --- */
+
+static void worker_wake(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->has_work = true;
+    pthread_cond_signal(&worker->wake);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+static void *worker_main(void *arg)
+{
+    struct api *api = arg;
+    struct worker *worker = &api->worker;
+    pthread_setname_np(pthread_self(), "worker");
+    (void)!setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10); /* lowest priority of ours: a thread is a process here */
+    while (!atomic_load(&worker->is_stopping)) {
+        struct api_job job;
+        if (mpsc_pop(&worker->queue, &job)) {
+            job.fn(job.arg);
+            continue;
+        }
+        pthread_mutex_lock(&worker->lock);
+        while (!worker->has_work)
+            pthread_cond_wait(&worker->wake, &worker->lock);
+        worker->has_work = false;
+        pthread_mutex_unlock(&worker->lock);
+    }
+    return NULL;
+}
+
+bool api_defer(struct api *api, api_job_fn *fn, void *arg)
+{
+    struct api_job job = {fn, arg};
+    if (atomic_load(&api->worker.is_stopping) || !mpsc_push(&api->worker.queue, &job))
+        return false;
+    worker_wake(&api->worker);
+    return true;
+}
+
+static void worker_start(struct api *api)
+{
+    struct worker *worker = &api->worker;
+    mpsc_init(&worker->queue, sizeof(struct api_job), 2 * API_CALLS_MAX);
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_cond_init(&worker->wake, NULL);
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 512 * 1024); /* SQLite and JSON recursion under sanitizers */
+    CHECK(pthread_create(&worker->thread, &attr, worker_main, api) == 0);
+    pthread_attr_destroy(&attr);
+}
+
+static void worker_stop(struct worker *worker)
+{
+    atomic_store(&worker->is_stopping, true);
+    worker_wake(worker);
+    pthread_join(worker->thread, NULL);
+    struct api_job job;
+    while (mpsc_pop(&worker->queue, &job))
+        job.fn(job.arg); /* on this thread: replies and files in flight are finished */
+    mpsc_deinit(&worker->queue);
+    pthread_cond_destroy(&worker->wake);
+    pthread_mutex_destroy(&worker->lock);
+}
+
+/* --- submitting --- */
+
+static void run_handler(void *arg)
+{
+    struct api_call *call = arg;
+    call->route->handler(call);
+}
+
+static void send_to_machine(struct api_call *call)
+{
+    struct api *api = call->api;
+    if (!mpsc_push(&api->machine_queue, &call)) {
+        api_reply_error(call, 503, "The server is busy");
+        return;
+    }
+    api->options.backend->wake(api->options.backend->ctx);
+}
+
+void api_submit(struct api_call *call)
+{
+    struct api *api = call->api;
+    if (call->route->where == API_NET) {
+        call->route->handler(call);
+        return;
+    }
+    if (atomic_fetch_add(&api->in_flight, 1) >= API_CALLS_MAX) {
+        call->is_counted = true;
+        api_reply_error(call, 503, "Too many requests are waiting");
+        return;
+    }
+    call->is_counted = true;
+    if (call->route->where != API_WORKER)
+        send_to_machine(call);
+    else if (!api_defer(api, run_handler, call))
+        api_reply_error(call, 503, "The server is busy");
+}
+
+static void run_on_machine(struct api *api, struct api_call *call)
+{
+    if (call->route->where == API_MACHINE) {
+        call->route->handler(call);
+        return;
+    }
+    const struct api_backend *backend = api->options.backend;
+    struct fiber_pool *pool = backend->fibers(backend->ctx);
+    if (!pool)
+        api_need_printer(call) ? api_reply_error(call, 503, "Printer is not ready") : (void)0;
+    else if (!fiber_spawn(pool, call->route->rpc ? call->route->rpc : call->route->path, run_handler, call))
+        api_reply_error(call, 503, "Too many commands are waiting");
+}
+
+void api_machine_run(struct api *api)
+{
+    struct api_call *call;
+    while (mpsc_pop(&api->machine_queue, &call))
+        run_on_machine(api, call);
+}
+
+/* --- news --- */
+
+static const char *const KLIPPY_NAMES[] = {
+    [API_KLIPPY_DISCONNECTED] = "disconnected", [API_KLIPPY_STARTUP] = "startup",   [API_KLIPPY_READY] = "ready",
+    [API_KLIPPY_ERROR] = "error",               [API_KLIPPY_SHUTDOWN] = "shutdown",
+};
+
+const char *api_klippy_name(enum api_klippy state)
+{
+    return KLIPPY_NAMES[state];
+}
+
+enum api_klippy api_klippy_state(struct api *api, char *message, size_t message_bytes)
+{
+    pthread_mutex_lock(&api->lock);
+    enum api_klippy state = api->klippy;
+    if (message)
+        snprintf(message, message_bytes, "%s", api->klippy_message ? api->klippy_message : "");
+    pthread_mutex_unlock(&api->lock);
+    return state;
+}
+
+bool api_need_printer(struct api_call *call)
+{
+    if (api_klippy_state(call->api, NULL, 0) != API_KLIPPY_DISCONNECTED)
+        return true;
+    api_reply_error(call, 503, "Klippy Host not connected");
+    return false;
+}
+
+void api_event_klippy(struct api *api, enum api_klippy state, const char *message)
+{
+    pthread_mutex_lock(&api->lock);
+    enum api_klippy was = api->klippy;
+    api->klippy = state;
+    mem_free(api->klippy_message);
+    api->klippy_message = mem_strdup(message ? message : "");
+    pthread_mutex_unlock(&api->lock);
+    if (was == state)
+        return;
+    if (state == API_KLIPPY_DISCONNECTED) {
+        if (api->sink.klippy_gone)
+            api->sink.klippy_gone(api->sink.ctx);
+        api_notify(api, "notify_klippy_disconnected", NULL);
+    } else if (state == API_KLIPPY_READY) {
+        api_notify(api, "notify_klippy_ready", NULL);
+    } else if (state == API_KLIPPY_SHUTDOWN) {
+        api_notify(api, "notify_klippy_shutdown", NULL);
+    }
+}
+
+void api_event_gcode_response(struct api *api, const char *line)
+{
+    console_store_add(api->console, line, clock_wall_s(), false);
+    struct strbuf params;
+    strbuf_init(&params);
+    strbuf_addc(&params, '[');
+    strbuf_add_json_string(&params, line, strlen(line));
+    strbuf_addc(&params, ']');
+    api_notify(api, "notify_gcode_response", params.data);
+    strbuf_deinit(&params);
+}
+
+void api_event_mmu_state(struct api *api, const char *json)
+{
+    struct strbuf params;
+    strbuf_init(&params);
+    strbuf_addf(&params, "[%s]", json);
+    api_notify(api, "notify_mmu_print_job_state_changed", params.data);
+    strbuf_deinit(&params);
+}
+
+void api_notify(struct api *api, const char *name, const char *params)
+{
+    if (!api->sink.frame)
+        return;
+    struct strbuf frame;
+    strbuf_init(&frame);
+    strbuf_addf(&frame, "{\"jsonrpc\":\"2.0\",\"method\":\"%s\"", name);
+    if (params) {
+        strbuf_adds(&frame, ",\"params\":");
+        strbuf_adds(&frame, params);
+    }
+    strbuf_addc(&frame, '}');
+    api->sink.frame(api->sink.ctx, frame.data, frame.len_bytes);
+    strbuf_deinit(&frame);
+}
+
+void api_set_sink(struct api *api, const struct api_sink *sink)
+{
+    api->sink = sink ? *sink : (struct api_sink){.ctx = NULL};
+}
+
+void api_tick(struct api *api)
+{
+    double now_s = clock_wall_s();
+    temperature_store_sample(api->temperatures, api->options.status);
+    struct strbuf params;
+    strbuf_init(&params);
+    proc_stats_sample(api->proc_stats, now_s, api->sink.connection_count ? api->sink.connection_count(api->sink.ctx) : 0);
+    proc_stats_add_update(api->proc_stats, &params);
+    api_notify(api, "notify_proc_stat_update", params.data);
+    strbuf_deinit(&params);
+}
+
+/* --- life --- */
+
+static char *copy_or_empty(const char *text)
+{
+    return mem_strdup(text ? text : "");
+}
+
+struct api *api_create(const struct api_options *options)
+{
+    struct api *api = MEM_NEW(struct api);
+    api->options = *options;
+    api->options.config_file = copy_or_empty(options->config_file);
+    api->options.log_file = copy_or_empty(options->log_file);
+    api->options.data_dir = copy_or_empty(options->data_dir);
+    api->options.software_version = copy_or_empty(options->software_version);
+    api->options.host = copy_or_empty(options->host ? options->host : "127.0.0.1");
+    char name[256] = "";
+    (void)!gethostname(name, sizeof name - 1);
+    api->hostname = mem_strdup(name);
+    api->started_s = clock_wall_s();
+    pthread_mutex_init(&api->lock, NULL);
+    index_routes(api);
+    mpsc_init(&api->machine_queue, sizeof(struct api_call *), 2 * API_CALLS_MAX);
+    api->console = console_store_create(API_CONSOLE_LINES_MAX);
+    api->temperatures = temperature_store_create(API_TEMPERATURE_SAMPLES);
+    api->proc_stats = proc_stats_create();
+    api->tokens = tokens_create(api->options.db);
+    worker_start(api);
+    return api;
+}
+
+void api_destroy(struct api *api)
+{
+    if (!api)
+        return;
+    worker_stop(&api->worker);
+    struct api_call *call;
+    while (mpsc_pop(&api->machine_queue, &call))
+        api_reply_error(call, 503, "Klippy Disconnected");
+    mpsc_deinit(&api->machine_queue);
+    tokens_destroy(api->tokens);
+    proc_stats_destroy(api->proc_stats);
+    temperature_store_destroy(api->temperatures);
+    console_store_destroy(api->console);
+    strmap_deinit(&api->by_rpc);
+    strmap_deinit(&api->by_path);
+    pthread_mutex_destroy(&api->lock);
+    mem_free(api->klippy_message);
+    mem_free(api->hostname);
+    mem_free((char *)api->options.config_file);
+    mem_free((char *)api->options.log_file);
+    mem_free((char *)api->options.data_dir);
+    mem_free((char *)api->options.software_version);
+    mem_free((char *)api->options.host);
+    mem_free(api);
+}

@@ -1,0 +1,62 @@
+/* What the files of this folder share. Not for others. */
+#ifndef API_API_PRIVATE_H
+#define API_API_PRIVATE_H
+
+#include "base/ring.h"
+#include "base/strmap.h"
+#include "server/api/api.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct console_store;
+struct temperature_store;
+struct proc_stats;
+struct tokens;
+
+/* Sizes of the stores, as server.config tells them. */
+#define API_CONSOLE_LINES_MAX 1000
+#define API_TEMPERATURE_SAMPLES 1200
+
+#define API_MOONRAKER_VERSION "v0.11.0-1-lockstep"
+#define API_VERSION_TEXT "1.5.0"
+
+struct worker {
+    pthread_t thread;
+    struct mpsc queue; /* struct api_job */
+    atomic_bool is_stopping;
+    pthread_mutex_t lock; /* guards only the sleep: `has_work` */
+    pthread_cond_t wake;
+    bool has_work;
+};
+
+struct api {
+    struct api_options options; /* texts are our copies */
+    struct api_sink sink;
+    struct strmap by_rpc;  /* method -> route */
+    struct strmap by_path; /* "G/path" -> route, and "*" "/path" -> any route of it */
+    atomic_uint in_flight;
+    struct mpsc machine_queue; /* struct api_call * */
+    struct worker worker;
+    struct console_store *console;
+    struct temperature_store *temperatures;
+    struct proc_stats *proc_stats;
+    struct tokens *tokens;
+    double started_s; /* wall clock */
+    char *hostname;
+    pthread_mutex_t lock; /* guards klippy and klippy_message */
+    enum api_klippy klippy;
+    char *klippy_message;
+};
+
+/* The life-cycle state; copies the message (cut to fit) if `message` is not NULL. Any thread. */
+enum api_klippy api_klippy_state(struct api *api, char *message, size_t message_bytes);
+const char *api_klippy_name(enum api_klippy state);
+/* Reply 503 and return false unless there is a printer (in whatever state). */
+bool api_need_printer(struct api_call *call);
+
+/* A background job of our own for the worker (metadata of an upload ...): runs `fn(arg)` there; false: queue full. */
+typedef void api_job_fn(void *arg);
+bool api_defer(struct api *api, api_job_fn *fn, void *arg);
+
+#endif
