@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "server/api/access.h"
 #include "server/api/console_store.h"
+#include "server/api/handlers.h"
 #include "server/api/proc_stats.h"
 #include "server/api/temperature_store.h"
 
@@ -120,7 +121,8 @@ static void worker_start(struct api *api)
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 512 * 1024); /* SQLite and JSON recursion under sanitizers */
-    CHECK(pthread_create(&worker->thread, &attr, worker_main, api) == 0);
+    int rc = pthread_create(&worker->thread, &attr, worker_main, api);
+    CHECK(rc == 0);
     pthread_attr_destroy(&attr);
 }
 
@@ -132,7 +134,6 @@ static void worker_stop(struct worker *worker)
     struct api_job job;
     while (mpsc_pop(&worker->queue, &job))
         job.fn(job.arg); /* on this thread: replies and files in flight are finished */
-    mpsc_deinit(&worker->queue);
     pthread_cond_destroy(&worker->wake);
     pthread_mutex_destroy(&worker->lock);
 }
@@ -148,7 +149,7 @@ static void run_handler(void *arg)
 static void send_to_machine(struct api_call *call)
 {
     struct api *api = call->api;
-    if (!mpsc_push(&api->machine_queue, &call)) {
+    if (atomic_load(&api->is_stopped) || !mpsc_push(&api->machine_queue, &call)) {
         api_reply_error(call, 503, "The server is busy");
         return;
     }
@@ -162,7 +163,8 @@ void api_submit(struct api_call *call)
         call->route->handler(call);
         return;
     }
-    if (atomic_fetch_add(&api->in_flight, 1) >= API_CALLS_MAX) {
+    bool is_urgent = (call->route->flags & API_URGENT) != 0;
+    if (atomic_fetch_add(&api->in_flight, 1) >= API_CALLS_MAX && !is_urgent) {
         call->is_counted = true;
         api_reply_error(call, 503, "Too many requests are waiting");
         return;
@@ -183,7 +185,7 @@ static void run_on_machine(struct api *api, struct api_call *call)
     const struct api_backend *backend = api->options.backend;
     struct fiber_pool *pool = backend->fibers(backend->ctx);
     if (!pool)
-        api_need_printer(call) ? api_reply_error(call, 503, "Printer is not ready") : (void)0;
+        api_reply_error(call, 503, "Klippy Host not connected");
     else if (!fiber_spawn(pool, call->route->rpc ? call->route->rpc : call->route->path, run_handler, call))
         api_reply_error(call, 503, "Too many commands are waiting");
 }
@@ -319,6 +321,8 @@ struct api *api_create(const struct api_options *options)
     char name[256] = "";
     (void)!gethostname(name, sizeof name - 1);
     api->hostname = mem_strdup(name);
+    api->upload_dir = api_upload_dir_open(api->options.data_dir);
+    machine_describe_cpu(&api->cpu_model, &api->cpu_info);
     api->started_s = clock_wall_s();
     pthread_mutex_init(&api->lock, NULL);
     index_routes(api);
@@ -331,14 +335,21 @@ struct api *api_create(const struct api_options *options)
     return api;
 }
 
+void api_stop(struct api *api)
+{
+    if (!atomic_exchange(&api->is_stopped, true))
+        worker_stop(&api->worker);
+    struct api_call *call;
+    while (mpsc_pop(&api->machine_queue, &call))
+        api_reply_error(call, 503, "Klippy Disconnected");
+}
+
 void api_destroy(struct api *api)
 {
     if (!api)
         return;
-    worker_stop(&api->worker);
-    struct api_call *call;
-    while (mpsc_pop(&api->machine_queue, &call))
-        api_reply_error(call, 503, "Klippy Disconnected");
+    api_stop(api);
+    mpsc_deinit(&api->worker.queue);
     mpsc_deinit(&api->machine_queue);
     tokens_destroy(api->tokens);
     proc_stats_destroy(api->proc_stats);
@@ -348,11 +359,19 @@ void api_destroy(struct api *api)
     strmap_deinit(&api->by_path);
     pthread_mutex_destroy(&api->lock);
     mem_free(api->klippy_message);
+    mem_free(api->upload_dir);
     mem_free(api->hostname);
+    mem_free(api->cpu_model);
+    mem_free(api->cpu_info);
     mem_free((char *)api->options.config_file);
     mem_free((char *)api->options.log_file);
     mem_free((char *)api->options.data_dir);
     mem_free((char *)api->options.software_version);
     mem_free((char *)api->options.host);
     mem_free(api);
+}
+
+struct status_hub *api_status_hub(struct api *api)
+{
+    return api->options.status;
 }

@@ -30,6 +30,7 @@ struct fiber_pool;
 struct files;
 struct log;
 struct status_hub;
+struct subscription;
 
 #define API_CALLS_MAX 1024               /* calls waiting for the machine or the worker, all clients together */
 #define API_JSON_DEPTH_MAX 128           /* nesting of a request */
@@ -46,7 +47,8 @@ enum api_flag {
     API_WS_ONLY = 2,   /* needs a live connection: not over plain HTTP */
     API_HTTP_ONLY = 4, /* has no JSON-RPC name */
     API_BARE = 8,      /* the HTTP body is the result itself, without {"result": ...} */
-    API_QUERY_KEYS = 16 /* the query string is a list of objects: ?toolhead&extruder=target,temperature */
+    API_QUERY_KEYS = 16, /* the query string is a list of objects: ?toolhead&extruder=target,temperature */
+    API_URGENT = 32      /* goes through however many calls wait */
 };
 
 typedef void api_handler_fn(struct api_call *call);
@@ -125,6 +127,10 @@ void api_reply_error(struct api_call *call, int code, const char *fmt, ...) __at
 /* ERR_* to the code clients know (400, 403, 404, 503, ...), with the words of `info`. */
 void api_reply_err(struct api_call *call, enum err err, const struct err_info *info);
 
+/* Run `fn(arg)` on the worker, after what waits there already; false: the queue is full or closed. Any thread. */
+typedef void api_job_fn(void *arg);
+bool api_defer(struct api *api, api_job_fn *fn, void *arg);
+
 /* --- what the API asks of the machine --- */
 
 /* Implemented over server/machine, server/job and server/mmu (api_printer.c), and by the fake printer of tests/api. All
@@ -175,18 +181,21 @@ void api_event_mmu_state(struct api *api, const char *json);
 void api_notify(struct api *api, const char *name, const char *params);
 
 /* Where notifications go: `frame` is the whole message, borrowed for the call. Any thread; must not block. Set before
- * the first notification. `klippy_gone` drops the subscriptions. */
+ * the first notification. subscribe and identify run inside api_submit, on the thread that submitted. */
 struct api_sink {
     void *ctx;
     void (*frame)(void *ctx, const char *frame, size_t len_bytes);
-    void (*klippy_gone)(void *ctx);
+    void (*klippy_gone)(void *ctx); /* drop all subscriptions */
     unsigned (*connection_count)(void *ctx);
-    /* Replace the subscription of connection `id` (JSON object as in printer.objects.subscribe, borrowed): false if there is no such connection. */
-    bool (*subscribe)(void *ctx, uint64_t id, const json_t *objects);
-    /* server.connection.identify: ERR_NOT_FOUND no such connection, ERR_STATE identified already. */
-    enum err (*identify)(void *ctx, uint64_t id, const json_t *args);
+    /* Replace the subscription of connection `id` (takes it, also when it fails); false: there is no such connection. */
+    bool (*subscribe)(void *ctx, uint64_t id, struct subscription *take_sub);
+    /* server.connection.identify with its checked arguments: ERR_NOT_FOUND no such connection, ERR_STATE identified
+     * already, ERR_DENIED wrong key. */
+    enum err (*identify)(void *ctx, uint64_t id, const json_t *args, struct err_info *info);
+    void (*disconnect_all)(void *ctx); /* ask every client to come back */
 };
 void api_set_sink(struct api *api, const struct api_sink *sink);
+struct status_hub *api_status_hub(struct api *api);
 
 /* Once a second by the wall clock, from the transport that has a timer: samples temperatures and the process, and sends
  * notify_proc_stat_update, which clients take as a sign of life. */
@@ -210,8 +219,10 @@ struct api_options {
     unsigned websockets_max;
 };
 struct api *api_create(const struct api_options *options);
-/* After every transport has been stopped and the machine thread no longer calls api_machine_run: calls that still wait
- * are answered 503. */
+/* Answer every call that still waits with 503 and take no more. The machine thread no longer calls api_machine_run, and
+ * the fibers of API_FIBER calls have ended. net_destroy does this first. May be called again. */
+void api_stop(struct api *api);
+/* After every transport has been stopped. NULL allowed. */
 void api_destroy(struct api *api);
 
 #endif

@@ -36,6 +36,7 @@ struct api {
     struct strmap by_rpc;  /* method -> route */
     struct strmap by_path; /* "G/path" -> route, and "*" "/path" -> any route of it */
     atomic_uint in_flight;
+    atomic_bool is_stopped;
     struct mpsc machine_queue; /* struct api_call * */
     struct worker worker;
     struct console_store *console;
@@ -43,7 +44,7 @@ struct api {
     struct proc_stats *proc_stats;
     struct tokens *tokens;
     double started_s; /* wall clock */
-    char *hostname;
+    char *upload_dir, *hostname, *cpu_model, *cpu_info;
     pthread_mutex_t lock; /* guards klippy and klippy_message */
     enum api_klippy klippy;
     char *klippy_message;
@@ -55,8 +56,7 @@ const char *api_klippy_name(enum api_klippy state);
 /* Reply 503 and return false unless there is a printer (in whatever state). */
 bool api_need_printer(struct api_call *call);
 
-/* A background job of our own for the worker (metadata of an upload ...): runs `fn(arg)` there; false: queue full. */
-typedef void api_job_fn(void *arg);
-bool api_defer(struct api *api, api_job_fn *fn, void *arg);
+/* DATA/uploads, made and swept; the caller frees the name. */
+char *api_upload_dir_open(const char *data_dir);
 
 #endif

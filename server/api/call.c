@@ -44,7 +44,8 @@ static json_t *find_arg(struct api_call *call, const char *name, bool is_require
     json_t *arg = api_arg(call, name);
     *is_absent = !arg || (json_is_null(arg) && !is_required);
     if (*is_absent && is_required) {
-        api_reply_error(call, 400, "No data for argument: %s", name);
+        bool is_printers = call->route->rpc && strncmp(call->route->rpc, "printer.", 8) == 0;
+        api_reply_error(call, 400, is_printers ? "Missing Argument [%s]" : "No data for argument: %s", name);
         *is_absent = false;
     }
     return *is_absent ? NULL : arg;

@@ -25,6 +25,8 @@ api_handler_fn handle_files_list, handle_files_roots, handle_files_metadata, han
 api_handler_fn handle_database_list, handle_database_get_item, handle_database_post_item, handle_database_delete_item;
 /* machine.c */
 api_handler_fn handle_machine_proc_stats, handle_machine_system_info;
+/* "AMD EPYC" and "2 core AMD EPYC"; the caller frees both. */
+void machine_describe_cpu(char **model, char **summary);
 /* octoprint.c */
 api_handler_fn handle_octoprint_version, handle_octoprint_server;
 

@@ -139,7 +139,7 @@ static void read_links(struct proc_stats *stats, double passed_s)
         struct link *link = &links[count++];
         *link = (struct link){.rx_bytes = v[0], .rx_packets = v[1], .rx_errs = v[2],  .rx_drop = v[3],
                               .tx_bytes = v[8], .tx_packets = v[9], .tx_errs = v[10], .tx_drop = v[11]};
-        snprintf(link->name, sizeof link->name, "%s", line);
+        snprintf(link->name, sizeof link->name, "%.31s", line);
         bool found;
         uint64_t before = old_bytes(stats, link->name, &found);
         if (found && passed_s > 0)

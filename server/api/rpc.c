@@ -174,6 +174,7 @@ void api_rpc_free(struct api_rpc *rpc)
 {
     if (!rpc)
         return;
+    api_call_free(rpc->call);
     json_decref(rpc->request);
     strbuf_deinit(&rpc->out);
     mem_free(rpc);

@@ -30,6 +30,6 @@ struct api_rpc {
 /* Take a message (copied). Then call api_rpc_step until it returns true: at once, and after each `ready`. */
 struct api_rpc *api_rpc_create(struct api *api, const struct api_peer *peer, const char *text, size_t len_bytes);
 bool api_rpc_step(struct api_rpc *rpc);
-void api_rpc_free(struct api_rpc *rpc); /* only after api_rpc_step has returned true */
+void api_rpc_free(struct api_rpc *rpc); /* while no call of it waits; NULL allowed */
 
 #endif

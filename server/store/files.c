@@ -212,12 +212,10 @@ json_t *files_roots(struct files *files)
     return roots;
 }
 
-json_t *files_root_names(struct files *files)
+void files_add_root_names(struct files *files, struct strbuf *out)
 {
-    json_t *names = json_array();
     for (size_t i = 0; i < files->root_count; i++)
-        json_array_append_new(names, json_string(files->roots[i].name));
-    return names;
+        strbuf_addf(out, "%s\"%s\"", i > 0 ? "," : "", files->roots[i].name);
 }
 
 json_t *files_item(const struct files_path *path)

@@ -7,6 +7,7 @@
 #define STORE_FILES_H
 
 #include "base/err.h"
+#include "base/strbuf.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -43,7 +44,7 @@ enum err files_resolve_in(struct files *files, const char *root, const char *rel
 
 /* Names and shapes as server.files.* returns them; the caller owns the JSON. */
 json_t *files_roots(struct files *files);      /* [{name, path, permissions}] */
-json_t *files_root_names(struct files *files); /* ["gcodes", ...] */
+void files_add_root_names(struct files *files, struct strbuf *out); /* appends "gcodes","config",... */
 enum err files_list(struct files *files, const char *root, json_t **out, struct err_info *info) ERR_NODISCARD;
 enum err files_directory(struct files *files, const char *client_path, json_t **out, struct err_info *info) ERR_NODISCARD;
 json_t *files_item(const struct files_path *path); /* {root, path, modified, size, permissions}; zeros if it is gone */
