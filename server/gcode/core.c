@@ -81,6 +81,15 @@ static enum err cmd_emergency(void *ctx, struct gcode_command *cmd, struct err_i
     return OK;
 }
 
+static enum err cmd_firmware(void *ctx, struct gcode_command *cmd, struct err_info *info)
+{
+    (void)ctx;
+    (void)info;
+    if (!gcode_ack(cmd, cmd->g->firmware))
+        gcode_respond_info(cmd->g, "%s", cmd->g->firmware);
+    return OK;
+}
+
 static enum err cmd_nothing(void *ctx, struct gcode_command *cmd, struct err_info *info)
 {
     (void)ctx;
@@ -165,6 +174,7 @@ enum err core_register(struct gcode *g, struct err_info *info)
 {
     static const struct gcode_def defs[] = {
         {"M110", NULL, true, cmd_nothing, false},
+        {"M115", NULL, true, cmd_firmware, false},
         {"M112", NULL, true, cmd_emergency, false},
         {"ECHO", NULL, true, cmd_echo, true},
         {"STATUS", "Report the printer status", true, cmd_status, false},

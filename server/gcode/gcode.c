@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "server/gcode/private.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct gcode_source no_source = {GCODE_NO_OFFSET, GCODE_NO_OFFSET};
@@ -19,6 +20,7 @@ struct gcode *gcode_create(void)
     list_init(&g->waiters);
     g->source = no_source;
     g->state_message = mem_strdup("Printer is not ready");
+    gcode_set_firmware(g, "Lockstep", "unknown");
     enum err e = core_register(g, NULL);
     CHECK(e == OK);
     return g;
@@ -44,6 +46,7 @@ void gcode_destroy(struct gcode *g)
         frame_destroy(g->frames[i]);
     table_deinit(&g->table);
     mem_free(g->state_message);
+    mem_free(g->firmware);
     mem_free(g);
 }
 
@@ -67,6 +70,12 @@ bool gcode_is_ready(const struct gcode *g)
 void gcode_set_batch(struct gcode *g, bool is_batch)
 {
     g->is_batch = is_batch;
+}
+
+void gcode_set_firmware(struct gcode *g, const char *name, const char *version)
+{
+    mem_free(g->firmware);
+    g->firmware = mem_sprintf("FIRMWARE_NAME:%s FIRMWARE_VERSION:%s", name, version);
 }
 
 void gcode_set_emergency(struct gcode *g, gcode_emergency_fn *fn, void *ctx)
@@ -200,6 +209,29 @@ static void complete_info(struct gcode *g, struct gcode_command *frame, enum err
         err_set(info, code, "Error on '%s': %s", gcode_line(frame), err_name(code));
 }
 
+/* Say which line has failed, if its text does not: the innermost one, and where it came from. */
+static void place_error(struct gcode *g, struct gcode_command *frame, struct err_info *info)
+{
+    bool is_nested = g->depth > 0, is_from_file = g->source.file_offset != GCODE_NO_OFFSET;
+    if (g->is_error_placed || (!is_nested && !is_from_file))
+        return;
+    g->is_error_placed = true;
+    size_t used = strlen(info->text);
+    const char *line = gcode_line(frame);
+    bool is_named = strstr(info->text, line) != NULL;
+    if ((is_named && !is_from_file) || used + 2 >= sizeof info->text)
+        return;
+    struct strbuf place;
+    strbuf_init(&place);
+    strbuf_addf(&place, "\nin '%.200s'", line);
+    if (is_nested)
+        strbuf_addf(&place, ", run by '%.200s'", gcode_line(g->frames[0]));
+    if (is_from_file)
+        strbuf_addf(&place, ", byte %llu of the file", (unsigned long long)g->source.file_offset);
+    snprintf(info->text + used, sizeof info->text - used, "%s", place.data);
+    strbuf_deinit(&place);
+}
+
 /* One line in a frame of its own, with the error told to whom it concerns. */
 static enum err run_one(struct gcode *g, const char *line, size_t len_bytes, bool wants_ack, struct err_info *info)
 {
@@ -207,12 +239,14 @@ static enum err run_one(struct gcode *g, const char *line, size_t len_bytes, boo
     if (!info)
         info = &frame->info;
     info->text[0] = 0;
+    g->is_error_placed = false;
     frame->wants_ack = wants_ack;
     g->depth++;
     enum err e = dispatch(frame, line, len_bytes, info);
     g->depth--;
     if (e) {
         complete_info(g, frame, e, info);
+        place_error(g, frame, info);
         tell_error(g, e, info->text);
         if (g->depth == 0 && e != ERR_CANCELLED)
             gcode_respond_error(g, info->text);

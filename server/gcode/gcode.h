@@ -5,7 +5,9 @@
  * (first come, first served), and a command may run further scripts from inside itself (macros).
  *
  * A failed command ends its script. Its error travels back as `enum err` with the words for the user in `info`; the
- * outermost runner has printed them as "!! ..." and told the error listeners before it returns. Unknown commands answer
+ * outermost runner has printed them as "!! ..." and told the error listeners before it returns. Where the user cannot see
+ * which line it was (in a macro, in a file), a second line says so: "Move out of range: ...\nin 'G1 X900', run by
+ * 'PARK', byte 812 of the file". Unknown commands answer
  * `// Unknown command:"T2"` and are no error. Nothing here stops the printer or the process. */
 #ifndef SERVER_GCODE_GCODE_H
 #define SERVER_GCODE_GCODE_H
@@ -76,6 +78,8 @@ void gcode_set_ready(struct gcode *g, bool is_ready, const char *state_message);
 bool gcode_is_ready(const struct gcode *g);
 /* Batch mode (`lockstep plan`): like a file given to Klipper's host; M106 without a fan is then no complaint. */
 void gcode_set_batch(struct gcode *g, bool is_batch);
+/* What M115 answers: FIRMWARE_NAME:<name> FIRMWARE_VERSION:<version>. Copied. */
+void gcode_set_firmware(struct gcode *g, const char *name, const char *version);
 /* M112: called at once, also while other commands run. NULL clears. */
 typedef void gcode_emergency_fn(void *ctx);
 void gcode_set_emergency(struct gcode *g, gcode_emergency_fn *fn, void *ctx);

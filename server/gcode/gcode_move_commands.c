@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "server/gcode/command.h"
 #include "server/gcode/gcode_move_private.h"
+#include "server/gcode/private.h"
 
 #include <string.h>
 
@@ -28,7 +29,8 @@ static enum err cmd_g1(void *ctx, struct gcode_command *cmd, struct err_info *in
     unsigned axes;
     double values[GCODE_AXIS_COUNT_MAX], feed_mm_min = 0.0;
     const char *feed = gcode_get(cmd, "F");
-    if (parse_words(gm, cmd, &axes, values) || (feed && gcode_parse_double(feed, strlen(feed), &feed_mm_min)))
+    /* A key of several letters is a word that lost its number: ignoring it would move elsewhere than meant. */
+    if (cmd->has_word || parse_words(gm, cmd, &axes, values) || (feed && gcode_parse_double(feed, strlen(feed), &feed_mm_min)))
         return err_set(info, ERR_INVALID, "Unable to parse move '%s'", gcode_line(cmd));
     if (feed && feed_mm_min <= 0.0)
         return err_set(info, ERR_INVALID, "Invalid speed in '%s'", gcode_line(cmd));
@@ -95,6 +97,8 @@ static enum err cmd_g92(void *ctx, struct gcode_command *cmd, struct err_info *i
     struct gcode_move *gm = ctx;
     double values[GCODE_AXIS_COUNT_MAX];
     unsigned axes = 0;
+    if (cmd->has_word)
+        return err_set(info, ERR_INVALID, "Error on '%s': unable to parse its parameters", gcode_line(cmd));
     for (unsigned i = 0; i < gm->axis_count; i++) {
         const char name[2] = {gm->letters[i], 0};
         if (!gcode_has(cmd, name))

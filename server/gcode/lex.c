@@ -135,7 +135,7 @@ enum err lex_name(struct gcode_command *cmd, const char *text, size_t len_bytes,
     strip(&text, &len_bytes);
     cmd->text = text;
     cmd->text_bytes = len_bytes;
-    cmd->has_line = cmd->has_raw = cmd->has_line_number = false;
+    cmd->has_line = cmd->has_raw = cmd->has_line_number = cmd->has_word = false;
     cmd->param_count = 0;
     memset(cmd->letter_index, 0, sizeof cmd->letter_index);
     cmd->buf_bytes = 0;
@@ -224,6 +224,7 @@ enum err lex_letters(struct gcode_command *cmd, struct err_info *info)
         if (!param)
             return malformed(cmd, "it has more than 512 parameters", info);
         const char *stop = key_end(p, end);
+        cmd->has_word |= stop - p > 1;
         put_upper(cmd, p, (size_t)(stop - p));
         put_end(cmd);
         const char *value = stop;

@@ -20,6 +20,7 @@ struct gcode_command {
     size_t name_bytes;
     bool has_line_number; /* N123 in front */
     bool wants_ack;
+    bool has_word; /* by letter: some key is longer than one letter ("XFOO") */
 
     char *buf; /* name, names and values of parameters, each with its zero */
     size_t buf_bytes, buf_cap;
@@ -80,6 +81,8 @@ struct gcode {
     struct table table;
     bool is_ready, is_batch;
     char *state_message;
+    char *firmware; /* M115's answer */
+    bool is_error_placed; /* the error on its way up names its line */
     gcode_emergency_fn *emergency;
     void *emergency_ctx;
 

@@ -55,6 +55,13 @@ static enum err refuse(void *ctx, struct gcode_command *cmd, struct err_info *in
     return err_set(info, ERR_LIMIT, "%s failed", gcode_name(cmd));
 }
 
+static enum err refuse_anonymously(void *ctx, struct gcode_command *cmd, struct err_info *info)
+{
+    (void)ctx;
+    (void)cmd;
+    return err_set(info, ERR_LIMIT, "Too far");
+}
+
 static void add(struct bench *b, const char *name, gcode_handler_fn *fn)
 {
     struct gcode_def def = {name, NULL, false, fn, false};
@@ -294,10 +301,29 @@ static void nested_scripts(void **state)
     expect_console(b, "MACRO\nG1 X3", ERR_LIMIT, "!! FAIL failed\n");
     assert_string_equal(b->seen.data, "G1|G=1|X=1\n");
     assert_int_equal(errors, 2); /* inner and outer script */
-    expect_console(b, "FOREVER", ERR_LIMIT, "!! Scripts are nested more than 16 deep: does a macro call itself?\n");
+    expect_console(b, "FOREVER", ERR_LIMIT,
+                   "// Scripts are nested more than 16 deep: does a macro call itself?\n// in 'FOREVER', run by 'FOREVER'\n"
+                   "!! Scripts are nested more than 16 deep: does a macro call itself?\n");
     assert_int_equal(gcode_depth(b->g), 0);
     assert_false(gcode_is_busy(b->g));
     gcode_remove_error_listener(b->g, count_errors, &errors);
+}
+
+static void errors_name_their_line(void **state)
+{
+    struct bench *b = *state;
+    struct gcode_source source = {812, 820};
+    struct err_info info;
+    add(b, "FAIL", refuse);
+    add(b, "G1", refuse_anonymously);
+    add(b, "MACRO", macro);
+    assert_int_equal(gcode_run_line(b->g, "G1 X9 ; go", 10, &source, &info), ERR_LIMIT);
+    assert_string_equal(info.text, "Too far\nin 'G1 X9 ; go', byte 812 of the file");
+    assert_int_equal(gcode_run_line(b->g, "MACRO", 5, &source, &info), ERR_LIMIT);
+    assert_string_equal(info.text, "Too far\nin 'G1 X1', run by 'MACRO', byte 812 of the file");
+    assert_int_equal(gcode_run_script(b->g, "MACRO", 5, &info), ERR_LIMIT);
+    assert_string_equal(info.text, "Too far\nin 'G1 X1', run by 'MACRO'");
+    expect_console(b, "G1 X9", ERR_LIMIT, "!! Too far\n");
 }
 
 static void terminals_are_acknowledged(void **state)
@@ -540,6 +566,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(typed_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(errors_end_the_script_and_are_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(nested_scripts, setup, teardown),
+        cmocka_unit_test_setup_teardown(errors_name_their_line, setup, teardown),
         cmocka_unit_test_setup_teardown(terminals_are_acknowledged, setup, teardown),
         cmocka_unit_test_setup_teardown(not_ready, setup, teardown),
         cmocka_unit_test_setup_teardown(shared_commands, setup, teardown),
