@@ -20,7 +20,9 @@ struct command_param {
 
 struct command_desc {
     const char *name;    /* "M104", "SET_FAN_SPEED" */
-    const char *mux_key; /* "FAN": several objects share the command and this parameter picks one; NULL: not shared */
+    const char *mux_key; /* "FAN": several objects share the command and this parameter picks one; "EXTRUDER?": the object
+                          * whose section is the bare name also answers without it; NULL: not shared, and objects of one
+                          * descriptor register it once (the first of them is the handler's ctx) */
     unsigned flags;
     const struct command_param *params; /* ends with a row whose name is NULL; may be NULL */
     const char *help;    /* one sentence; NULL: not listed by HELP (plain G and M words) */

@@ -1,4 +1,4 @@
-/* A printer object: one file, one descriptor, one line in objects.c.
+/* A printer object: one file, one descriptor, one line in server/objects/objects.c.
  *
  * The descriptor holds everything others need to know: the section it is made from, its options, commands, status
  * fields and events, and its hooks. Configuration checking, HELP, printer.objects.list, the reference pages and the
@@ -22,6 +22,7 @@
 #include "server/config/option.h"
 #include "server/gcode/command.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct config_section;
@@ -98,7 +99,8 @@ struct object_desc {
 #define OBJECT_FIELDS(table) .fields = (table), .field_count = sizeof(table) / sizeof((table)[0])
 #define OBJECT_EVENTS(table) .events = (table), .event_count = sizeof(table) / sizeof((table)[0])
 
-/* All descriptors of the program, ending with NULL: the one list (objects.c). */
+/* All descriptors of the program, ending with NULL: the one list (server/objects/objects.c, a library of its own because
+ * it knows every folder that has objects). */
 extern const struct object_desc *const object_list[];
 
 /* The descriptor that makes an object (or settings) of section `name`, NULL if none. */

@@ -68,7 +68,10 @@ bool pins_claim_text(struct pins *pins, struct config_section *section, const ch
 void *pins_user(const struct pins *pins, const struct pin_ref *pin);
 void pins_set_user(struct pins *pins, const struct pin_ref *pin, void *user);
 
-/* Without aliases being resolved early: all aliases are known once the FIRST objects exist ([board_pins] is one). */
+/* Aliases are resolved when a pin is claimed: objects that add some are made first (OBJECT_FIRST). */
+
+/* With a dictionary at hand: an error at the option of each claimed pin of `chip` that `has_pin` does not know. */
+void pins_check_names(struct pins *pins, const char *chip, bool (*has_pin)(void *ctx, const char *name), void *ctx);
 
 /* The pin's board, NULL before connect or for virtual chips; and its number in the board's dictionary. */
 struct board *pin_board(const struct pin_ref *pin);

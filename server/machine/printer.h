@@ -66,6 +66,7 @@ struct printer_services {
     double horizon_s;            /* the engine's commit horizon [s]; 0: its default */
     int motion_priority, link_priority; /* SCHED_FIFO wanted for the motion and link threads; 0: none */
     printer_board_fn *board_options; /* NULL: as the configuration says */
+    void *board_ctx;             /* its ctx */
     printer_console_fn *console; /* NULL allowed */
     printer_changed_fn *changed; /* NULL allowed */
     void *ctx;
@@ -91,7 +92,8 @@ struct printer {
  * configuration the printer is in ERROR and explains itself. */
 struct printer *printer_create(const struct printer_services *services, enum printer_restart start_reason);
 /* Ends every fiber (cancelled; their requests are answered with an error), destroys the objects in reverse order and
- * lets go of the boards: heaters and motors off on each that still listens. */
+ * lets go of the boards. One that was not closed before (printer_begin_close, printer_request_restart) stops its boards by
+ * an emergency stop. */
 void printer_destroy(struct printer *printer); /* NULL allowed */
 /* Run what is due at `now`: fibers, timers, engine events, status. Returns when it wants to run next. */
 struct host_ns printer_step(struct printer *printer, struct host_ns now);
@@ -114,9 +116,13 @@ struct host_ns printer_state_since(const struct printer *printer);
 void printer_shutdown(struct printer *printer, const char *fmt, ...) ERR_PRINTF(2, 3);
 /* M112 and the API's emergency stop: printer_shutdown with the text Klipper users know. */
 void printer_emergency_stop(struct printer *printer, const char *who);
-/* RESTART and FIRMWARE_RESTART: asks the host (through `changed`) to replace the printer. */
+/* RESTART and FIRMWARE_RESTART: heaters and motors off, what is queued is drained, with FIRMWARE every board is reset; then
+ * printer_wants_restart says so and `changed` is called: the host replaces the printer. */
 void printer_request_restart(struct printer *printer, enum printer_restart kind);
 enum printer_restart printer_wants_restart(const struct printer *printer);
+/* The end of the process: the same without a restart; printer_is_closed when done, and `changed` is called. */
+void printer_begin_close(struct printer *printer);
+bool printer_is_closed(const struct printer *printer);
 
 /* --- objects --- */
 struct printer_object *printer_find_object(const struct printer *printer, const char *name); /* NULL if absent */

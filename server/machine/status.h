@@ -89,6 +89,8 @@ void status_entry_destroy(struct status_entry *entry);
 /* Let `hook` write the entry's fields. Returns whether anything changed. */
 bool status_entry_refresh(struct status_entry *entry, struct printer_object *obj,
                           void (*hook)(struct printer_object *obj, struct status_writer *writer));
+/* Append the entry's present fields as a JSON object. */
+void status_entry_json(const struct status_entry *entry, struct strbuf *out);
 /* Publish what has changed since the last publish; returns whether something had. */
 bool status_publish(struct status_hub *hub, double eventtime_s);
 
