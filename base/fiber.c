@@ -285,6 +285,12 @@ void fiber_cancel(struct fiber *f)
     }
 }
 
+void fiber_pool_cancel_all(struct fiber_pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++)
+        fiber_cancel(&pool->fibers[i]);
+}
+
 bool fiber_is_cancelled(const struct fiber *f)
 {
     return f->is_cancelled;

@@ -29,6 +29,8 @@ struct fiber *fiber_spawn(struct fiber_pool *pool, const char *name, fiber_fn *f
 /* Run whatever is ready at `now`; returns when the next sleeping fiber is due (HOST_NS_NEVER: none). */
 struct host_ns fiber_pool_run(struct fiber_pool *pool, struct host_ns now);
 size_t fiber_pool_alive(const struct fiber_pool *pool);
+/* Cancel every fiber that is alive. From outside of them or inside one. */
+void fiber_pool_cancel_all(struct fiber_pool *pool);
 
 /* --- from inside a fiber --- */
 struct fiber *fiber_current(void); /* NULL outside of a fiber */

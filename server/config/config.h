@@ -157,6 +157,9 @@ const struct config_option *section_next(struct config_section *section, const c
 /* --- what was read --- */
 /* An error for each option of `section` that nobody read and no table knows; call after all objects were created. */
 void section_check_unused(struct config_section *section);
+/* Nothing of this section will be reported as unused (a device that is not supported yet reads it otherwise). */
+void section_accept_all(struct config_section *section);
+bool section_is_bound(const struct config_section *section); /* has anybody bound a table? */
 /* JSON object of the values read, defaults included: {"kinematics": "corexy", "max_velocity": 300.0, ...}. Options in
  * the order of reading. Never NULL. */
 const char *section_settings_json(const struct config_section *section);

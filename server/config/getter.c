@@ -473,6 +473,17 @@ const struct config_option *section_next(struct config_section *section, const c
     return NULL;
 }
 
+void section_accept_all(struct config_section *section)
+{
+    for (size_t i = 0; i < section->option_count; i++)
+        section->options[i]->is_read = true;
+}
+
+bool section_is_bound(const struct config_section *section)
+{
+    return section->table_count > 0;
+}
+
 void section_check_unused(struct config_section *section)
 {
     for (size_t i = 0; i < section->option_count; i++) {

@@ -7,7 +7,8 @@
 
 enum command_flags {
     COMMAND_WHEN_NOT_READY = 1, /* also before the printer is ready, and after a shutdown */
-    COMMAND_TEMPORARY = 2       /* registered only while an interactive tool runs */
+    COMMAND_TEMPORARY = 2,      /* registered only while an interactive tool runs: by the object, not by the printer */
+    COMMAND_TAKES_TEXT = 4      /* what follows the name is not parsed (gcode_rawparams) */
 };
 
 /* One parameter, for HELP and the reference; handlers fetch values with the typed getters of gcode.h. */

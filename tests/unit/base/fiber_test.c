@@ -61,6 +61,23 @@ static void test_wait_wake_and_cancel(void **state)
     fiber_pool_destroy(pool);
 }
 
+static void test_cancel_all(void **state)
+{
+    (void)state;
+    struct fiber_pool *pool = fiber_pool_create(2);
+    struct fiber_case c = {.slept = OK, .parked = OK};
+    c.a = fiber_spawn(pool, "a", fiber_a, &c);
+    c.b = fiber_spawn(pool, "b", fiber_b, &c);
+    (void)fiber_pool_run(pool, (struct host_ns){100});
+    fiber_pool_cancel_all(pool);
+    (void)fiber_pool_run(pool, (struct host_ns){200});
+    (void)fiber_pool_run(pool, (struct host_ns){200});
+    assert_int_equal(fiber_pool_alive(pool), 0);
+    assert_int_equal(c.slept, ERR_CANCELLED);
+    assert_int_equal(c.parked, ERR_CANCELLED);
+    fiber_pool_destroy(pool);
+}
+
 static void fiber_nothing(void *arg)
 {
     (*(int *)arg)++;
@@ -108,6 +125,7 @@ int main(void)
         cmocka_unit_test(test_wait_wake_and_cancel),
         cmocka_unit_test(test_stacks_are_reused),
         cmocka_unit_test(test_cancel_holds_until_cleared),
+        cmocka_unit_test(test_cancel_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
