@@ -109,7 +109,7 @@ struct config_section *config_get_section(struct config *config, const char *nam
     section = arena_alloc(&config->arena, sizeof *section);
     section->config = config;
     section->name = arena_strndup(&config->arena, name, len);
-    section->file = config->files[file_index].label;
+    section->file = file_index < config->file_count ? config->files[file_index].label : "";
     section->file_index = file_index;
     section->line = line;
     strmap_init(&section->by_name);
@@ -144,6 +144,22 @@ struct stored_option *section_store(struct config_section *section, const char *
     option->pub.is_autosave = false;
     option->file_index = file_index;
     return option;
+}
+
+struct config_section *config_ensure(struct config *config, const char *name)
+{
+    struct config_section *section = config_find(config, name);
+    if (section)
+        return section;
+    section = config_get_section(config, name, strlen(name), UINT32_MAX, 0);
+    if (section)
+        section->is_made = true;
+    return section;
+}
+
+bool section_is_in_file(const struct config_section *section)
+{
+    return !section->is_made;
 }
 
 const char *section_name(const struct config_section *section)

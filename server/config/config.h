@@ -58,7 +58,10 @@ char *config_write(const struct config *config);
 size_t config_section_count(const struct config *config);
 struct config_section *config_section_at(const struct config *config, size_t index);
 struct config_section *config_find(const struct config *config, const char *name); /* NULL if absent */
+/* Find it, or add an empty one that stands in no file: for objects that exist with their defaults. */
+struct config_section *config_ensure(struct config *config, const char *name);
 const char *section_name(const struct config_section *section);
+bool section_is_in_file(const struct config_section *section);
 struct config *section_config(const struct config_section *section);
 /* Where the section begins (of its first occurrence). */
 const char *section_file(const struct config_section *section);

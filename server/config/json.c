@@ -39,6 +39,8 @@ char *config_raw_json(const struct config *config)
     bool is_first = true;
     for (size_t i = 0; i < config->section_count; i++) {
         const struct config_section *section = config->sections[i];
+        if (section->is_made)
+            continue;
         add_key(&json, section->name, &is_first);
         strbuf_addc(&json, '{');
         bool is_first_option = true;
@@ -108,7 +110,9 @@ char *config_write(const struct config *config)
     strbuf_init(&text);
     for (size_t i = 0; i < config->section_count; i++) {
         const struct config_section *section = config->sections[i];
-        strbuf_addf(&text, "%s[%s]\n", i ? "\n" : "", section->name);
+        if (section->is_made)
+            continue;
+        strbuf_addf(&text, "%s[%s]\n", text.len_bytes ? "\n" : "", section->name);
         for (size_t k = 0; k < section->option_count; k++) {
             const struct config_option *option = &section->options[k]->pub;
             /* ';' behind a blank would begin a comment */

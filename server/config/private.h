@@ -40,6 +40,7 @@ struct config_section {
     const char *file;
     int line;
     unsigned file_index;
+    bool is_made; /* by config_ensure: in no file */
     struct stored_option **options;
     size_t option_count, option_cap;
     struct strmap by_name; /* lower case name -> struct stored_option */

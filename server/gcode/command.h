@@ -8,6 +8,7 @@
 enum command_flags {
     COMMAND_WHEN_NOT_READY = 1, /* also before the printer is ready, and after a shutdown */
     COMMAND_TEMPORARY = 2,      /* registered only while an interactive tool runs: by the object, not by the printer */
+    COMMAND_BY_OBJECT = 8,      /* registered by the object itself, for each of the things it answers for */
     COMMAND_TAKES_TEXT = 4      /* what follows the name is not parsed (gcode_rawparams) */
 };
 

@@ -47,11 +47,12 @@ enum object_flags {
     OBJECT_EXACT = 1,     /* [fan] */
     OBJECT_NAMED = 2,     /* [output_pin NAME]; together with EXACT: [mcu] and [mcu NAME] */
     OBJECT_NUMBERED = 4,  /* [extruder1], [stepper_x1]: the prefix followed by digits */
-    OBJECT_ALWAYS = 8,    /* exists in every printer, with or without a section: created before the sections */
-    OBJECT_ON_DEMAND = 16, /* created when another object calls printer_load_object, with or without a section */
+    OBJECT_ALWAYS = 8,    /* exists in every printer; a section is allowed with EXACT only. Created before the sections */
+    OBJECT_ON_DEMAND = 16, /* created when another object calls printer_load_object, even without a section */
     OBJECT_FIRST = 32,    /* sections of this kind are created before the others (boards, pin aliases, thermistors) */
     OBJECT_LAST = 64,     /* ... after the others (the toolhead, which needs every stepper) */
-    OBJECT_SETTINGS = 128 /* read by other objects (a stepper by its kinematics): no object of its own is made */
+    OBJECT_SETTINGS = 128 /* read by other objects (a stepper by its kinematics), which bind its table (section_bind): no
+                           * object of its own is made, and it is an error if nobody does */
 };
 
 struct status_field_desc {
@@ -80,7 +81,8 @@ struct object_desc {
     const struct event_desc *events;
     size_t event_count;
 
-    /* Hooks; each may be NULL. `section` is NULL if an object without one was asked for. */
+    /* Hooks; each may be NULL. `section` is NULL if the descriptor has no options and the file no section; an object that
+     * has options and stands in no file gets an empty section, so that defaults are read and shown as usual. */
     enum err (*create)(struct printer_object *obj, struct config_section *section, struct err_info *info);
     enum err (*connect)(struct printer_object *obj, struct err_info *info);
     void (*ready)(struct printer_object *obj);

@@ -199,18 +199,8 @@ void pins_allow_multi_use(struct pins *pins, struct config_section *section, con
     struct pin_ref ref;
     if (!split_text(section, "pins", text, 0, &ref, chip, pin, PIN_TEXT_MAX))
         return;
-    if (!pins_find_chip(pins, chip)) {
-        config_error_option(section, "pins", "Unknown pin chip name '%s'", chip);
-        return;
-    }
-    char *key = key_of(chip, pin);
+    char *key = key_of(chip, pin); /* by whichever name: aliases may still be added */
     strmap_set(&pins->multi, key, pins);
-    const char *alias = strmap_get(&pins->aliases, key);
-    if (alias) {
-        char *real = key_of(chip, alias);
-        strmap_set(&pins->multi, real, pins);
-        mem_free(real);
-    }
     mem_free(key);
 }
 
@@ -224,11 +214,9 @@ static void report_twice(const struct claim *claim, struct config_section *secti
 }
 
 /* May this pin be had again? */
-static bool check_share(struct pins *pins, const char *key, const struct claim *claim, struct config_section *section,
-                        const char *option, const char *share_type, const struct pin_ref *pin)
+static bool check_share(const struct claim *claim, struct config_section *section, const char *option,
+                        const char *share_type, const struct pin_ref *pin)
 {
-    if (strmap_get(&pins->multi, key))
-        return true;
     if (!share_type || !claim->share_type || strcmp(share_type, claim->share_type)) {
         report_twice(claim, section, option, pin->name);
         return false;
@@ -254,10 +242,12 @@ bool pins_claim_text(struct pins *pins, struct config_section *section, const ch
         return false;
     }
     char *key = key_of(chip_name, pin_name);
+    bool is_multi = strmap_get(&pins->multi, key);
     const char *alias = strmap_get(&pins->aliases, key);
     if (alias) {
         mem_free(key);
         key = key_of(chip_name, alias);
+        is_multi |= strmap_get(&pins->multi, key) != NULL;
     }
     const char *name = alias ? alias : pin_name;
     const char *reserved = strmap_get(&pins->reserved, key);
@@ -270,7 +260,7 @@ bool pins_claim_text(struct pins *pins, struct config_section *section, const ch
     out->chip = chip;
     if (claim) {
         out->name = claim->pin;
-        is_free &= check_share(pins, key, claim, section, option, share_type, out);
+        is_free &= is_multi || check_share(claim, section, option, share_type, out);
     } else {
         claim = MEM_NEW(struct claim);
         *claim = (struct claim){.section = section,

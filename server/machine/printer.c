@@ -93,6 +93,11 @@ double printer_now_s(const struct printer *printer)
     return (double)printer_now(printer).ns * 1e-9;
 }
 
+struct print_time printer_est_print_time(const struct printer *printer)
+{
+    return printer->boards ? boards_est_print_time(printer->boards, printer_now(printer)) : (struct print_time){0};
+}
+
 /* --- creation --- */
 
 static void on_output(void *ctx, const char *text)

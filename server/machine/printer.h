@@ -136,6 +136,8 @@ struct printer_object *printer_next_of(const struct printer *printer, const char
 /* --- time --- */
 struct host_ns printer_now(const struct printer *printer);
 double printer_now_s(const struct printer *printer); /* the same in seconds: eventtime */
+/* The print time the main board shows now; 0 before the boards exist. */
+struct print_time printer_est_print_time(const struct printer *printer);
 
 /* A timer of the machine thread. Zero it before first use; it must be stopped before its memory goes. */
 struct printer_timer {

@@ -71,7 +71,7 @@ static void register_commands(struct printer_object *obj, struct config_section 
                                 .fn = command->handler,
                                 .takes_text = command->flags & COMMAND_TAKES_TEXT};
         struct err_info info;
-        if (command->flags & COMMAND_TEMPORARY)
+        if (command->flags & (COMMAND_TEMPORARY | COMMAND_BY_OBJECT))
             continue;
         if (command->mux_key) {
             register_mux(obj, &def, command->mux_key, section);
@@ -118,6 +118,8 @@ static struct printer_object *create_object(struct printer *printer, const struc
     obj->name = kept;
     obj->id = id_of(desc, kept);
     strmap_set(&p->loading, name, obj);
+    if (!section && desc->option_count)
+        section = config_ensure(printer->config, name); /* with nothing in it but defaults */
     if (section)
         section_bind(section, desc->options, desc->option_count);
     struct err_info info = {""};
@@ -178,13 +180,20 @@ static void refuse_section(struct printer *printer, struct config_section *secti
     mem_free(chip);
 }
 
+/* May `name` stand in a file? Objects without EXACT exist by themselves ("webhooks", "gcode"). */
+static const struct object_desc *desc_of_section(const char *name)
+{
+    const struct object_desc *desc = object_find_desc(name);
+    return desc && !strcmp(desc->section, name) && !(desc->flags & OBJECT_EXACT) ? NULL : desc;
+}
+
 static void create_sections(struct printer *printer, unsigned wanted)
 {
     const unsigned order = OBJECT_FIRST | OBJECT_LAST;
     for (size_t i = 0; i < config_section_count(printer->config); i++) {
         struct config_section *section = config_section_at(printer->config, i);
-        const struct object_desc *desc = object_find_desc(section_name(section));
-        if (!desc || (desc->flags & OBJECT_SETTINGS) || (desc->flags & order) != wanted)
+        const struct object_desc *desc = desc_of_section(section_name(section));
+        if (!section_is_in_file(section) || !desc || (desc->flags & OBJECT_SETTINGS) || (desc->flags & order) != wanted)
             continue;
         if (!printer_find_object(printer, section_name(section)))
             (void)create_object(printer, desc, section_name(section), section);
@@ -205,8 +214,8 @@ static void check_sections(struct printer *printer)
 {
     for (size_t i = 0; i < config_section_count(printer->config); i++) {
         struct config_section *section = config_section_at(printer->config, i);
-        const struct object_desc *desc = object_find_desc(section_name(section));
-        if (!desc)
+        const struct object_desc *desc = desc_of_section(section_name(section));
+        if (!desc || !section_is_in_file(section))
             continue;
         if ((desc->flags & OBJECT_SETTINGS) && !section_is_bound(section))
             config_error_section(section, "Section '%s' is not used by this configuration (no other section asks for it)",
@@ -220,9 +229,11 @@ void printer_create_objects(struct printer *printer)
 {
     for (size_t i = 0; i < config_section_count(printer->config); i++) {
         struct config_section *section = config_section_at(printer->config, i);
-        if (!object_find_desc(section_name(section)))
+        if (!desc_of_section(section_name(section)))
             refuse_section(printer, section);
     }
+    if (!config_find(printer->config, "mcu"))
+        config_error_place(printer->config, "", 0, "Section 'mcu' must be specified");
     create_sections(printer, OBJECT_FIRST);
     create_always(printer, 0);
     create_sections(printer, 0);
