@@ -47,15 +47,15 @@ void boards_destroy(struct boards *boards);
 void boards_poll(struct boards *boards, struct host_ns now);
 
 /* Stop all boards at once: emergency_stop goes on every wire in front of everything else, whatever is queued is dropped.
- * Any thread; returns at once. `reason` (may be NULL) is what boards that are not yet shut down will be said to have
- * stopped for. */
+ * Any thread; returns at once. `reason` (may be NULL) is for the log; the boards will say "Command request". */
 void boards_emergency_stop(struct boards *boards, const char *reason);
 /* The same for a process that is about to abort: writes straight to the wires. Async-signal-safe; a check_hook_fn. */
 void boards_panic(void *boards);
 
 size_t boards_count(const struct boards *boards);
 struct board *boards_at(const struct boards *boards, size_t index); /* 0 is the main board */
-/* Write out what file boards still hold and what the wires still take; [fiber]. For an orderly end. */
+/* Write out what file boards still hold, wait until the others have acknowledged all that is queued; [fiber]. For an
+ * orderly end. timeout_s 0: no limit. ERR_TIMEOUT, ERR_CLOSED */
 enum err boards_drain(struct boards *boards, double timeout_s) ERR_NODISCARD;
 
 /* ---- one board ---- */
@@ -182,16 +182,17 @@ int32_t board_reply_i32(const struct board_reply *reply, const char *field);
 unsigned board_oid(struct board *board); /* the next free object id, 0.. */
 
 enum board_config_list {
-    BOARD_CONFIG, /* once per boot; part of the CRC */
-    BOARD_INIT,   /* once, after the configuration was sent to a fresh board */
-    BOARD_RESTART /* instead of BOARD_INIT when the board kept its configuration */
+    BOARD_CONFIG,  /* once per boot of the board; part of the CRC */
+    BOARD_INIT,    /* at each start, last */
+    BOARD_RESTART  /* only when the board kept its configuration, before BOARD_INIT */
 };
 /* Append a command in text form: "config_endstop oid=%u pin=%s pull_up=%d". Fields whose name ends in an enumeration's
  * take its names. Errors (unknown message, unknown pin) arise in board_configure and name the line. */
 void board_config(struct board *board, enum board_config_list list, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* BOARD_INIT and BOARD_RESTART alike are appended when `fn` runs, right before the handshake, with the clock known: for
- * commands that carry a clock. Callbacks run in registration order. */
+/* `fn` runs in board_configure, right before the handshake, with the clock known: for commands that carry a clock. It may
+ * append to all three lists. Callbacks run in registration order; all of them run again, on the lists as they were
+ * before, if the board had to be restarted. */
 typedef void board_config_fn(void *ctx, struct board *board);
 void board_config_callback(struct board *board, board_config_fn *fn, void *ctx);
 
@@ -228,8 +229,8 @@ struct board_timing {
     uint64_t slot_until; /* not 0: the command takes a move item of the board and frees it at this clock. The link holds it
                             back while all of board_step_slots are taken */
 };
-/* Append. The lane's thread. ERR_FULL: not stored, try again when notified. Nothing is dropped on a shut-down board: it
- * is accepted and discarded. Call boards_wake after a batch. */
+/* Append. The lane's thread. ERR_FULL: not stored, try again when notified. A board that is shut down or lost accepts and
+ * discards. Call boards_wake after a batch. A file board in a virtual runtime is never full: it is written in place. */
 enum err board_lane_push(struct board_lane *lane, const struct board_msg *msg, struct board_timing timing) ERR_NODISCARD;
 size_t board_lane_room(const struct board_lane *lane); /* commands of the largest size that are sure to fit */
 void boards_wake(struct boards *boards);               /* any thread */
