@@ -190,12 +190,8 @@ enum err toolhead_show_executed(struct toolhead *th, const struct engine_source 
 {
     struct gcode_move *gm = printer_gcode_move(th->base.printer);
     struct gcode_modal executed;
-    if (!th->is_executed_shown) {
-        struct gcode_move_status status;
-        gcode_move_get_status(gm, &status);
+    if (!th->is_executed_shown)
         gcode_move_get_modal(gm, &th->read_modal);
-        th->read_e_mm = status.position[GCODE_E];
-    }
     th->is_executed_shown = true;
     enum err e = held->state ? gcode_move_modal_of(gm, held->state, &executed) : OK;
     gcode_move_set_modal(gm, held->state && !e ? &executed : &th->read_modal);
@@ -207,10 +203,6 @@ void toolhead_show_read(struct toolhead *th)
     if (!th->is_executed_shown)
         return;
     th->is_executed_shown = false;
-    /* What was extruded meanwhile has moved the tail's E, and with it the origin that later words refer to. */
-    double pos[TOOLHEAD_AXES_MAX];
-    toolhead_get_position(th, pos);
-    th->read_modal.base_pos[GCODE_E] += pos[GCODE_E] - th->read_e_mm;
     gcode_move_set_modal(printer_gcode_move(th->base.printer), &th->read_modal);
 }
 

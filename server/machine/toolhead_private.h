@@ -16,7 +16,6 @@ struct toolhead {
     struct engine_limits limits;
     const char *extruder;             /* name of the active one; NULL: none */
     struct gcode_modal read_modal;    /* while the executed state is shown */
-    double read_e_mm;                 /* E at the end of what was read */
     bool is_executed_shown;
 };
 
