@@ -1,0 +1,159 @@
+/* Generating steps: how far, in which stretches, on which threads.
+ *
+ * Live, steps are made up to `horizon - window` ahead of the boards and no further: what lies beyond is still a plan that
+ * a hold can take back. Offline, stretches of some seconds are handed to a team of threads while the caller's thread goes
+ * on planning behind them. */
+#include "engine_int.h"
+
+#include <math.h>
+
+#define TIME_NEAR_S   1e-9
+#define MOTOR_AFTER_S 0.05 /* a stretch in which motors are switched ends so long after, before anything can move again */
+
+/* Follow the boards' clocks: a secondary board's drifts against the main one. */
+static void update_clocks(struct motion *m)
+{
+    if (!m->is_batch)
+        boards_calibrate(m->e->boards, m->now, (struct print_time){m->gen_s});
+    for (unsigned i = 0; i < m->e->mboard_count; i++) {
+        struct motion_board *mb = &m->e->mboards[i];
+        const struct board_time map = board_time_map(mb->board);
+        if (map.offset_s == mb->map.offset_s && map.freq_hz == mb->map.freq_hz)
+            continue;
+        mb->map = map;
+        for (unsigned k = 0; k < mb->stepper_count; k++)
+            stepgen_set_clock(mb->steppers[k]->sg, map.offset_s, 0.0, map.freq_hz);
+    }
+}
+
+static uint64_t send_clock(const struct motion_board *mb, double until_s)
+{
+    return isinf(until_s) ? UINT64_MAX : board_ticks_at(mb->board, (struct print_time){until_s}).t;
+}
+
+void gen_begin(struct motion *m, double to_s, double send_until_s)
+{
+    CHECK(!m->gen.is_running && to_s >= m->gen_s - TIME_NEAR_S);
+    timed_before_gen(m, to_s);
+    update_clocks(m);
+    struct engine *e = m->e;
+    m->gen.count = 0;
+    for (unsigned i = 0; i < e->stepper_count; i++) {
+        struct engine_stepper *s = e->steppers[i];
+        const struct segq *q = stepgen_queue(s->sg);
+        m->gen.of_job[m->gen.count] = s;
+        m->gen.jobs[m->gen.count++] = (struct stepteam_job){
+            .stepper = s->sg,
+            .goal = {.until_s = to_s, .send_clock = send_clock(s->board, send_until_s), .seg_end = q ? q->end : 0}};
+    }
+    m->gen.to_s = to_s;
+    m->gen.send_until_s = send_until_s;
+    m->gen.is_running = true;
+    stepteam_begin(m->gen.team, m->gen.jobs, m->gen.count);
+}
+
+static void retire(struct motion *m)
+{
+    struct engine *e = m->e;
+    for (unsigned i = 0; i < e->queue_count; i++)
+        segq_retire(&e->queues[i]->q, m->gen_s - m->kfd_s);
+    if (m->is_batch) {
+        lookahead_retire(&m->la, m->gen_s);
+        timed_run_due(m);
+        timed_trim(m);
+    }
+}
+
+void gen_finish(struct motion *m)
+{
+    if (!m->gen.is_running)
+        return;
+    stepteam_finish(m->gen.team);
+    m->gen.is_running = false;
+    for (size_t i = 0; i < m->gen.count; i++) {
+        if (m->gen.jobs[i].result == OK)
+            continue;
+        motion_fault(m, m->gen.of_job[i], stepgen_fault(m->gen.of_job[i]->sg));
+        return;
+    }
+    if (!send_check(m))
+        return;
+    m->gen_s = fmax(m->gen_s, m->gen.to_s);
+    send_merge(m, fmin(m->gen.send_until_s, m->gen.to_s));
+    retire(m);
+}
+
+void gen_to(struct motion *m, double to_s, double send_until_s)
+{
+    gen_begin(m, to_s, send_until_s);
+    gen_finish(m);
+}
+
+/* One stretch towards `target_s`, not across a switch of motors. Past the end of all motion nothing is kept back. */
+static void stretch(struct motion *m, double target_s, double end_s, double lag_s)
+{
+    const double to = fmin(target_s, timed_next_motor_s(m, m->gen_s) + MOTOR_AFTER_S);
+    gen_to(m, to, to >= end_s - TIME_NEAR_S ? INFINITY : to - lag_s);
+}
+
+void gen_live(struct motion *m)
+{
+    if (!send_spill(m))
+        return; /* woken when there is room */
+    const bool is_drip = m->home.phase == HOME_DRIP;
+    const double ahead = is_drip ? DRIP_AHEAD_S : m->horizon_s - m->kfd_s;
+    const double target = m->est_s + ahead;
+    const double end = m->motion_end_s + m->kfd_s;
+    const double batch = is_drip ? BATCH_LIVE_S * 0.5 : BATCH_LIVE_S;
+    while (m->gen_s < end - TIME_NEAR_S && !atomic_load(&m->e->is_stopped)) {
+        const double to = fmin(target, end);
+        if (to <= m->gen_s + TIME_NEAR_S || (to < end && to - m->gen_s < batch))
+            break;
+        const double before = m->gen_s;
+        stretch(m, to, end, is_drip ? 0.0 : SEND_LAG_S);
+        if (m->gen_s <= before)
+            return; /* fault */
+    }
+    if (m->gen_s >= end - TIME_NEAR_S)
+        send_merge(m, target); /* nothing moves: outputs and motors on their own */
+}
+
+/* How far offline generation may go with what is planned: moves yet to come may start at print_time. */
+static double batch_limit_s(const struct motion *m)
+{
+    return m->print_time_s - m->kfd_s;
+}
+
+static bool is_batch_crowded(const struct motion *m)
+{
+    if (lookahead_room(&m->la) < (m->la.mask + 1) / 4 || m->timed_end - m->timed_begin > TIMED_ITEMS / 2)
+        return true;
+    for (unsigned i = 0; i < m->e->queue_count; i++)
+        if (segq_room(&m->e->queues[i]->q) < (m->e->queues[i]->q.mask + 1) / 4)
+            return true;
+    return false;
+}
+
+void gen_batch(struct motion *m)
+{
+    const double begun = m->gen.is_running ? m->gen.to_s : m->gen_s;
+    const double limit = batch_limit_s(m);
+    if (limit - begun < BATCH_CHUNK_S && !is_batch_crowded(m))
+        return;
+    gen_finish(m);
+    if (limit <= m->gen_s || atomic_load(&m->e->is_stopped))
+        return;
+    const double motor = timed_next_motor_s(m, m->gen_s) + MOTOR_AFTER_S;
+    const double to = fmin(limit, motor);
+    gen_begin(m, to, to - SEND_LAG_S);
+}
+
+void gen_batch_all(struct motion *m)
+{
+    gen_finish(m);
+    const double limit = batch_limit_s(m);
+    while (m->gen_s < limit - TIME_NEAR_S && !atomic_load(&m->e->is_stopped))
+        stretch(m, limit, INFINITY, SEND_LAG_S);
+    if (lookahead_waiting(&m->la) == 0)
+        send_merge(m, INFINITY);
+}

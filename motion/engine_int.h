@@ -1,0 +1,528 @@
+/* Inside of the engine: shared by the engine_*.c files only.
+ *
+ * Two halves that share nothing but rings and a few atomics:
+ *   struct engine   the caller's half, on the machine thread: read state, limits, waiting fibers, events
+ *   struct motion   the motion thread's half: lookahead, queues, steppers, lanes to the boards
+ * In batch mode both run on the caller's thread and items go from one to the other by a call. */
+#ifndef MOTION_ENGINE_INT_H
+#define MOTION_ENGINE_INT_H
+
+#include "base/actor.h"
+#include "base/check.h"
+#include "base/fiber.h"
+#include "base/fmath.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/ring.h"
+#include "motion/board.h"
+#include "motion/board_homing.h"
+#include "motion/engine.h"
+#include "motion/kin/kin.h"
+#include "motion/plan/lookahead.h"
+#include "motion/plan/move.h"
+#include "motion/plan/segq.h"
+#include "motion/shape/shaper.h"
+#include "motion/steps/binding.h"
+#include "motion/steps/stepgen.h"
+#include "motion/steps/stepmerge.h"
+#include "motion/steps/stepteam.h"
+
+#include <stdatomic.h>
+
+#define AXES 4 /* x y z e: what a move carries today; positions in the interface have room for more */
+
+#define RING_ITEMS       1024 /* appended, not yet taken by the motion thread */
+#define LOOKAHEAD_MOVES  2048
+#define TIMED_ITEMS      1024 /* outputs, marks, fences, ... that wait for their time */
+#define EVENT_RING       512
+#define CONTROL_RING     64
+#define SEGS_LIVE        8192
+#define SEGS_BATCH       65536
+#define BATCH_CHUNK_S    3.0  /* offline: steps are solved in stretches of about this length */
+#define SEGS_SMALL       512  /* manual queues */
+#define WAITERS_MAX      64
+#define LISTENERS_MAX    16
+#define DUE_MAX          (TIMED_ITEMS + 2 * ENGINE_STEPPERS_MAX)
+#define SPILL_MAX        8192 /* step messages that a full lane has not taken yet */
+#define FAULT_TEXT_MAX   1024
+
+#define START_LEAD_S     0.250 /* the first move after standstill starts this far ahead of the boards */
+#define MIN_LEAD_S       0.100 /* nothing is scheduled nearer than this */
+#define PRIME_WAIT_S     0.100 /* moves wait this long for more before the first of them is released */
+#define RING_AHEAD_S     0.250 /* motion waiting in the ring at which the caller is told to wait */
+#define PLAN_AHEAD_S     (ENGINE_BUFFER_S - RING_AHEAD_S)
+#define BATCH_LIVE_S     0.050 /* steps are generated in stretches of this length */
+#define SEND_LAG_S       0.050 /* and stay open to a longer queue_step for this long */
+#define DRIP_AHEAD_S     0.100 /* while homing: steps are generated no further ahead */
+#define WINDOW_MIN_S     0.001 /* least of kin_flush_delay */
+#define MOTOR_PAUSE_S    0.100
+#define HISTORY_S        30.0
+
+/* ---------------------------------------------------------------------------------------------- items of the stream */
+
+enum item_kind {
+    ITEM_MOVE,
+    ITEM_DWELL,
+    ITEM_OUTPUT,
+    ITEM_MARK,
+    ITEM_ADVANCE,        /* pressure advance alone: stops nothing */
+    ITEM_FENCE_PLANNED,
+    ITEM_FENCE_EXECUTED,
+    ITEM_QUEUE_MOVE,
+    ITEM_MOTOR,
+    ITEM_RELEASE,
+    ITEM_BARRIER_FIRST,  /* from here on: transactions at a fence time at which everything rests */
+    ITEM_SET_POSITION = ITEM_BARRIER_FIRST,
+    ITEM_QUEUE_POSITION,
+    ITEM_BIND,
+    ITEM_ACTIVATE,
+    ITEM_SMOOTH,         /* pressure advance with another smooth time */
+    ITEM_SHAPERS,
+    ITEM_STEP_DIST
+};
+
+struct item_args {
+    union {
+        double dwell_s;
+        struct {
+            uint16_t output, arg_count;
+            int64_t args[ENGINE_ARGS_MAX];
+        } output;
+        struct {
+            uint64_t cookie;
+            uint64_t ticket; /* of the fiber that waits, 0: none, an event is wanted */
+        } fence;
+        struct {
+            double pos[AXES];
+            uint32_t axes;
+        } position;
+        struct {
+            double pos_mm, speed_mm_s, accel_mm_s2;
+            bool is_synced;
+            int16_t queue;
+        } queue_move;
+        struct {
+            double advance_s, smooth_s;
+            int16_t stepper;
+        } advance;
+        struct {
+            double step_mm;
+            int16_t stepper;
+            int16_t queue; /* BIND, ACTIVATE: -1 none */
+        } bind;
+        struct {
+            int16_t stepper; /* -1: all */
+            bool on;
+        } motor;
+    };
+};
+
+struct item {
+    uint8_t kind;
+    struct engine_source source;
+    double time_s; /* least time it takes, as counted by the caller's half */
+    union {
+        struct move move;
+        struct item_args a;
+        struct shaper shapers[3];
+    };
+};
+
+/* An item that waits for its time: it stands before the move with number `move_index` of the lookahead. */
+struct timed {
+    uint8_t kind;
+    bool is_stamped, is_done;
+    uint64_t move_index;
+    double time_s;    /* when it acts, once stamped */
+    double natural_s; /* when its place in the stream is; before time_s if its output's interval delays it */
+    struct engine_source source;
+    struct item_args a;
+};
+
+/* ---------------------------------------------------------------------------------------------- the machine's parts */
+
+enum queue_kind { QUEUE_TOOLHEAD, QUEUE_EXTRUDER, QUEUE_MANUAL };
+
+struct engine_queue {
+    struct engine *e;
+    int index;
+    enum queue_kind kind;
+    char *name;
+    /* caller's half */
+    double read_mm;               /* commanded position (extruder, manual) */
+    struct engine_extruder_spec extruder;
+    double max_extrude_ratio, filament_area_mm2;
+    /* motion's half */
+    struct segq q;
+    double pos_mm;                /* where the plan ends (extruder, manual) */
+    double next_s;                /* manual: its last move ends here */
+};
+
+struct engine_enable {
+    struct engine_output *output;
+    int64_t args[2][ENGINE_ARGS_MAX]; /* off, on */
+    unsigned arg_count;
+    unsigned on_count;            /* motion's half: steppers that want it on */
+};
+
+struct engine_output {
+    int index;
+    char *name;
+    struct motion_board *board;
+    const struct board_format *format;
+    unsigned clock_index;
+    double min_interval_s;
+    /* motion's half */
+    double last_s;                /* time of the last change that was sent or is due; -inf: none */
+    int64_t pending;              /* number of the timed item that waits for the interval, -1: none */
+};
+
+struct engine_stepper {
+    struct engine *e;
+    int index;
+    char *name;
+    uint32_t oid;
+    unsigned rail;
+    bool is_on_toolhead;          /* was added to the toolhead: follows rail's function there */
+    bool is_dir_inverted;
+    struct engine_enable *enable;
+    double max_velocity_mm_s, max_accel_mm_s2;
+    /* caller's half */
+    struct engine_queue *read_queue;
+    bool read_is_on;
+    double read_step_dist_mm;
+    double read_smooth_s, read_advance_s;
+    /* motion's half */
+    struct motion_board *board;
+    const struct board_format *get_position, *position_reply, *reset_clock;
+    uint8_t queue_id[4], dir_id[4]; /* encoded message numbers */
+    uint8_t queue_id_bytes, dir_id_bytes;
+    struct stepgen *sg;
+    struct kin_func func;
+    struct engine_queue *queue;
+    struct filter filter;
+    double advance_s, smooth_s;
+    bool is_on, is_on_told;
+    double motor_s;               /* when it was last switched */
+    uint64_t last_clock;          /* of the last step handed to the board */
+    uint64_t first_clock;
+    uint64_t bytes;
+    uint64_t steps_handed;
+    int64_t net_steps;
+};
+
+struct engine_endstop {
+    struct engine *e;
+    int index;
+    char *name;
+    struct board *board;
+    uint32_t oid;
+    bool is_inverted;
+    struct board_trigger *trigger;
+    struct board_format const *home, *query, *state;
+    struct engine_stepper *steppers[BOARD_TRIGGER_STEPPERS_MAX];
+    unsigned stepper_count;
+};
+
+struct spill {
+    struct board_msg msg;
+    struct board_timing timing;
+};
+
+struct motion_board {
+    struct board *board;
+    struct board_lane *lane;
+    struct stepmerge merge;
+    struct engine_stepper *steppers[ENGINE_STEPPERS_MAX];
+    unsigned stepper_count;
+    struct board_time map;
+    struct spill *spill;          /* ring: what the lane has not taken yet */
+    uint32_t spill_begin, spill_count;
+};
+
+/* --------------------------------------------------------------------------------------------------- motion's half */
+
+/* A message that is not a step, on its way into a lane. */
+struct due {
+    struct motion_board *board;
+    uint64_t clock;
+    struct board_msg msg;
+};
+
+enum plan_state { PLAN_NEED_PRIME, PLAN_PRIMING, PLAN_MAIN };
+
+struct engine_internal_event {
+    struct engine_event event;
+    uint64_t ticket;                         /* of the waiter it completes; 0: none */
+    enum err result;
+    struct engine_stepper_position position; /* answer to a query */
+    bool tail_resets_e;                      /* HELD: the tail sets e anew */
+};
+
+enum control_kind { CONTROL_HOLD, CONTROL_DROP, CONTROL_HOME, CONTROL_HOME_CANCEL, CONTROL_QUERY, CONTROL_READ_POSITIONS };
+struct control {
+    enum control_kind kind;
+    uint64_t ticket;
+    double at_s;
+    int16_t stepper;
+};
+
+struct gen {
+    struct stepteam *team;
+    struct stepteam_job jobs[ENGINE_STEPPERS_MAX];
+    struct engine_stepper *of_job[ENGINE_STEPPERS_MAX];
+    size_t count;
+    double to_s, send_until_s;
+    bool is_running;
+};
+
+enum home_phase { HOME_NONE, HOME_START, HOME_WAIT_START, HOME_DRIP, HOME_STOPPING, HOME_ASKING, HOME_DONE };
+
+struct home_stepper {
+    struct engine_stepper *stepper;
+    int64_t start, trigger, halt;
+    double start_mm;
+    bool is_stopped;    /* by a trigger */
+    bool has_halt;
+    int endstop;        /* that stops it, -1: none */
+};
+
+struct home {
+    enum home_phase phase;
+    struct engine_home_request request;
+    struct engine_home_result result;
+    enum err err;
+    char text[256];
+    uint64_t ticket;
+    bool is_cancelled;
+    double start_s, end_s;     /* of the move */
+    double rest_s[ENGINE_HOME_ENDSTOPS_MAX];
+    bool is_ended[ENGINE_HOME_ENDSTOPS_MAX], is_final[ENGINE_HOME_ENDSTOPS_MAX], has_state[ENGINE_HOME_ENDSTOPS_MAX];
+    unsigned reason[ENGINE_HOME_ENDSTOPS_MAX];
+    struct mcu_ticks trigger_clock[ENGINE_HOME_ENDSTOPS_MAX];
+    struct home_stepper steppers[ENGINE_STEPPERS_MAX];
+    unsigned stepper_count, answers_open;
+    struct engine_queue *queue;
+    double from[AXES];
+};
+
+struct motion_snapshot {
+    double print_time_s, live_pos[AXES], live_velocity, live_e_velocity;
+    struct engine_source executed;
+    uint32_t stalls, late_count, max_lead_us, min_lead_us;
+    uint64_t moves;
+    bool is_empty, is_idle;
+};
+
+struct motion {
+    struct actor actor; /* first */
+    struct engine *e;
+    bool is_batch;
+    double horizon_s;
+    struct board_port *port;
+
+    /* plan */
+    struct lookahead la;
+    double waiting_s;          /* least time of the moves that wait in the lookahead */
+    enum plan_state state;
+    double print_time_s;       /* end of what is planned */
+    double pos[AXES];          /* where the stream ends, as far as it was taken */
+    struct engine_queue *active;
+    double kfd_s;              /* kin_flush_delay: longest filter window */
+    double motion_end_s;       /* end of the last segment that moves anything */
+    struct host_ns prime_due;  /* PRIMING: release then, if nothing more comes */
+    double runout_s;           /* the plan was ended at this time because nothing came; < 0: it was not */
+    uint64_t moves;
+    struct engine_source brake_source; /* of the move that a hold brakes */
+    double brake_until_s;
+
+    struct timed *timed;       /* ring of TIMED_ITEMS */
+    uint64_t timed_begin, timed_stamped, timed_end;
+
+    struct item barrier;
+    bool has_barrier, barrier_is_flushed;
+    double fence_s;
+
+    /* the held tail: a deque of items; replay takes from it before the ring */
+    struct item *tail;
+    uint32_t tail_cap, tail_begin, tail_count;
+    bool is_held, is_replaying;
+
+    /* generation */
+    double gen_s;              /* steps exist up to here */
+    double kgen_s;             /* batch: how far Klipper's offline mode would have generated (its last_step_gen_time) */
+    double need_flush_s;       /* likewise: its need_flush_time */
+    struct gen gen;
+    double send_s;             /* messages exist up to here */
+    bool all_sent;             /* nothing is kept back for a longer queue_step */
+
+    struct due *due;           /* DUE_MAX, in order of clock */
+    unsigned due_count;
+
+    struct home home;
+
+    uint32_t stalls, late_count, max_lead_us, min_lead_us;
+    double est_s;              /* print time of the boards in this step */
+    struct host_ns now;
+    bool was_busy;
+    bool want_retry;           /* the event ring was full */
+};
+
+/* --------------------------------------------------------------------------------------------------- caller's half */
+
+struct waiter {
+    uint64_t ticket;           /* 0: free */
+    struct fiber *fiber;
+    bool is_done, is_dropped;
+    enum err result;
+    double at_s; /* print time */
+    struct engine_stepper_position position;
+};
+
+struct read_state {
+    double pos[AXES];
+    struct engine_queue *active;
+    double queue_mm[ENGINE_QUEUES_MAX];
+    struct engine_queue *stepper_queue[ENGINE_STEPPERS_MAX];
+};
+
+struct engine {
+    struct engine_config config;
+    struct boards *boards;
+    struct log *log;
+    bool is_started, is_batch;
+
+    struct kin kin;
+    bool has_kin;
+    struct engine_limits limits;
+    struct engine_queue *queues[ENGINE_QUEUES_MAX];
+    unsigned queue_count;
+    struct engine_stepper *steppers[ENGINE_STEPPERS_MAX];
+    unsigned stepper_count;
+    struct engine_output *outputs[ENGINE_OUTPUTS_MAX];
+    unsigned output_count;
+    struct engine_enable *enables[ENGINE_STEPPERS_MAX];
+    unsigned enable_count;
+    struct engine_endstop *endstops[ENGINE_ENDSTOPS_MAX];
+    unsigned endstop_count;
+    struct motion_board mboards[ENGINE_BOARDS_MAX];
+    unsigned mboard_count;
+    struct engine_queue *force_queue; /* of force moves */
+
+    /* read state */
+    double pos[AXES];
+    struct engine_queue *active;
+    double appended_s;         /* least time of all moves and dwells appended so far */
+    double planned_s;          /* batch: where the plan stood at the last look */
+    bool is_holding, is_held, is_homing, is_fault_told;
+    struct read_state tail_end;     /* where the stream ended when it was held */
+    struct read_state held;         /* where it was cut */
+    bool tail_resets_e;
+    uint32_t tail_count;
+
+    struct waiter waiters[WAITERS_MAX];
+    uint64_t last_ticket;
+    struct fiber *room[FIBER_COUNT_MAX];
+    unsigned room_count;
+    struct {
+        engine_listener_fn *fn;
+        void *ctx;
+    } listeners[LISTENERS_MAX];
+    unsigned listener_count;
+
+    /* between the halves */
+    struct spsc ring, control, events;
+    _Atomic double consumed_s;
+    atomic_bool is_room_wanted, is_stopped, is_faulted;
+    atomic_uint snapshot_seq;  /* odd while it is written */
+    _Atomic uint64_t snapshot[(sizeof(struct motion_snapshot) + 7) / 8];
+    char fault_text[FAULT_TEXT_MAX]; /* written before is_faulted is set */
+
+    struct motion m;
+};
+
+
+/* engine.c */
+void stepper_func(const struct engine_stepper *s, const struct engine_queue *queue, struct kin_func *func);
+
+/* engine_stream.c */
+enum err stream_ready(struct engine *e, struct engine_source source, struct err_info *info);
+enum err stream_append(struct engine *e, struct item *item, double time_s, struct err_info *info);
+bool stream_has_room(const struct engine *e);
+
+/* engine_wait.c */
+uint64_t waiter_open(struct engine *e);       /* 0: too many wait */
+enum err waiter_wait(struct engine *e, uint64_t ticket, struct waiter *out); /* OK, ERR_CANCELLED, ERR_SHUTDOWN */
+void waiter_close(struct engine *e, uint64_t ticket);
+void events_dispatch(struct engine *e);
+enum err control_send(struct engine *e, const struct control *control, struct err_info *info);
+
+/* engine_plan.c: taking items, lookahead, time keeping */
+void motion_init(struct motion *m, struct engine *e);
+void motion_deinit(struct motion *m);
+bool motion_take(struct motion *m, const struct item *item); /* false: not now */
+void motion_consume(struct motion *m);
+void motion_flush_all(struct motion *m);                     /* lookahead to a full stop */
+void motion_flush_lazy(struct motion *m);
+void motion_resync(struct motion *m);
+void motion_need_prime(struct motion *m);
+void motion_update_window(struct motion *m);
+double motion_ahead_s(const struct motion *m);
+struct host_ns motion_step(struct actor *actor, struct host_ns now);
+void motion_batch_yield(struct motion *m);
+
+/* engine_timed.c: items that wait for their time */
+bool timed_has_room(const struct motion *m);
+struct timed *timed_add(struct motion *m, uint8_t kind, struct engine_source source, const struct item_args *a);
+void timed_stamp(struct motion *m, uint64_t released, double at_s); /* those that stand before move `released` or earlier */
+double timed_next_motor_s(const struct motion *m, double from_s);
+void timed_before_gen(struct motion *m, double to_s); /* pressure advance that steps up to to_s depend on */
+void timed_run_due(struct motion *m);                 /* marks and fences */
+void timed_trim(struct motion *m);
+static inline struct timed *timed_at(const struct motion *m, uint64_t i)
+{
+    return &m->timed[i % TIMED_ITEMS];
+}
+
+/* engine_gen.c: steps */
+void gen_begin(struct motion *m, double to_s, double send_until_s);
+void gen_finish(struct motion *m);
+void gen_to(struct motion *m, double to_s, double send_until_s);
+void gen_live(struct motion *m);
+void gen_batch(struct motion *m);       /* if enough is planned */
+void gen_batch_all(struct motion *m);   /* everything planned */
+
+/* engine_send.c: messages to the boards */
+bool send_check(struct motion *m);                  /* self-check of the step records of the last run */
+void send_merge(struct motion *m, double until_s);  /* they and what else is due up to until_s go into the lanes */
+bool send_spill(struct motion *m);                  /* what did not fit; true: nothing is left */
+void send_tell_motors(struct motion *m);
+void send_command(struct motion *m, struct motion_board *mb, const struct board_msg *msg, struct board_timing timing);
+
+/* engine_barrier.c: transactions */
+void barrier_start(struct motion *m, const struct item *item);
+void barrier_run(struct motion *m);
+void barrier_finish_batch(struct motion *m);
+void stepper_rebind(struct motion *m, struct engine_stepper *s, struct engine_queue *queue, double fence_s,
+                    uint32_t cookie);
+
+/* engine_hold.c */
+void hold_start(struct motion *m);
+void hold_drop(struct motion *m);
+void hold_release(struct motion *m);
+const struct item *hold_replay_peek(struct motion *m);
+void hold_replay_drop(struct motion *m);
+
+/* engine_home.c (motion's half) */
+void home_start(struct motion *m);
+void home_cancel(struct motion *m);
+struct host_ns home_run(struct motion *m); /* HOST_NS_NEVER when there is nothing to wait for */
+void home_query(struct motion *m, const struct control *c);
+void home_read_positions(struct motion *m, const struct control *c);
+
+/* engine_fault.c */
+void motion_fault(struct motion *m, const struct engine_stepper *s, const char *reason);
+bool motion_emit(struct motion *m, const struct engine_internal_event *ev); /* false: the ring is full */
+void motion_snapshot_publish(struct motion *m);
+
+#endif

@@ -1,0 +1,532 @@
+/* Taking items of the stream into the plan: lookahead, print time, and the actor's step that drives everything else.
+ *
+ * Print time keeping. NEED_PRIME: nothing is planned ahead (start, after a dwell, after running dry). PRIMING: moves
+ * gather, so that the first of them is released with a view of what follows. MAIN: moves follow each other without a gap.
+ * Print time is moved ahead of the boards only when a release leaves the first two states. docs/design/commit-horizon.md */
+#include "engine_int.h"
+
+#include <math.h>
+#include <string.h>
+
+#define RUNOUT_MARGIN_S   0.001
+#define E_JOIN_MM         1e-9
+#define XYZ_JOIN_MM       1e-6
+#define WAKE_MIN_S        0.0005
+#define SNAPSHOT_EVERY_S  0.05
+/* Klipper's offline mode (docs/design/commit-horizon.md, last section) */
+#define KLIPPER_BATCH_S   0.250
+#define KLIPPER_BEHIND_S  1.5
+#define KLIPPER_EARLY_S   1.0
+
+void motion_init(struct motion *m, struct engine *e)
+{
+    m->actor = (struct actor){.name = "motion", .step = motion_step};
+    m->e = e;
+    m->is_batch = e->is_batch;
+    lookahead_init(&m->la, LOOKAHEAD_MOVES);
+    m->timed = MEM_ARRAY(struct timed, TIMED_ITEMS);
+    m->due = MEM_ARRAY(struct due, DUE_MAX);
+    m->kfd_s = WINDOW_MIN_S;
+    m->runout_s = -1.0;
+    m->min_lead_us = UINT32_MAX;
+    m->all_sent = true;
+    if (!e->is_batch) {
+        m->tail_cap = RING_ITEMS + LOOKAHEAD_MOVES + TIMED_ITEMS + 2;
+        m->tail = MEM_ARRAY(struct item, m->tail_cap);
+    }
+    motion_need_prime(m);
+}
+
+void motion_deinit(struct motion *m)
+{
+    if (m->gen.team) {
+        if (m->gen.is_running)
+            stepteam_finish(m->gen.team);
+        stepteam_destroy(m->gen.team);
+    }
+    lookahead_deinit(&m->la);
+    mem_free(m->timed);
+    mem_free(m->due);
+    mem_free(m->tail);
+}
+
+void motion_need_prime(struct motion *m)
+{
+    m->state = PLAN_NEED_PRIME;
+    lookahead_prime(&m->la, LOOKAHEAD_BUDGET_PRIME_S);
+}
+
+void motion_update_window(struct motion *m)
+{
+    double window = WINDOW_MIN_S;
+    for (unsigned i = 0; i < m->e->stepper_count; i++)
+        window = fmax(window, fmax(stepgen_pre_s(m->e->steppers[i]->sg), stepgen_post_s(m->e->steppers[i]->sg)));
+    m->kfd_s = window;
+}
+
+double motion_ahead_s(const struct motion *m)
+{
+    return fmax(m->print_time_s - m->est_s, 0.0) + m->waiting_s;
+}
+
+/* After standstill: print time jumps to where motion can begin, ahead of the boards and of what was generated. */
+void motion_resync(struct motion *m)
+{
+    const double generated = m->is_batch ? m->kgen_s : m->gen_s;
+    const double restart = fmax(m->est_s + MIN_LEAD_S, generated) + m->kfd_s;
+    m->print_time_s = fmax(m->print_time_s, fmax(m->est_s + START_LEAD_S, restart));
+}
+
+/* ------------------------------------------------------------------------------------------------------- releasing */
+
+static void append_segments(struct motion *m, const struct move *mv)
+{
+    struct engine *e = m->e;
+    const double t = m->print_time_s;
+    if (mv->is_kinematic)
+        segq_append(&e->queues[0]->q, t, mv->accel_t, mv->cruise_t, mv->decel_t, mv->start_mm, mv->r, mv->start_v,
+                    mv->cruise_v, mv->accel_mm_s2, 0, mv->tag.line);
+    const double r = mv->r[MOVE_EXTRA];
+    if (r != 0.0 && mv->extra_queue[0] != MOVE_QUEUE_NONE) {
+        struct engine_queue *q = e->queues[mv->extra_queue[0]];
+        segq_append(&q->q, t, mv->accel_t, mv->cruise_t, mv->decel_t, (const double[3]){mv->start_mm[MOVE_EXTRA]},
+                    (const double[3]){r}, mv->start_v, mv->cruise_v, mv->accel_mm_s2, mv->extra_flags[0], mv->tag.line);
+        q->pos_mm = mv->end_mm[MOVE_EXTRA];
+    }
+}
+
+static void make_segment_room(struct motion *m)
+{
+    struct engine *e = m->e;
+    for (unsigned i = 0; i < e->queue_count; i++) {
+        if (segq_room(&e->queues[i]->q) >= 8)
+            continue;
+        CHECK(m->is_batch); /* live queues hold more than the lookahead can release */
+        gen_batch_all(m);
+        return;
+    }
+}
+
+static void emit_started(struct motion *m)
+{
+    const struct engine_internal_event ev = {
+        .event = {.kind = ENGINE_EVENT_STARTED, .at = {m->print_time_s}, .source = ENGINE_SOURCE_NONE}};
+    (void)motion_emit(m, &ev);
+}
+
+static void release(struct motion *m, size_t count)
+{
+    if (count == 0)
+        return;
+    if (m->state != PLAN_MAIN) {
+        motion_resync(m);
+        m->state = PLAN_MAIN;
+        emit_started(m);
+    }
+    for (uint64_t i = m->la.waiting_begin - count; i < m->la.waiting_begin; i++) {
+        timed_stamp(m, i, m->print_time_s);
+        make_segment_room(m);
+        struct move *mv = lookahead_at(&m->la, i);
+        mv->print_time_s = m->print_time_s;
+        append_segments(m, mv);
+        m->print_time_s += move_duration_s(mv);
+        m->waiting_s -= mv->min_time_s;
+    }
+    if (lookahead_waiting(&m->la) == 0)
+        m->waiting_s = 0.0;
+    m->motion_end_s = fmax(m->motion_end_s, m->print_time_s);
+    m->need_flush_s = fmax(m->need_flush_s, m->print_time_s + m->kfd_s);
+    timed_stamp(m, m->la.waiting_begin, m->print_time_s);
+    m->runout_s = -1.0;
+}
+
+void motion_flush_all(struct motion *m)
+{
+    release(m, lookahead_flush(&m->la, false));
+}
+
+void motion_flush_lazy(struct motion *m)
+{
+    release(m, lookahead_flush(&m->la, true));
+    if (m->is_batch)
+        gen_batch(m);
+}
+
+/* Offline Klipper gives its flusher a turn here; it decides where a short file gets an extra stop. */
+static void klipper_flusher(struct motion *m)
+{
+    bool has_advanced = false;
+    while (m->kgen_s < m->need_flush_s - KLIPPER_BEHIND_S) {
+        m->kgen_s += KLIPPER_BATCH_S;
+        has_advanced = true;
+    }
+    const double target = m->need_flush_s + KLIPPER_BATCH_S;
+    if (has_advanced || m->need_flush_s <= 0.0 || m->kgen_s >= target)
+        return;
+    if (m->state == PLAN_MAIN) {
+        motion_flush_all(m);
+        motion_need_prime(m);
+    }
+    m->kgen_s = target;
+}
+
+void motion_batch_yield(struct motion *m)
+{
+    klipper_flusher(m);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- taking */
+
+static void note_stall(struct motion *m)
+{
+    if (m->runout_s < 0.0 || m->est_s >= m->runout_s)
+        return;
+    m->stalls++;
+    m->runout_s = -1.0;
+    const struct engine_internal_event ev = {
+        .event = {.kind = ENGINE_EVENT_STALL, .at = {m->print_time_s}, .source = ENGINE_SOURCE_NONE}};
+    (void)motion_emit(m, &ev);
+}
+
+static bool make_move_room(struct motion *m)
+{
+    if (lookahead_room(&m->la) > 0)
+        return true;
+    if (m->is_batch) {
+        if (lookahead_waiting(&m->la) > m->la.mask / 2)
+            release(m, lookahead_force(&m->la, lookahead_waiting(&m->la) / 2));
+        gen_batch_all(m);
+        return lookahead_room(&m->la) > 0;
+    }
+    /* Nothing but waiting moves: bounded memory makes the first half final. Otherwise room comes with execution. */
+    if (m->la.held_begin == m->la.waiting_begin)
+        release(m, lookahead_force(&m->la, lookahead_waiting(&m->la) / 2));
+    return false;
+}
+
+static bool take_move(struct motion *m, const struct item *item)
+{
+    if (!make_move_room(m))
+        return false;
+    struct move mv = item->move;
+    for (int i = 0; i < 3; i++)
+        CHECK(fabs(mv.start_mm[i] - m->pos[i]) < XYZ_JOIN_MM);
+    /* Filament is relative: what was fed while a tail was held shifts the tail's coordinates. */
+    const double shift = m->pos[3] - mv.start_mm[MOVE_EXTRA];
+    if (fabs(shift) > E_JOIN_MM) {
+        mv.start_mm[MOVE_EXTRA] += shift;
+        mv.end_mm[MOVE_EXTRA] += shift;
+    }
+    note_stall(m);
+    const bool is_due = lookahead_add(&m->la, &mv);
+    m->moves++;
+    m->waiting_s += mv.min_time_s;
+    memcpy(m->pos, mv.end_mm, sizeof m->pos);
+    if (m->state != PLAN_MAIN) {
+        m->state = PLAN_PRIMING;
+        m->prime_due = host_ns_add_s(m->now, PRIME_WAIT_S);
+    }
+    if (is_due)
+        motion_flush_lazy(m);
+    if (m->is_batch && m->state == PLAN_MAIN && m->print_time_s <= KLIPPER_EARLY_S)
+        klipper_flusher(m);
+    return true;
+}
+
+static void take_dwell(struct motion *m, const struct item *item)
+{
+    motion_flush_all(m);
+    motion_need_prime(m);
+    motion_resync(m);
+    struct timed *t = timed_add(m, ITEM_DWELL, item->source, &item->a);
+    timed_stamp(m, m->la.end, m->print_time_s);
+    m->print_time_s += t->a.dwell_s;
+}
+
+/* Something that acts at its place without stopping the motion. */
+static void take_timed(struct motion *m, const struct item *item)
+{
+    (void)timed_add(m, item->kind, item->source, &item->a);
+    if (lookahead_waiting(&m->la) > 0)
+        return;
+    if (m->state != PLAN_MAIN && item->kind != ITEM_MARK)
+        motion_resync(m);
+    timed_stamp(m, m->la.waiting_begin, m->print_time_s);
+}
+
+static bool take_planned(struct motion *m, const struct item *item)
+{
+    if (spsc_count(&m->e->events) + 1 >= spsc_capacity(&m->e->events) && !m->is_batch)
+        return false;
+    motion_flush_all(m);
+    if (m->state != PLAN_MAIN)
+        motion_resync(m);
+    const struct engine_internal_event ev = {.event = {.kind = ENGINE_EVENT_FENCE,
+                                                       .at = {m->print_time_s},
+                                                       .cookie = item->a.fence.cookie,
+                                                       .source = item->source},
+                                             .ticket = item->a.fence.ticket};
+    (void)motion_emit(m, &ev);
+    return true;
+}
+
+static void take_executed(struct motion *m, const struct item *item)
+{
+    motion_flush_all(m);
+    motion_need_prime(m);
+    (void)timed_add(m, ITEM_FENCE_EXECUTED, item->source, &item->a);
+    timed_stamp(m, m->la.end, m->print_time_s);
+}
+
+/* Duration and peak speed of a move over `distance` from rest to rest. */
+static void rest_to_rest(double distance, double v, double a, double *accel_t, double *cruise_t, double *peak)
+{
+    if (a <= 0.0) {
+        *accel_t = 0.0;
+        *cruise_t = distance / v;
+        *peak = v;
+        return;
+    }
+    *peak = fmin(v, fm_sqrt(distance * a));
+    *accel_t = *peak / a;
+    *cruise_t = fmax(distance - *peak * *accel_t, 0.0) / *peak;
+}
+
+static bool take_queue_move(struct motion *m, const struct item *item)
+{
+    struct engine_queue *q = m->e->queues[item->a.queue_move.queue];
+    if (segq_room(&q->q) < 8) {
+        if (!m->is_batch)
+            return false;
+        gen_batch_all(m);
+    }
+    motion_flush_all(m);
+    if (m->state != PLAN_MAIN)
+        motion_resync(m);
+    m->print_time_s = fmax(m->print_time_s, q->next_s);
+    const double d = item->a.queue_move.pos_mm - q->pos_mm;
+    double accel_t = 0.0, cruise_t = 0.0, peak = 0.0;
+    if (d != 0.0)
+        rest_to_rest(fabs(d), item->a.queue_move.speed_mm_s, item->a.queue_move.accel_mm_s2, &accel_t, &cruise_t, &peak);
+    (void)timed_add(m, ITEM_QUEUE_MOVE, item->source, &item->a);
+    timed_stamp(m, m->la.end, m->print_time_s);
+    if (d != 0.0)
+        segq_append(&q->q, m->print_time_s, accel_t, cruise_t, accel_t, (const double[3]){q->pos_mm},
+                    (const double[3]){d < 0.0 ? -1.0 : 1.0}, accel_t > 0.0 ? 0.0 : peak, peak,
+                    item->a.queue_move.accel_mm_s2, 0, item->source.line);
+    q->pos_mm = item->a.queue_move.pos_mm;
+    q->next_s = m->print_time_s + 2.0 * accel_t + cruise_t;
+    m->motion_end_s = fmax(m->motion_end_s, q->next_s);
+    m->need_flush_s = fmax(m->need_flush_s, q->next_s + m->kfd_s);
+    if (item->a.queue_move.is_synced)
+        m->print_time_s = q->next_s;
+    motion_need_prime(m);
+    return true;
+}
+
+static void take_motor(struct motion *m, const struct item *item)
+{
+    motion_flush_all(m);
+    motion_need_prime(m);
+    motion_resync(m);
+    m->print_time_s += MOTOR_PAUSE_S;
+    (void)timed_add(m, ITEM_MOTOR, item->source, &item->a);
+    timed_stamp(m, m->la.end, m->print_time_s);
+    m->print_time_s += MOTOR_PAUSE_S;
+}
+
+bool motion_take(struct motion *m, const struct item *item)
+{
+    if (item->kind != ITEM_MOVE && !timed_has_room(m)) {
+        if (!m->is_batch)
+            return false;
+        motion_flush_all(m);
+        gen_batch_all(m);
+    }
+    switch ((enum item_kind)item->kind) {
+    case ITEM_MOVE:
+        return take_move(m, item);
+    case ITEM_DWELL:
+        take_dwell(m, item);
+        return true;
+    case ITEM_OUTPUT:
+    case ITEM_MARK:
+    case ITEM_ADVANCE:
+        take_timed(m, item);
+        return true;
+    case ITEM_FENCE_PLANNED:
+        return take_planned(m, item);
+    case ITEM_FENCE_EXECUTED:
+        take_executed(m, item);
+        return true;
+    case ITEM_QUEUE_MOVE:
+        return take_queue_move(m, item);
+    case ITEM_MOTOR:
+        take_motor(m, item);
+        return true;
+    case ITEM_RELEASE:
+        hold_release(m);
+        return true;
+    default:
+        barrier_start(m, item);
+        return true;
+    }
+}
+
+static void note_consumed(struct motion *m, double time_s)
+{
+    struct engine *e = m->e;
+    atomic_store(&e->consumed_s, atomic_load(&e->consumed_s) + time_s);
+}
+
+/* Take what the flow control allows: the tail first while it is replayed, then the ring. */
+void motion_consume(struct motion *m)
+{
+    struct engine *e = m->e;
+    bool has_taken = false;
+    for (;;) {
+        if (m->has_barrier)
+            barrier_run(m);
+        if (m->has_barrier || motion_ahead_s(m) > PLAN_AHEAD_S)
+            break;
+        const struct item *item = hold_replay_peek(m);
+        const bool is_replay = item != NULL;
+        if (!item)
+            item = spsc_peek(&e->ring);
+        if (!item || !motion_take(m, item))
+            break;
+        if (is_replay) {
+            hold_replay_drop(m);
+        } else {
+            note_consumed(m, item->time_s);
+            spsc_drop(&e->ring);
+            has_taken = true;
+        }
+    }
+    if (has_taken && atomic_exchange(&e->is_room_wanted, false) && e->config.machine)
+        actor_notify(e->config.machine);
+}
+
+/* ------------------------------------------------------------------------------------------------------- the actor */
+
+static void handle_control(struct motion *m)
+{
+    struct control c;
+    while (spsc_pop(&m->e->control, &c)) {
+        switch (c.kind) {
+        case CONTROL_HOLD:
+            hold_start(m);
+            break;
+        case CONTROL_DROP:
+            hold_drop(m);
+            break;
+        case CONTROL_HOME:
+            home_start(m);
+            break;
+        case CONTROL_HOME_CANCEL:
+            home_cancel(m);
+            break;
+        case CONTROL_QUERY:
+            home_query(m, &c);
+            break;
+        case CONTROL_READ_POSITIONS:
+            home_read_positions(m, &c);
+            break;
+        }
+    }
+}
+
+/* The plan ends soon: whatever waits is released to a stop, since there is no more time to wait for company. */
+static void check_runout(struct motion *m)
+{
+    if (m->state == PLAN_PRIMING && m->now.ns >= m->prime_due.ns)
+        motion_flush_all(m);
+    if (m->state != PLAN_MAIN || m->home.phase != HOME_NONE)
+        return;
+    if (m->est_s + m->horizon_s - m->kfd_s < m->print_time_s - m->kfd_s - RUNOUT_MARGIN_S)
+        return;
+    motion_flush_all(m);
+    motion_need_prime(m);
+    m->runout_s = m->print_time_s;
+}
+
+static bool is_busy(const struct motion *m)
+{
+    return m->est_s < fmax(m->print_time_s, m->motion_end_s + m->kfd_s) || lookahead_waiting(&m->la) > 0 ||
+           m->has_barrier || m->is_replaying || spsc_count(&m->e->ring) > 0 || m->home.phase != HOME_NONE;
+}
+
+static void note_drained(struct motion *m)
+{
+    const bool busy = is_busy(m);
+    if (m->was_busy && !busy) {
+        const struct engine_internal_event ev = {
+            .event = {.kind = ENGINE_EVENT_DRAINED, .at = {m->est_s}, .source = ENGINE_SOURCE_NONE}};
+        if (!motion_emit(m, &ev))
+            return;
+    }
+    m->was_busy = busy;
+}
+
+static struct host_ns after_s(const struct motion *m, double seconds)
+{
+    return host_ns_add_s(m->now, fmax(seconds, WAKE_MIN_S));
+}
+
+/* When something will be due that no notification announces. */
+static struct host_ns next_wake(struct motion *m)
+{
+    struct host_ns next = HOST_NS_NEVER;
+    const double target = m->est_s + m->horizon_s - m->kfd_s;
+    const double end = m->motion_end_s + m->kfd_s;
+    if (m->gen_s < end)
+        next = host_ns_min(next, after_s(m, fmin(m->gen_s + BATCH_LIVE_S, end) - target));
+    if (m->state == PLAN_PRIMING)
+        next = host_ns_min(next, m->prime_due.ns > m->now.ns ? m->prime_due : after_s(m, 0.0));
+    if (m->state == PLAN_MAIN)
+        next = host_ns_min(next, after_s(m, m->print_time_s - m->kfd_s - RUNOUT_MARGIN_S - target));
+    for (uint64_t i = m->timed_begin; i < m->timed_stamped; i++) {
+        const struct timed *t = timed_at(m, i);
+        if (!t->is_done)
+            next = host_ns_min(next, after_s(m, t->time_s - (t->kind == ITEM_OUTPUT || t->kind == ITEM_MOTOR
+                                                                 ? target : m->est_s)));
+    }
+    if (spsc_count(&m->e->ring) > 0 || m->is_replaying || m->has_barrier)
+        next = host_ns_min(next, after_s(m, fmax(motion_ahead_s(m) - PLAN_AHEAD_S, 0.005)));
+    if (m->was_busy)
+        next = host_ns_min(next, after_s(m, SNAPSHOT_EVERY_S));
+    if (m->want_retry)
+        next = host_ns_min(next, after_s(m, 0.01));
+    return next;
+}
+
+struct host_ns motion_step(struct actor *actor, struct host_ns now)
+{
+    struct motion *m = CONTAINER_OF(actor, struct motion, actor);
+    struct engine *e = m->e;
+    if (m->horizon_s == 0.0)
+        m->horizon_s = runtime_has_realtime(e->config.runtime, actor) || runtime_is_virtual(e->config.runtime)
+                           ? ENGINE_HORIZON_RT_S : ENGINE_HORIZON_S;
+    mem_guard_begin();
+    m->now = now;
+    m->want_retry = false;
+    m->est_s = boards_est_print_time(e->boards, now).s;
+    board_port_poll(m->port, now);
+    struct host_ns next = HOST_NS_NEVER;
+    if (!atomic_load(&e->is_stopped)) {
+        handle_control(m);
+        next = home_run(m);
+        motion_consume(m);
+        check_runout(m);
+        gen_live(m);
+        motion_consume(m); /* what a release or a transaction has made possible */
+        timed_run_due(m);
+        timed_trim(m);
+        lookahead_retire(&m->la, m->est_s);
+        note_drained(m);
+        next = host_ns_min(next, next_wake(m));
+    }
+    motion_snapshot_publish(m);
+    mem_guard_end();
+    return next;
+}

@@ -1,0 +1,423 @@
+/* The caller's side of the stream: check, then append. What is refused here leaves no trace. */
+#include "engine_int.h"
+
+#include <math.h>
+#include <string.h>
+
+#define POS_MAX_MM      1e8 /* beyond this a coordinate is a mistake, and microsteps could not be told apart */
+#define MOVE_TIME_MAX_S 1e6
+#define DWELL_MAX_S     86400.0
+
+bool stream_has_room(const struct engine *e)
+{
+    if (e->is_batch)
+        return true;
+    if (spsc_count(&e->ring) + 4 > spsc_capacity(&e->ring)) /* a force move takes 3 */
+        return false;
+    return e->appended_s - atomic_load(&((struct engine *)e)->consumed_s) <= RING_AHEAD_S;
+}
+
+enum err stream_ready(struct engine *e, struct engine_source source, struct err_info *info)
+{
+    if (atomic_load(&e->is_stopped))
+        return err_set(info, ERR_SHUTDOWN, "%s", e->fault_text[0] ? e->fault_text : "The motion engine has been stopped");
+    if (!e->is_started)
+        return err_set(info, ERR_STATE, "Printer is not ready");
+    if (e->is_holding || e->is_homing || (e->is_held && source.file_offset >= 0) || !stream_has_room(e))
+        return ERR_FULL;
+    return OK;
+}
+
+enum err stream_append(struct engine *e, struct item *item, double time_s, struct err_info *info)
+{
+    item->time_s = time_s;
+    e->appended_s += time_s;
+    if (!e->is_batch) {
+        CHECK(spsc_push(&e->ring, item)); /* stream_ready has seen room, and nobody else pushes */
+        actor_notify(&e->m.actor);
+        return OK;
+    }
+    CHECK(motion_take(&e->m, item));
+    if (atomic_load(&e->is_stopped))
+        return err_set(info, ERR_SHUTDOWN, "%s", e->fault_text);
+    return OK;
+}
+
+static enum err append_args(struct engine *e, enum item_kind kind, const struct item_args *a, double time_s,
+                            struct engine_source source, struct err_info *info)
+{
+    struct item item = {.kind = (uint8_t)kind, .source = source};
+    if (a)
+        item.a = *a;
+    return stream_append(e, &item, time_s, info);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ moves */
+
+static enum err check_extruder(const struct engine *e, struct move *m, double e_mm, struct err_info *info)
+{
+    const struct engine_queue *q = e->active;
+    if (!q)
+        return err_set(info, ERR_STATE, "Extrude when no extruder present");
+    const struct engine_extruder_spec *x = &q->extruder;
+    if (x->can_extrude && !x->can_extrude(x->ctx))
+        return err_set(info, ERR_STATE,
+                       "Extrude below minimum temp\nSee the 'min_extrude_temp' config option for details");
+    const double r = m->r[MOVE_EXTRA];
+    if ((m->r[MOVE_X] == 0.0 && m->r[MOVE_Y] == 0.0) || r < 0.0) {
+        if (fabs(e_mm) > x->max_extrude_only_distance_mm)
+            return err_set(info, ERR_LIMIT,
+                           "Extrude only move too long (%.3fmm vs %.3fmm)\nSee the 'max_extrude_only_distance' config "
+                           "option for details",
+                           e_mm, x->max_extrude_only_distance_mm);
+        const double inverse_r = 1.0 / fabs(r);
+        move_limit_speed(m, x->max_extrude_only_velocity_mm_s * inverse_r, x->max_extrude_only_accel_mm_s2 * inverse_r);
+        return OK;
+    }
+    if (r > q->max_extrude_ratio && e_mm > x->nozzle_diameter_mm * q->max_extrude_ratio)
+        return err_set(info, ERR_LIMIT,
+                       "Move exceeds maximum extrusion (%.3fmm^2 vs %.3fmm^2)\nSee the 'max_extrude_cross_section' config "
+                       "option for details",
+                       r * q->filament_area_mm2, x->max_cross_section_mm2);
+    return OK;
+}
+
+static enum err check_numbers(const struct engine_move *move, struct err_info *info)
+{
+    for (int i = 0; i < AXES; i++)
+        if (!(fabs(move->pos[i]) <= POS_MAX_MM))
+            return err_set(info, ERR_INVALID, "Move to an impossible position: %.3f %.3f %.3f [%.3f]", move->pos[0],
+                           move->pos[1], move->pos[2], move->pos[3]);
+    if (!(move->speed_mm_s > 0.0) || !isfinite(move->speed_mm_s))
+        return err_set(info, ERR_INVALID, "Invalid speed in '%.3f'", move->speed_mm_s);
+    return OK;
+}
+
+/* Make the move and let everyone limit it. OK with length 0: nothing to do. */
+static enum err prepare_move(struct engine *e, const struct engine_move *move, struct move *m, struct err_info *info)
+{
+    const struct move_limits limits = {.max_velocity_mm_s = e->limits.max_velocity_mm_s,
+                                       .max_accel_mm_s2 = e->limits.max_accel_mm_s2,
+                                       .square_corner_velocity_mm_s = e->limits.square_corner_velocity_mm_s,
+                                       .minimum_cruise_ratio = e->limits.minimum_cruise_ratio};
+    if (!move_init(m, &limits, AXES, e->pos, move->pos, move->speed_mm_s))
+        return OK;
+    enum err err = kin_check_move(&e->kin, m, info);
+    if (err != OK)
+        return err;
+    const double e_mm = m->end_mm[MOVE_EXTRA] - m->start_mm[MOVE_EXTRA];
+    if (e_mm != 0.0) {
+        err = check_extruder(e, m, e_mm, info);
+        if (err != OK)
+            return err;
+    }
+    if (!(m->min_time_s <= MOVE_TIME_MAX_S))
+        return err_set(info, ERR_LIMIT, "Move would take %.0f seconds", m->min_time_s);
+    if (e->active) {
+        m->corner_v_mm_s[0] = e->active->extruder.instantaneous_corner_velocity_mm_s;
+        m->extra_queue[0] = (uint8_t)e->active->index;
+        const bool has_xy = m->r[MOVE_X] != 0.0 || m->r[MOVE_Y] != 0.0;
+        m->extra_flags[0] = m->r[MOVE_EXTRA] > 0.0 && has_xy ? SEG_ADVANCE : 0;
+    }
+    m->tag = (struct move_tag){.file_offset = (uint64_t)move->source.file_offset,
+                               .line = move->source.line,
+                               .cookie = move->source.state};
+    return OK;
+}
+
+enum err engine_move(struct engine *e, const struct engine_move *move, struct err_info *info)
+{
+    enum err err = stream_ready(e, move->source, info);
+    if (err != OK)
+        return err;
+    err = check_numbers(move, info);
+    if (err != OK)
+        return err;
+    struct item item;
+    item.kind = ITEM_MOVE;
+    item.source = move->source;
+    err = prepare_move(e, move, &item.move, info);
+    if (err != OK || item.move.length_mm == 0.0)
+        return err;
+    err = stream_append(e, &item, item.move.min_time_s, info);
+    if (err != OK)
+        return err;
+    memcpy(e->pos, item.move.end_mm, sizeof e->pos);
+    if (e->active)
+        e->active->read_mm = e->pos[3];
+    return OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------- other items */
+
+enum err engine_dwell(struct engine *e, double seconds, struct engine_source source, struct err_info *info)
+{
+    enum err err = stream_ready(e, source, info);
+    if (err != OK)
+        return err;
+    if (!(seconds >= 0.0 && seconds <= DWELL_MAX_S))
+        return err_set(info, ERR_LIMIT, "Dwell of %.3f seconds: must be between 0 and %.0f", seconds, DWELL_MAX_S);
+    return append_args(e, ITEM_DWELL, &(struct item_args){.dwell_s = seconds}, seconds, source, info);
+}
+
+enum err engine_output(struct engine *e, struct engine_output *output, const int64_t *args, unsigned arg_count,
+                       struct engine_source source, struct err_info *info)
+{
+    CHECK(arg_count <= ENGINE_ARGS_MAX && output->clock_index < arg_count);
+    enum err err = stream_ready(e, source, info);
+    if (err != OK)
+        return err;
+    struct item_args a;
+    memset(&a, 0, sizeof a);
+    a.output.output = (uint16_t)output->index;
+    a.output.arg_count = (uint16_t)arg_count;
+    memcpy(a.output.args, args, arg_count * sizeof *args);
+    return append_args(e, ITEM_OUTPUT, &a, 0.0, source, info);
+}
+
+enum err engine_mark(struct engine *e, uint64_t cookie, struct engine_source source, struct err_info *info)
+{
+    enum err err = stream_ready(e, source, info);
+    if (err != OK)
+        return err;
+    return append_args(e, ITEM_MARK, &(struct item_args){.fence = {cookie, 0}}, 0.0, source, info);
+}
+
+enum err engine_fence(struct engine *e, enum engine_fence kind, uint64_t cookie, struct engine_source source,
+                      struct err_info *info)
+{
+    enum err err = stream_ready(e, source, info);
+    if (err != OK)
+        return err;
+    return append_args(e, kind == ENGINE_FENCE_PLANNED ? ITEM_FENCE_PLANNED : ITEM_FENCE_EXECUTED,
+                       &(struct item_args){.fence = {cookie, 0}}, 0.0, source, info);
+}
+
+static enum err check_position(const double *pos, unsigned axes, struct err_info *info)
+{
+    for (unsigned i = 0; i < AXES; i++)
+        if (axes >> i & 1 && !(fabs(pos[i]) <= POS_MAX_MM))
+            return err_set(info, ERR_INVALID, "Impossible position %.3f", pos[i]);
+    return OK;
+}
+
+enum err engine_set_position(struct engine *e, const double pos[ENGINE_AXES_MAX], unsigned axes,
+                             struct engine_source source, struct err_info *info)
+{
+    enum err err = stream_ready(e, source, info);
+    if (err == OK)
+        err = check_position(pos, axes, info);
+    if (err != OK)
+        return err;
+    struct item_args a;
+    memset(&a, 0, sizeof a);
+    a.position.axes = axes & ((1u << AXES) - 1);
+    if (!e->active)
+        a.position.axes &= ~8u;
+    for (unsigned i = 0; i < AXES; i++)
+        a.position.pos[i] = a.position.axes >> i & 1 ? pos[i] : e->pos[i];
+    err = append_args(e, ITEM_SET_POSITION, &a, 0.0, source, info);
+    if (err != OK)
+        return err;
+    memcpy(e->pos, a.position.pos, sizeof e->pos);
+    if (e->active)
+        e->active->read_mm = e->pos[3];
+    return OK;
+}
+
+enum err engine_bind(struct engine *e, struct engine_stepper *stepper, struct engine_queue *queue,
+                     struct engine_source source, struct err_info *info)
+{
+    enum err err = stream_ready(e, source, info);
+    if (err != OK)
+        return err;
+    if (queue && queue->kind == QUEUE_TOOLHEAD && !stepper->is_on_toolhead)
+        return err_set(info, ERR_INVALID, "Stepper '%s' has no place on the toolhead", stepper->name);
+    const struct item_args a = {.bind = {.stepper = (int16_t)stepper->index,
+                                         .queue = (int16_t)(queue ? queue->index : -1)}};
+    err = append_args(e, ITEM_BIND, &a, 0.0, source, info);
+    if (err == OK)
+        stepper->read_queue = queue;
+    return err;
+}
+
+enum err engine_activate_extruder(struct engine *e, struct engine_queue *extruder, struct engine_source source,
+                                  struct err_info *info)
+{
+    CHECK(!extruder || extruder->kind == QUEUE_EXTRUDER);
+    enum err err = stream_ready(e, source, info);
+    if (err != OK)
+        return err;
+    const struct item_args a = {.bind = {.stepper = -1, .queue = (int16_t)(extruder ? extruder->index : -1)}};
+    err = append_args(e, ITEM_ACTIVATE, &a, 0.0, source, info);
+    if (err != OK)
+        return err;
+    if (e->active)
+        e->active->read_mm = e->pos[3];
+    e->active = extruder;
+    e->pos[3] = extruder ? extruder->read_mm : 0.0;
+    return OK;
+}
+
+enum err engine_set_pressure_advance(struct engine *e, struct engine_stepper *stepper, double advance_s,
+                                     double smooth_time_s, struct engine_source source, struct err_info *info)
+{
+    enum err err = stream_ready(e, source, info);
+    if (err != OK)
+        return err;
+    if (!(advance_s >= 0.0 && advance_s <= 1e3))
+        return err_set(info, ERR_LIMIT, "Pressure advance %.6f: must be at least 0", advance_s);
+    if (!(smooth_time_s >= 0.0 && smooth_time_s <= FILTER_SMOOTH_MAX_S))
+        return err_set(info, ERR_LIMIT, "Smooth time %.3f: must be between 0 and %.3f", smooth_time_s,
+                       FILTER_SMOOTH_MAX_S);
+    const double effective = advance_s > 0.0 ? smooth_time_s : 0.0;
+    const struct item_args a = {
+        .advance = {.advance_s = advance_s, .smooth_s = effective, .stepper = (int16_t)stepper->index}};
+    err = append_args(e, effective == stepper->read_smooth_s ? ITEM_ADVANCE : ITEM_SMOOTH, &a, 0.0, source, info);
+    if (err == OK) {
+        stepper->read_smooth_s = effective;
+        stepper->read_advance_s = advance_s;
+    }
+    return err;
+}
+
+/* The name under which the shaper is known, with the arguments of mzv. */
+static const char *shaper_name(const struct engine_shaper *s, char text[64])
+{
+    static const char *const names[] = {[ENGINE_SHAPER_ZV] = "zv",           [ENGINE_SHAPER_MZV] = "mzv",
+                                        [ENGINE_SHAPER_ZVD] = "zvd",         [ENGINE_SHAPER_EI] = "ei",
+                                        [ENGINE_SHAPER_2HUMP_EI] = "2hump_ei", [ENGINE_SHAPER_3HUMP_EI] = "3hump_ei"};
+    if (s->kind != ENGINE_SHAPER_MZV || (s->mzv_n == 0 && s->mzv_t == 0.0))
+        return names[s->kind];
+    snprintf(text, 64, "mzv(n=%u,t=%.9g)", s->mzv_n ? s->mzv_n : 3, s->mzv_t > 0.0 ? s->mzv_t : 0.75);
+    return text;
+}
+
+enum err engine_set_shapers(struct engine *e, const struct engine_shaper shapers[3], struct engine_source source,
+                            struct err_info *info)
+{
+    enum err err = stream_ready(e, source, info);
+    if (err != OK)
+        return err;
+    struct item item = {.kind = ITEM_SHAPERS, .source = source};
+    for (int i = 0; i < 3; i++) {
+        shaper_none(&item.shapers[i]);
+        if (shapers[i].kind == ENGINE_SHAPER_OFF || shapers[i].freq_hz == 0.0)
+            continue;
+        char text[64];
+        err = shaper_init(&item.shapers[i], shaper_name(&shapers[i], text), shapers[i].freq_hz,
+                          shapers[i].damping_ratio, info);
+        if (err != OK)
+            return err;
+    }
+    return stream_append(e, &item, 0.0, info);
+}
+
+enum err engine_set_step_dist(struct engine *e, struct engine_stepper *stepper, double step_dist_mm,
+                              struct engine_source source, struct err_info *info)
+{
+    enum err err = stream_ready(e, source, info);
+    if (err != OK)
+        return err;
+    if (!(fabs(step_dist_mm) > 0.0) || !isfinite(step_dist_mm))
+        return err_set(info, ERR_INVALID, "Stepper '%s': step distance must not be 0", stepper->name);
+    const struct item_args a = {.bind = {.step_mm = step_dist_mm, .stepper = (int16_t)stepper->index, .queue = -1}};
+    err = append_args(e, ITEM_STEP_DIST, &a, 0.0, source, info);
+    if (err == OK)
+        stepper->read_step_dist_mm = fabs(step_dist_mm);
+    return err;
+}
+
+static enum err check_queue_move(const struct engine_queue_move *move, struct err_info *info)
+{
+    if (!(fabs(move->pos_mm) <= POS_MAX_MM))
+        return err_set(info, ERR_INVALID, "Impossible position %.3f", move->pos_mm);
+    if (!(move->speed_mm_s > 0.0) || !isfinite(move->speed_mm_s) || !isfinite(move->accel_mm_s2))
+        return err_set(info, ERR_INVALID, "Impossible speed %.3f or acceleration %.3f", move->speed_mm_s,
+                       move->accel_mm_s2);
+    if (fabs(move->pos_mm - move->queue->read_mm) / move->speed_mm_s > MOVE_TIME_MAX_S)
+        return err_set(info, ERR_LIMIT, "Move would take too long");
+    return OK;
+}
+
+enum err engine_queue_move(struct engine *e, const struct engine_queue_move *move, struct err_info *info)
+{
+    CHECK(move->queue->kind == QUEUE_MANUAL);
+    enum err err = stream_ready(e, move->source, info);
+    if (err == OK)
+        err = check_queue_move(move, info);
+    if (err != OK)
+        return err;
+    const struct item_args a = {.queue_move = {.pos_mm = move->pos_mm,
+                                               .speed_mm_s = move->speed_mm_s,
+                                               .accel_mm_s2 = move->accel_mm_s2 > 0.0 ? move->accel_mm_s2 : 0.0,
+                                               .is_synced = move->is_synced,
+                                               .queue = (int16_t)move->queue->index}};
+    const double time_s = move->is_synced ? fabs(move->pos_mm - move->queue->read_mm) / move->speed_mm_s : 0.0;
+    err = append_args(e, ITEM_QUEUE_MOVE, &a, time_s, move->source, info);
+    if (err == OK)
+        move->queue->read_mm = move->pos_mm;
+    return err;
+}
+
+enum err engine_queue_set_position(struct engine *e, struct engine_queue *queue, double pos_mm,
+                                   struct engine_source source, struct err_info *info)
+{
+    CHECK(queue->kind == QUEUE_MANUAL);
+    enum err err = stream_ready(e, source, info);
+    if (err == OK)
+        err = check_position(&pos_mm, 1, info);
+    if (err != OK)
+        return err;
+    const struct item_args a = {.queue_move = {.pos_mm = pos_mm, .queue = (int16_t)queue->index}};
+    err = append_args(e, ITEM_QUEUE_POSITION, &a, 0.0, source, info);
+    if (err == OK)
+        queue->read_mm = pos_mm;
+    return err;
+}
+
+enum err engine_force_move(struct engine *e, struct engine_stepper *stepper, double distance_mm, double speed_mm_s,
+                           double accel_mm_s2, struct engine_source source, struct err_info *info)
+{
+    enum err err = stream_ready(e, source, info); /* leaves room for all three */
+    if (err != OK)
+        return err;
+    struct engine_queue *back = stepper->read_queue;
+    const struct engine_queue_move move = {.queue = e->force_queue,
+                                           .pos_mm = e->force_queue->read_mm + distance_mm,
+                                           .speed_mm_s = speed_mm_s,
+                                           .accel_mm_s2 = accel_mm_s2,
+                                           .is_synced = true,
+                                           .source = source};
+    err = check_queue_move(&move, info);
+    if (err != OK)
+        return err;
+    const double time_s = fabs(distance_mm) / speed_mm_s;
+    const struct item_args to_force = {.bind = {.stepper = (int16_t)stepper->index,
+                                                .queue = (int16_t)e->force_queue->index}};
+    const struct item_args go = {.queue_move = {.pos_mm = move.pos_mm,
+                                                .speed_mm_s = speed_mm_s,
+                                                .accel_mm_s2 = accel_mm_s2 > 0.0 ? accel_mm_s2 : 0.0,
+                                                .is_synced = true,
+                                                .queue = (int16_t)e->force_queue->index}};
+    const struct item_args to_back = {.bind = {.stepper = (int16_t)stepper->index,
+                                               .queue = (int16_t)(back ? back->index : -1)}};
+    err = append_args(e, ITEM_BIND, &to_force, 0.0, source, info);
+    if (err == OK)
+        err = append_args(e, ITEM_QUEUE_MOVE, &go, time_s, source, info);
+    if (err == OK)
+        err = append_args(e, ITEM_BIND, &to_back, 0.0, source, info);
+    if (err == OK)
+        e->force_queue->read_mm = move.pos_mm;
+    return err;
+}
+
+enum err engine_motor_enable(struct engine *e, struct engine_stepper *stepper, bool on, struct engine_source source,
+                             struct err_info *info)
+{
+    enum err err = stream_ready(e, source, info);
+    if (err != OK)
+        return err;
+    const struct item_args a = {.motor = {.stepper = (int16_t)(stepper ? stepper->index : -1), .on = on}};
+    return append_args(e, ITEM_MOTOR, &a, 2.0 * MOTOR_PAUSE_S, source, info);
+}

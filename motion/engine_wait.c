@@ -1,0 +1,438 @@
+/* The caller's side of waiting: tickets for fibers, events to listeners, status. */
+#include "engine_int.h"
+
+#include <math.h>
+#include <string.h>
+
+#define ROOM_LOOK_S 0.05 /* whoever waits for room looks again after this, whatever happens */
+
+/* ----------------------------------------------------------------------------------------------------- tickets */
+
+uint64_t waiter_open(struct engine *e)
+{
+    for (unsigned i = 0; i < WAITERS_MAX; i++) {
+        struct waiter *w = &e->waiters[i];
+        if (w->ticket != 0)
+            continue;
+        /* The slot is in the ticket, so that completion finds it; the rest never repeats. */
+        e->last_ticket++;
+        *w = (struct waiter){.ticket = e->last_ticket * WAITERS_MAX + i, .fiber = fiber_current()};
+        return w->ticket;
+    }
+    return 0;
+}
+
+static struct waiter *waiter_of(struct engine *e, uint64_t ticket)
+{
+    struct waiter *w = &e->waiters[ticket % WAITERS_MAX];
+    return ticket != 0 && w->ticket == ticket ? w : NULL;
+}
+
+void waiter_close(struct engine *e, uint64_t ticket)
+{
+    struct waiter *w = waiter_of(e, ticket);
+    if (w)
+        w->ticket = 0;
+}
+
+static void waiter_finish(struct waiter *w, enum err result)
+{
+    w->is_done = true;
+    w->result = result;
+    if (w->fiber)
+        fiber_wake(w->fiber);
+}
+
+enum err waiter_wait(struct engine *e, uint64_t ticket, struct waiter *out)
+{
+    struct waiter *w = waiter_of(e, ticket);
+    CHECK(w);
+    if (e->is_batch) {
+        timed_run_due(&e->m);
+        events_dispatch(e);
+        CHECK(w->is_done || atomic_load(&e->is_stopped));
+    }
+    while (!w->is_done && !atomic_load(&e->is_stopped)) {
+        CHECK(fiber_current());
+        const enum err err = fiber_park(HOST_NS_NEVER);
+        if (err == ERR_CANCELLED && !w->is_done) {
+            w->ticket = 0;
+            return err;
+        }
+    }
+    *out = *w;
+    w->ticket = 0;
+    return out->is_done ? out->result : ERR_SHUTDOWN;
+}
+
+enum err control_send(struct engine *e, const struct control *control, struct err_info *info)
+{
+    if (atomic_load(&e->is_stopped))
+        return err_set(info, ERR_SHUTDOWN, "%s", e->fault_text[0] ? e->fault_text : "The motion engine has been stopped");
+    if (!e->is_started)
+        return err_set(info, ERR_STATE, "Printer is not ready");
+    if (!spsc_push(&e->control, control))
+        return err_set(info, ERR_FULL, "Too many requests to the motion thread");
+    actor_notify(&e->m.actor);
+    return OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------ fibers */
+
+enum err engine_wait_room(struct engine *e)
+{
+    if (e->is_batch)
+        return atomic_load(&e->is_stopped) ? ERR_SHUTDOWN : OK;
+    atomic_store(&e->is_room_wanted, true);
+    if (atomic_load(&e->is_stopped))
+        return ERR_SHUTDOWN;
+    if (stream_has_room(e) && !e->is_holding && !e->is_homing && !e->is_held)
+        return OK;
+    struct fiber *self = fiber_current();
+    CHECK(self && e->room_count < FIBER_COUNT_MAX);
+    e->room[e->room_count++] = self;
+    const enum err err = fiber_park(host_ns_add_s(fiber_now(), ROOM_LOOK_S));
+    for (unsigned i = 0; i < e->room_count; i++)
+        if (e->room[i] == self)
+            e->room[i--] = e->room[--e->room_count];
+    if (err == ERR_CANCELLED)
+        return err;
+    return atomic_load(&e->is_stopped) ? ERR_SHUTDOWN : OK;
+}
+
+static void wake_room(struct engine *e)
+{
+    for (unsigned i = 0; i < e->room_count; i++)
+        fiber_wake(e->room[i]);
+}
+
+static enum err wait_fence(struct engine *e, enum item_kind kind, struct engine_source source, struct waiter *out,
+                           struct err_info *info)
+{
+    enum err err;
+    while ((err = stream_ready(e, source, info)) == ERR_FULL) {
+        err = engine_wait_room(e);
+        if (err != OK)
+            return err_set(info, err, err == ERR_CANCELLED ? "Cancelled" : "Printer is shut down");
+    }
+    if (err != OK)
+        return err;
+    const uint64_t ticket = waiter_open(e);
+    if (ticket == 0)
+        return err_set(info, ERR_FULL, "Too many commands wait for the motion to end");
+    struct item item = {.kind = (uint8_t)kind, .source = source, .a.fence = {.ticket = ticket}};
+    err = stream_append(e, &item, 0.0, info);
+    if (err == OK)
+        err = waiter_wait(e, ticket, out);
+    else
+        waiter_close(e, ticket);
+    if (err == OK && out->is_dropped)
+        err = ERR_CANCELLED;
+    if (err == ERR_CANCELLED)
+        return err_set(info, err, "Cancelled");
+    if (err == ERR_SHUTDOWN)
+        return err_set(info, err, "%s", e->fault_text[0] ? e->fault_text : "Printer is shut down");
+    return err;
+}
+
+enum err engine_wait_planned(struct engine *e, struct engine_source source, struct print_time *at, struct err_info *info)
+{
+    struct waiter w;
+    enum err err = wait_fence(e, ITEM_FENCE_PLANNED, source, &w, info);
+    if (err == OK)
+        at->s = w.at_s;
+    return err;
+}
+
+enum err engine_wait_executed(struct engine *e, struct engine_source source, struct err_info *info)
+{
+    struct waiter w;
+    return wait_fence(e, ITEM_FENCE_EXECUTED, source, &w, info);
+}
+
+static enum err ask(struct engine *e, struct control *c, struct waiter *out, struct err_info *info)
+{
+    if (e->is_batch) {
+        gen_batch_all(&e->m);
+    }
+    c->ticket = waiter_open(e);
+    if (c->ticket == 0)
+        return err_set(info, ERR_FULL, "Too many commands wait for the motion thread");
+    enum err err = OK;
+    if (!e->is_batch)
+        err = control_send(e, c, info);
+    else if (c->kind == CONTROL_QUERY)
+        home_query(&e->m, c);
+    else
+        home_read_positions(&e->m, c);
+    if (err != OK) {
+        waiter_close(e, c->ticket);
+        return err;
+    }
+    err = waiter_wait(e, c->ticket, out);
+    return err == OK ? OK : err_set(info, err, err == ERR_CANCELLED ? "Cancelled" : "Printer is shut down");
+}
+
+enum err engine_stepper_position_at(struct engine *e, struct engine_stepper *stepper, struct print_time at,
+                                    struct engine_stepper_position *position, struct err_info *info)
+{
+    struct waiter w;
+    struct control c = {.kind = CONTROL_QUERY, .at_s = at.s, .stepper = (int16_t)stepper->index};
+    enum err err = ask(e, &c, &w, info);
+    if (err == OK)
+        *position = w.position;
+    return err;
+}
+
+enum err engine_read_positions(struct engine *e, struct err_info *info)
+{
+    struct waiter w;
+    struct control c = {.kind = CONTROL_READ_POSITIONS};
+    return ask(e, &c, &w, info);
+}
+
+/* ------------------------------------------------------------------------------------------------------ events */
+
+void engine_listen(struct engine *e, engine_listener_fn *fn, void *ctx)
+{
+    CHECK(e->listener_count < LISTENERS_MAX);
+    e->listeners[e->listener_count].fn = fn;
+    e->listeners[e->listener_count++].ctx = ctx;
+}
+
+static void tell(struct engine *e, const struct engine_event *event)
+{
+    for (unsigned i = 0; i < e->listener_count; i++)
+        e->listeners[i].fn(e->listeners[i].ctx, event);
+}
+
+static void save_read_state(const struct engine *e, struct read_state *r)
+{
+    memcpy(r->pos, e->pos, sizeof r->pos);
+    r->active = e->active;
+    for (unsigned i = 0; i < e->queue_count; i++)
+        r->queue_mm[i] = e->queues[i]->read_mm;
+    for (unsigned i = 0; i < e->stepper_count; i++)
+        r->stepper_queue[i] = e->steppers[i]->read_queue;
+}
+
+/* The stream ends where it was cut now. The motion half is quiet until something is appended, and the event came through
+ * a ring after everything it wrote, so its state can be read here. */
+static void become_held(struct engine *e, const struct engine_internal_event *ev)
+{
+    save_read_state(e, &e->tail_end);
+    memcpy(e->pos, e->m.pos, sizeof e->pos);
+    e->active = e->m.active;
+    for (unsigned i = 0; i < e->queue_count; i++)
+        e->queues[i]->read_mm = e->queues[i]->pos_mm;
+    if (e->active)
+        e->active->read_mm = e->pos[3];
+    for (unsigned i = 0; i < e->stepper_count; i++)
+        e->steppers[i]->read_queue = e->steppers[i]->queue;
+    save_read_state(e, &e->held);
+    e->tail_resets_e = ev->tail_resets_e;
+    e->tail_count = ev->event.tail_count;
+    e->is_holding = false;
+    e->is_held = true;
+}
+
+static void dispatch(struct engine *e, const struct engine_internal_event *ev)
+{
+    struct waiter *w = waiter_of(e, ev->ticket);
+    if (w) {
+        w->at_s = ev->event.at.s;
+        w->is_dropped = ev->event.is_dropped;
+        w->position = ev->position;
+        waiter_finish(w, ev->result);
+    }
+    if (ev->ticket != 0)
+        return;
+    switch (ev->event.kind) {
+    case ENGINE_EVENT_HELD:
+        become_held(e, ev);
+        break;
+    case ENGINE_EVENT_MOTOR:
+        ev->event.stepper->read_is_on = ev->event.is_on;
+        break;
+    default:
+        break;
+    }
+    tell(e, &ev->event);
+}
+
+void events_dispatch(struct engine *e)
+{
+    struct engine_internal_event ev;
+    while (spsc_pop(&e->events, &ev))
+        dispatch(e, &ev);
+    if (atomic_load(&e->is_faulted) && !e->is_fault_told) {
+        e->is_fault_told = true;
+        const struct engine_event fault = {.kind = ENGINE_EVENT_FAULT, .source = ENGINE_SOURCE_NONE};
+        tell(e, &fault);
+    }
+}
+
+void engine_poll(struct engine *e, struct host_ns now)
+{
+    (void)now;
+    events_dispatch(e);
+    if (atomic_load(&e->is_stopped)) {
+        for (unsigned i = 0; i < WAITERS_MAX; i++)
+            if (e->waiters[i].ticket != 0 && !e->waiters[i].is_done)
+                waiter_finish(&e->waiters[i], ERR_SHUTDOWN);
+        wake_room(e);
+    } else if (stream_has_room(e) && !e->is_holding && !e->is_homing) {
+        wake_room(e);
+    }
+}
+
+void engine_stop(struct engine *e)
+{
+    atomic_store(&e->is_stopped, true);
+    actor_notify(&e->m.actor);
+    if (e->config.machine)
+        actor_notify(e->config.machine);
+}
+
+/* ------------------------------------------------------------------------------------------- out of band requests */
+
+enum err engine_hold(struct engine *e, struct err_info *info)
+{
+    if (e->is_batch)
+        return err_set(info, ERR_UNSUPPORTED, "Nothing can be held offline");
+    if (e->is_holding || e->is_held)
+        return err_set(info, ERR_STATE, "Motion is held already");
+    if (e->is_homing)
+        return err_set(info, ERR_STATE, "Motion can't be held while homing");
+    const struct control c = {.kind = CONTROL_HOLD};
+    enum err err = control_send(e, &c, info);
+    if (err == OK)
+        e->is_holding = true;
+    return err;
+}
+
+static double keep_unless_changed(double at_hold, double at_tail_end, double now)
+{
+    return at_tail_end == at_hold ? now : at_tail_end;
+}
+
+/* The stream ends where the tail ends again; what the tail does not touch stays as it is now. */
+static void become_released(struct engine *e)
+{
+    const struct read_state *held = &e->held, *end = &e->tail_end;
+    const double e_shift = e->tail_resets_e ? 0.0 : e->pos[3] - held->pos[3];
+    for (unsigned i = 0; i < e->queue_count; i++)
+        e->queues[i]->read_mm = keep_unless_changed(held->queue_mm[i], end->queue_mm[i], e->queues[i]->read_mm);
+    for (unsigned i = 0; i < e->stepper_count; i++)
+        if (end->stepper_queue[i] != held->stepper_queue[i])
+            e->steppers[i]->read_queue = end->stepper_queue[i];
+    memcpy(e->pos, end->pos, sizeof e->pos);
+    e->pos[3] += e_shift;
+    e->active = end->active;
+    if (e->active)
+        e->active->read_mm = e->pos[3];
+    e->is_held = false;
+}
+
+enum err engine_release(struct engine *e, struct err_info *info)
+{
+    if (!e->is_held)
+        return err_set(info, ERR_STATE, "No motion is held");
+    for (int i = 0; i < 3; i++)
+        if (fabs(e->pos[i] - e->held.pos[i]) > 1e-6)
+            return err_set(info, ERR_STATE,
+                           "The toolhead is not where it was paused: at %.3f %.3f %.3f, paused at %.3f %.3f %.3f", e->pos[0],
+                           e->pos[1], e->pos[2], e->held.pos[0], e->held.pos[1], e->held.pos[2]);
+    if (e->active != e->held.active)
+        return err_set(info, ERR_STATE, "Another extruder is active than when the motion was paused");
+    enum err err = stream_ready(e, ENGINE_SOURCE_NONE, info);
+    if (err != OK)
+        return err;
+    /* The caller's coordinates may differ from the held ones by rounding; the tail goes on from its own. */
+    struct item item = {.kind = ITEM_RELEASE, .source = ENGINE_SOURCE_NONE};
+    err = stream_append(e, &item, 0.0, info);
+    if (err == OK)
+        become_released(e);
+    return err;
+}
+
+enum err engine_drop_tail(struct engine *e, struct err_info *info)
+{
+    if (!e->is_held)
+        return err_set(info, ERR_STATE, "No motion is held");
+    const struct control c = {.kind = CONTROL_DROP};
+    enum err err = control_send(e, &c, info);
+    if (err == OK) {
+        e->is_held = false;
+        wake_room(e);
+    }
+    return err;
+}
+
+/* ------------------------------------------------------------------------------------------------------ status */
+
+static void read_snapshot(struct engine *e, struct motion_snapshot *s)
+{
+    uint64_t words[ARRAY_COUNT(e->snapshot)];
+    unsigned seq;
+    do {
+        while ((seq = atomic_load_explicit(&e->snapshot_seq, memory_order_acquire)) & 1)
+            ;
+        for (size_t i = 0; i < ARRAY_COUNT(words); i++)
+            words[i] = atomic_load_explicit(&e->snapshot[i], memory_order_relaxed);
+        atomic_thread_fence(memory_order_acquire);
+    } while (atomic_load_explicit(&e->snapshot_seq, memory_order_relaxed) != seq);
+    memcpy(s, words, sizeof *s);
+}
+
+void engine_get_status(struct engine *e, struct host_ns now, struct engine_status *status)
+{
+    struct motion_snapshot s;
+    memset(status, 0, sizeof *status);
+    if (e->is_batch)
+        motion_snapshot_publish(&e->m);
+    read_snapshot(e, &s);
+    const double waiting_s = fmax(e->appended_s - atomic_load(&e->consumed_s), 0.0);
+    status->print_time.s = s.print_time_s;
+    status->est_print_time.s = e->is_batch ? s.print_time_s : boards_est_print_time(e->boards, now).s;
+    status->buffer_s = fmax(s.print_time_s - status->est_print_time.s, 0.0) + (e->is_batch ? 0.0 : waiting_s);
+    status->is_empty = s.is_empty && spsc_count(&e->ring) == 0;
+    status->is_idle = s.is_idle && spsc_count(&e->ring) == 0 && !e->is_homing;
+    status->stalls = s.stalls;
+    memcpy(status->live_pos, s.live_pos, sizeof s.live_pos);
+    status->live_velocity_mm_s = s.live_velocity;
+    status->live_extruder_velocity_mm_s = s.live_e_velocity;
+    status->executed = s.executed;
+    status->max_step_lead_us = s.max_lead_us;
+    status->min_step_lead_us = s.min_lead_us;
+    status->late_count = s.late_count;
+    status->moves = s.moves;
+}
+
+/* -------------------------------------------------------------------------------------------------------- batch */
+
+void engine_batch_yield(struct engine *e)
+{
+    if (e->is_batch && e->is_started && !atomic_load(&e->is_stopped))
+        motion_batch_yield(&e->m);
+}
+
+enum err engine_finish(struct engine *e, struct print_time *end, struct err_info *info)
+{
+    CHECK(e->is_batch && e->is_started);
+    struct motion *m = &e->m;
+    if (!atomic_load(&e->is_stopped)) {
+        motion_flush_all(m);
+        motion_need_prime(m);
+        gen_batch_all(m);
+        /* The filters' tails, with nothing kept back. */
+        gen_to(m, fmax(m->gen_s, m->motion_end_s + m->kfd_s), INFINITY);
+        send_merge(m, INFINITY);
+        timed_run_due(m);
+        events_dispatch(e);
+    }
+    if (atomic_load(&e->is_stopped))
+        return err_set(info, ERR_STATE, "%s", e->fault_text[0] ? e->fault_text : "The motion engine has been stopped");
+    end->s = m->motion_end_s;
+    return OK;
+}
