@@ -39,6 +39,8 @@ struct engine *engine_create(const struct engine_config *config)
     spsc_init(&e->control, sizeof(struct control), CONTROL_RING);
     spsc_init(&e->events, sizeof(struct engine_internal_event), EVENT_RING);
     queue_create(e, QUEUE_TOOLHEAD, "toolhead");
+    for (int i = 0; i < 3; i++)
+        shaper_none(&e->m.shapers[i]);
     e->force_queue = queue_create(e, QUEUE_MANUAL, "force_move");
     motion_init(&e->m, e);
     if (!e->is_batch)
@@ -270,7 +272,7 @@ enum err engine_add_stepper(struct engine *e, const struct engine_stepper_spec *
     s->oid = spec->oid;
     s->rail = spec->rail;
     s->is_on_toolhead = spec->queue == e->queues[0];
-    s->is_dir_inverted = spec->is_dir_inverted;
+    s->is_dir_inverted = s->is_spec_inverted = spec->is_dir_inverted;
     s->enable = spec->enable;
     s->max_velocity_mm_s = spec->max_velocity_mm_s;
     s->max_accel_mm_s2 = spec->max_accel_mm_s2;

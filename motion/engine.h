@@ -368,7 +368,7 @@ enum engine_event_kind {
     ENGINE_EVENT_MARK,       /* cookie */
     ENGINE_EVENT_FENCE,      /* cookie, at; is_dropped: it was in a tail that was dropped */
     ENGINE_EVENT_HELD,       /* pos, at = when it stood still, source = of the first item of the tail, tail_count */
-    ENGINE_EVENT_RELEASED,   /* the tail has been handed back to the planner */
+    ENGINE_EVENT_RELEASED,   /* the tail is being played from here on */
     ENGINE_EVENT_MOTOR,      /* stepper, is_on, at */
     ENGINE_EVENT_STALL,      /* moves came too late: the queue ran dry during a print, at */
     ENGINE_EVENT_FAULT       /* engine_fault_text; the engine has stopped */

@@ -40,11 +40,9 @@ void gen_begin(struct motion *m, double to_s, double send_until_s)
     m->gen.count = 0;
     for (unsigned i = 0; i < e->stepper_count; i++) {
         struct engine_stepper *s = e->steppers[i];
-        const struct segq *q = stepgen_queue(s->sg);
         m->gen.of_job[m->gen.count] = s;
         m->gen.jobs[m->gen.count++] = (struct stepteam_job){
-            .stepper = s->sg,
-            .goal = {.until_s = to_s, .send_clock = send_clock(s->board, send_until_s), .seg_end = q ? q->end : 0}};
+            .stepper = s->sg, .goal = stepgen_make_goal(s->sg, to_s, send_clock(s->board, send_until_s))};
     }
     m->gen.to_s = to_s;
     m->gen.send_until_s = send_until_s;
@@ -64,22 +62,41 @@ static void retire(struct motion *m)
     }
 }
 
+static bool is_solved(const struct motion *m)
+{
+    for (size_t i = 0; i < m->gen.count; i++) {
+        const struct engine_stepper *s = m->gen.of_job[i];
+        if (stepgen_queue(s->sg) && stepgen_solved_s(s->sg) < m->gen.to_s)
+            return false;
+    }
+    return true;
+}
+
 void gen_finish(struct motion *m)
 {
     if (!m->gen.is_running)
         return;
-    stepteam_finish(m->gen.team);
-    m->gen.is_running = false;
-    for (size_t i = 0; i < m->gen.count; i++) {
-        if (m->gen.jobs[i].result == OK)
-            continue;
-        motion_fault(m, m->gen.of_job[i], stepgen_fault(m->gen.of_job[i]->sg));
-        return;
-    }
-    if (!send_check(m))
-        return;
-    m->gen_s = fmax(m->gen_s, m->gen.to_s);
-    send_merge(m, fmin(m->gen.send_until_s, m->gen.to_s));
+    do {
+        stepteam_finish(m->gen.team);
+        m->gen.is_running = false;
+        for (size_t i = 0; i < m->gen.count; i++) {
+            if (m->gen.jobs[i].result == OK)
+                continue;
+            motion_fault(m, m->gen.of_job[i], stepgen_fault(m->gen.of_job[i]->sg));
+            return;
+        }
+        if (m->home.phase == HOME_DONE)
+            home_discard(m);
+        if (!send_check(m))
+            return;
+        const bool is_whole = is_solved(m);
+        if (is_whole)
+            m->gen_s = fmax(m->gen_s, m->gen.to_s);
+        send_merge(m, is_whole ? fmin(m->gen.send_until_s, m->gen.to_s) : m->gen_s);
+        if (is_whole)
+            break;
+        stepteam_begin(m->gen.team, m->gen.jobs, m->gen.count); /* an output was full: go on where it stopped */
+    } while (!atomic_load(&m->e->is_stopped));
     retire(m);
 }
 
@@ -100,6 +117,8 @@ void gen_live(struct motion *m)
 {
     if (!send_spill(m))
         return; /* woken when there is room */
+    if (m->home.phase != HOME_NONE && m->home.phase != HOME_DRIP)
+        return; /* stopping: no step more */
     const bool is_drip = m->home.phase == HOME_DRIP;
     const double ahead = is_drip ? DRIP_AHEAD_S : m->horizon_s - m->kfd_s;
     const double target = m->est_s + ahead;

@@ -184,7 +184,7 @@ struct engine_stepper {
     uint32_t oid;
     unsigned rail;
     bool is_on_toolhead;          /* was added to the toolhead: follows rail's function there */
-    bool is_dir_inverted;
+    bool is_dir_inverted, is_spec_inverted; /* now; with a positive step distance */
     struct engine_enable *enable;
     double max_velocity_mm_s, max_accel_mm_s2;
     /* caller's half */
@@ -202,6 +202,7 @@ struct engine_stepper {
     struct engine_queue *queue;
     struct filter filter;
     double advance_s, smooth_s;
+    uint64_t active_index;        /* segments before it were looked at for motion */
     bool is_on, is_on_told;
     double motor_s;               /* when it was last switched */
     uint64_t last_clock;          /* of the last step handed to the board */
@@ -276,30 +277,38 @@ struct gen {
     bool is_running;
 };
 
-enum home_phase { HOME_NONE, HOME_START, HOME_WAIT_START, HOME_DRIP, HOME_STOPPING, HOME_ASKING, HOME_DONE };
+enum home_phase { HOME_NONE, HOME_DRIP, HOME_STOPPING, HOME_ASKING, HOME_DONE };
 
 struct home_stepper {
     struct engine_stepper *stepper;
-    int64_t start, trigger, halt;
+    int64_t start, trigger, halt; /* counts */
     double start_mm;
-    bool is_stopped;    /* by a trigger */
     bool has_halt;
-    int endstop;        /* that stops it, -1: none */
+    int endstop;                  /* that stops it, -1: none */
+};
+
+struct home_endstop {
+    struct home *home;
+    struct board *board;
+    double rest_s;
+    uint32_t rest_ticks;
+    bool is_ended, is_final, has_trigger;
+    unsigned reason;
+    enum err err;
+    struct mcu_ticks trigger_clock;
 };
 
 struct home {
     enum home_phase phase;
     struct engine_home_request request;
     struct engine_home_result result;
+    struct item move;
     enum err err;
-    char text[256];
+    char text[160];
     uint64_t ticket;
     bool is_cancelled;
-    double start_s, end_s;     /* of the move */
-    double rest_s[ENGINE_HOME_ENDSTOPS_MAX];
-    bool is_ended[ENGINE_HOME_ENDSTOPS_MAX], is_final[ENGINE_HOME_ENDSTOPS_MAX], has_state[ENGINE_HOME_ENDSTOPS_MAX];
-    unsigned reason[ENGINE_HOME_ENDSTOPS_MAX];
-    struct mcu_ticks trigger_clock[ENGINE_HOME_ENDSTOPS_MAX];
+    double start_s, end_s;        /* armed from, end of the move */
+    struct home_endstop endstops[ENGINE_HOME_ENDSTOPS_MAX];
     struct home_stepper steppers[ENGINE_STEPPERS_MAX];
     unsigned stepper_count, answers_open;
     struct engine_queue *queue;
@@ -340,13 +349,17 @@ struct motion {
     uint64_t timed_begin, timed_stamped, timed_end;
 
     struct item barrier;
-    bool has_barrier, barrier_is_flushed;
-    double fence_s;
+    bool has_barrier;
+    double fence_s;            /* of the barrier */
+
+    struct shaper shapers[3];  /* of the toolhead's axes */
 
     /* the held tail: a deque of items; replay takes from it before the ring */
     struct item *tail;
     uint32_t tail_cap, tail_begin, tail_count;
-    bool is_held, is_replaying;
+    bool is_replaying, is_dropping, is_held_event_due;
+    struct engine_internal_event held_event;
+    struct move *stop_moves;   /* LOOKAHEAD_MOVES: what lookahead_stop hands back */
 
     /* generation */
     double gen_s;              /* steps exist up to here */
@@ -360,6 +373,11 @@ struct motion {
     unsigned due_count;
 
     struct home home;
+    bool is_home_event_due;
+    bool is_syncing, is_first_sync_done; /* asking the boards for their counts */
+    unsigned sync_open;
+    uint64_t sync_ticket;
+    enum err sync_err;
 
     uint32_t stalls, late_count, max_lead_us, min_lead_us;
     double est_s;              /* print time of the boards in this step */
@@ -415,6 +433,8 @@ struct engine {
     double appended_s;         /* least time of all moves and dwells appended so far */
     double planned_s;          /* batch: where the plan stood at the last look */
     bool is_holding, is_held, is_homing, is_fault_told;
+    bool is_hold_wanted;            /* a hold was asked for before the release before it was taken */
+    unsigned releases_sent;
     struct read_state tail_end;     /* where the stream ended when it was held */
     struct read_state held;         /* where it was cut */
     bool tail_resets_e;
@@ -430,10 +450,20 @@ struct engine {
     } listeners[LISTENERS_MAX];
     unsigned listener_count;
 
+    /* homing: written by one half while the other waits for it */
+    struct engine_home_request home_request;
+    struct item home_move;
+    uint64_t home_ticket;
+    struct engine_home_result home_result;
+    double home_pos[AXES];
+    enum err home_err;
+    char home_text[160];
+
     /* between the halves */
     struct spsc ring, control, events;
     _Atomic double consumed_s;
     atomic_bool is_room_wanted, is_stopped, is_faulted;
+    atomic_uint releases_taken; /* by the motion half */
     atomic_uint snapshot_seq;  /* odd while it is written */
     _Atomic uint64_t snapshot[(sizeof(struct motion_snapshot) + 7) / 8];
     char fault_text[FAULT_TEXT_MAX]; /* written before is_faulted is set */
@@ -449,6 +479,8 @@ void stepper_func(const struct engine_stepper *s, const struct engine_queue *que
 enum err stream_ready(struct engine *e, struct engine_source source, struct err_info *info);
 enum err stream_append(struct engine *e, struct item *item, double time_s, struct err_info *info);
 bool stream_has_room(const struct engine *e);
+/* The move with everyone's limits; OK with length 0: there is nothing to do. */
+enum err stream_prepare_move(struct engine *e, const struct engine_move *move, struct move *m, struct err_info *info);
 
 /* engine_wait.c */
 uint64_t waiter_open(struct engine *e);       /* 0: too many wait */
@@ -502,14 +534,17 @@ void send_command(struct motion *m, struct motion_board *mb, const struct board_
 /* engine_barrier.c: transactions */
 void barrier_start(struct motion *m, const struct item *item);
 void barrier_run(struct motion *m);
-void barrier_finish_batch(struct motion *m);
-void stepper_rebind(struct motion *m, struct engine_stepper *s, struct engine_queue *queue, double fence_s,
-                    uint32_t cookie);
+void motion_set_toolhead(struct motion *m, const double pos[AXES], unsigned axes, double fence_s, uint32_t line);
+void motion_set_queue(struct motion *m, struct engine_queue *q, const double pos[3], double fence_s, uint32_t line);
+double motion_fence_s(const struct motion *m, unsigned marked_queues); /* earliest fence at which all rests; marked: bit
+                                                                          mask of queues whose position changes */
+void motion_reach_fence(struct motion *m, double fence_s);             /* generate and send everything up to it */
 
 /* engine_hold.c */
 void hold_start(struct motion *m);
 void hold_drop(struct motion *m);
 void hold_release(struct motion *m);
+void hold_run(struct motion *m);
 const struct item *hold_replay_peek(struct motion *m);
 void hold_replay_drop(struct motion *m);
 
@@ -519,6 +554,9 @@ void home_cancel(struct motion *m);
 struct host_ns home_run(struct motion *m); /* HOST_NS_NEVER when there is nothing to wait for */
 void home_query(struct motion *m, const struct control *c);
 void home_read_positions(struct motion *m, const struct control *c);
+void home_discard(struct motion *m);
+void home_first_sync(struct motion *m);
+bool home_sync_run(struct motion *m); /* false: answers are missing */
 
 /* engine_fault.c */
 void motion_fault(struct motion *m, const struct engine_stepper *s, const char *reason);

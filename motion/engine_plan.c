@@ -12,6 +12,7 @@
 #define E_JOIN_MM         1e-9
 #define XYZ_JOIN_MM       1e-6
 #define WAKE_MIN_S        0.0005
+#define ANSWER_ROOM       8 /* events that a request may cause at once */
 #define SNAPSHOT_EVERY_S  0.05
 /* Klipper's offline mode (docs/design/commit-horizon.md, last section) */
 #define KLIPPER_BATCH_S   0.250
@@ -33,6 +34,7 @@ void motion_init(struct motion *m, struct engine *e)
     if (!e->is_batch) {
         m->tail_cap = RING_ITEMS + LOOKAHEAD_MOVES + TIMED_ITEMS + 2;
         m->tail = MEM_ARRAY(struct item, m->tail_cap);
+        m->stop_moves = MEM_ARRAY(struct move, LOOKAHEAD_MOVES);
     }
     motion_need_prime(m);
 }
@@ -48,6 +50,7 @@ void motion_deinit(struct motion *m)
     mem_free(m->timed);
     mem_free(m->due);
     mem_free(m->tail);
+    mem_free(m->stop_moves);
 }
 
 void motion_need_prime(struct motion *m)
@@ -412,7 +415,8 @@ void motion_consume(struct motion *m)
 static void handle_control(struct motion *m)
 {
     struct control c;
-    while (spsc_pop(&m->e->control, &c)) {
+    const struct spsc *events = &m->e->events;
+    while (spsc_capacity(events) - spsc_count(events) > ANSWER_ROOM && spsc_pop(&m->e->control, &c)) {
         switch (c.kind) {
         case CONTROL_HOLD:
             hold_start(m);
@@ -453,7 +457,7 @@ static void check_runout(struct motion *m)
 static bool is_busy(const struct motion *m)
 {
     return m->est_s < fmax(m->print_time_s, m->motion_end_s + m->kfd_s) || lookahead_waiting(&m->la) > 0 ||
-           m->has_barrier || m->is_replaying || spsc_count(&m->e->ring) > 0 || m->home.phase != HOME_NONE;
+           m->has_barrier || m->is_replaying || m->is_held_event_due || spsc_count(&m->e->ring) > 0 || m->home.phase != HOME_NONE;
 }
 
 static void note_drained(struct motion *m)
@@ -513,13 +517,18 @@ struct host_ns motion_step(struct actor *actor, struct host_ns now)
     m->est_s = boards_est_print_time(e->boards, now).s;
     board_port_poll(m->port, now);
     struct host_ns next = HOST_NS_NEVER;
-    if (!atomic_load(&e->is_stopped)) {
+    if (!m->is_first_sync_done) {
+        m->is_first_sync_done = true;
+        home_first_sync(m);
+    }
+    if (!atomic_load(&e->is_stopped) && home_sync_run(m)) {
         handle_control(m);
         next = home_run(m);
         motion_consume(m);
         check_runout(m);
         gen_live(m);
         motion_consume(m); /* what a release or a transaction has made possible */
+        hold_run(m);
         timed_run_due(m);
         timed_trim(m);
         lookahead_retire(&m->la, m->est_s);

@@ -194,15 +194,32 @@ static void switch_on_moving(struct motion *m, double *first_s, double until_s)
     }
 }
 
+/* Start of the first segment that moves `s` and was not looked at yet, among those that steps up to gen_s depend on; less
+ * by how much earlier its filter begins to move it. -1: none. */
+static double first_moving_s(const struct motion *m, struct engine_stepper *s)
+{
+    const struct segq *q = stepgen_queue(s->sg);
+    if (!q)
+        return -1.0;
+    const double until_s = m->gen_s + stepgen_pre_s(s->sg);
+    double first = -1.0;
+    if (s->active_index < q->begin)
+        s->active_index = q->begin;
+    for (; s->active_index < q->end; s->active_index++) {
+        const struct seg *seg = segq_at(q, s->active_index);
+        if (seg->t0_s >= until_s)
+            break;
+        if (first < 0.0 && (seg->flags & s->filter.func.axes))
+            first = fmax(seg->t0_s - stepgen_pre_s(s->sg), 0.0);
+    }
+    return first;
+}
+
 static void collect_due(struct motion *m, double until_s)
 {
     double first_s[ENGINE_STEPPERS_MAX];
-    for (unsigned i = 0; i < m->e->stepper_count; i++) {
-        struct stepgen *sg = m->e->steppers[i]->sg;
-        first_s[i] = stepgen_first_active_s(sg);
-        if (first_s[i] >= 0.0) /* filters begin to move it that much earlier */
-            first_s[i] = fmax(first_s[i] - stepgen_pre_s(sg), 0.0);
-    }
+    for (unsigned i = 0; i < m->e->stepper_count; i++)
+        first_s[i] = first_moving_s(m, m->e->steppers[i]);
     m->due_count = 0;
     for (uint64_t i = m->timed_begin; i < m->timed_stamped; i++) {
         struct timed *t = timed_at(m, i);

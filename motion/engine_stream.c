@@ -93,8 +93,7 @@ static enum err check_numbers(const struct engine_move *move, struct err_info *i
     return OK;
 }
 
-/* Make the move and let everyone limit it. OK with length 0: nothing to do. */
-static enum err prepare_move(struct engine *e, const struct engine_move *move, struct move *m, struct err_info *info)
+enum err stream_prepare_move(struct engine *e, const struct engine_move *move, struct move *m, struct err_info *info)
 {
     const struct move_limits limits = {.max_velocity_mm_s = e->limits.max_velocity_mm_s,
                                        .max_accel_mm_s2 = e->limits.max_accel_mm_s2,
@@ -136,7 +135,7 @@ enum err engine_move(struct engine *e, const struct engine_move *move, struct er
     struct item item;
     item.kind = ITEM_MOVE;
     item.source = move->source;
-    err = prepare_move(e, move, &item.move, info);
+    err = stream_prepare_move(e, move, &item.move, info);
     if (err != OK || item.move.length_mm == 0.0)
         return err;
     err = stream_append(e, &item, item.move.min_time_s, info);

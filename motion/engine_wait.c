@@ -272,20 +272,6 @@ void events_dispatch(struct engine *e)
     }
 }
 
-void engine_poll(struct engine *e, struct host_ns now)
-{
-    (void)now;
-    events_dispatch(e);
-    if (atomic_load(&e->is_stopped)) {
-        for (unsigned i = 0; i < WAITERS_MAX; i++)
-            if (e->waiters[i].ticket != 0 && !e->waiters[i].is_done)
-                waiter_finish(&e->waiters[i], ERR_SHUTDOWN);
-        wake_room(e);
-    } else if (stream_has_room(e) && !e->is_holding && !e->is_homing) {
-        wake_room(e);
-    }
-}
-
 void engine_stop(struct engine *e)
 {
     atomic_store(&e->is_stopped, true);
@@ -305,10 +291,36 @@ enum err engine_hold(struct engine *e, struct err_info *info)
     if (e->is_homing)
         return err_set(info, ERR_STATE, "Motion can't be held while homing");
     const struct control c = {.kind = CONTROL_HOLD};
-    enum err err = control_send(e, &c, info);
+    enum err err = OK;
+    if (atomic_load(&e->releases_taken) != e->releases_sent)
+        e->is_hold_wanted = true; /* the last release is on its way: its tail comes first */
+    else
+        err = control_send(e, &c, info);
     if (err == OK)
         e->is_holding = true;
     return err;
+}
+
+static void send_wanted_hold(struct engine *e)
+{
+    const struct control c = {.kind = CONTROL_HOLD};
+    if (e->is_hold_wanted && atomic_load(&e->releases_taken) == e->releases_sent && control_send(e, &c, NULL) == OK)
+        e->is_hold_wanted = false;
+}
+
+void engine_poll(struct engine *e, struct host_ns now)
+{
+    (void)now;
+    events_dispatch(e);
+    send_wanted_hold(e);
+    if (atomic_load(&e->is_stopped)) {
+        for (unsigned i = 0; i < WAITERS_MAX; i++)
+            if (e->waiters[i].ticket != 0 && !e->waiters[i].is_done)
+                waiter_finish(&e->waiters[i], ERR_SHUTDOWN);
+        wake_room(e);
+    } else if (stream_has_room(e) && !e->is_holding && !e->is_homing) {
+        wake_room(e);
+    }
 }
 
 static double keep_unless_changed(double at_hold, double at_tail_end, double now)
@@ -351,8 +363,10 @@ enum err engine_release(struct engine *e, struct err_info *info)
     /* The caller's coordinates may differ from the held ones by rounding; the tail goes on from its own. */
     struct item item = {.kind = ITEM_RELEASE, .source = ENGINE_SOURCE_NONE};
     err = stream_append(e, &item, 0.0, info);
-    if (err == OK)
+    if (err == OK) {
+        e->releases_sent++;
         become_released(e);
+    }
     return err;
 }
 
