@@ -110,7 +110,7 @@ void gen_to(struct motion *m, double to_s, double send_until_s)
 static void stretch(struct motion *m, double target_s, double end_s, double lag_s)
 {
     const double to = fmin(target_s, timed_next_motor_s(m, m->gen_s) + MOTOR_AFTER_S);
-    gen_to(m, to, to >= end_s - TIME_NEAR_S ? INFINITY : to - lag_s);
+    gen_to(m, to, to >= end_s - TIME_NEAR_S ? (double)INFINITY : to - lag_s);
 }
 
 void gen_live(struct motion *m)

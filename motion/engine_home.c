@@ -9,6 +9,7 @@
 #include "engine_int.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SAMPLE_S       15e-6

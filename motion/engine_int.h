@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/fiber.h"
 #include "base/fmath.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/ring.h"

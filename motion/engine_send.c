@@ -305,7 +305,7 @@ static void merge_sink(void *ctx, const struct stepmsg *r, uint64_t min_clock)
         s->last_clock = r->last_clock;
     }
     send_command(m, c->mb, &msg,
-                 (struct board_timing){.min_clock = min_clock > r->min_clock ? min_clock : r->min_clock,
+                 (struct board_timing){.min_clock = min_clock,
                                        .req_clock = r->req_clock});
 }
 

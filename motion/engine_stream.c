@@ -2,6 +2,7 @@
 #include "engine_int.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define POS_MAX_MM      1e8 /* beyond this a coordinate is a mistake, and microsteps could not be told apart */
