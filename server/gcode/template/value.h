@@ -88,7 +88,9 @@ static inline struct value value_float(double d)
 /* Copies; bytes that are not UTF-8 become U+FFFD. */
 struct value value_str(struct jinja_run *run, const char *text, size_t len_bytes);
 struct value value_cstr(struct jinja_run *run, const char *text);
-struct value value_undefined(struct jinja_run *run, const char *name);
+struct value value_undefined(struct jinja_run *run, const char *name); /* "'name' is undefined" */
+struct value value_undefined_hint(struct jinja_run *run, const char *hint); /* with this text of its own */
+const char *value_undefined_text(struct value undefined); /* for an UndefinedError */
 struct value value_list(struct jinja_run *run);
 struct value value_tuple(struct jinja_run *run, size_t count); /* of None, to be filled */
 struct value value_dict(struct jinja_run *run);
@@ -113,6 +115,10 @@ struct value_object_type {
     /* str(obj); NULL: "<type_name object>" */
     enum err (*text)(struct jinja_run *run, void *ctx, struct value *out_str);
 };
+struct value_object {
+    const struct value_object_type *type;
+    void *ctx;
+};
 struct value value_object(struct jinja_run *run, const struct value_object_type *type, void *ctx);
 
 struct value_call {
@@ -134,6 +140,8 @@ enum err value_repr(struct jinja_run *run, struct value v, struct strbuf *out) E
 /* Python's repr of a float: "1e-05", "3.0", "inf", "nan". Pure. */
 void value_format_float(struct strbuf *out, double d);
 enum err value_equal(struct jinja_run *run, struct value a, struct value b, bool *out) ERR_NODISCARD;
+/* *out: below, equal to or above 0, VALUE_UNORDERED when a NaN is there. `op` is for the message of the TypeError. */
+#define VALUE_UNORDERED 2
 enum err value_compare(struct jinja_run *run, const char *op, struct value a, struct value b, int *out) ERR_NODISCARD;
 enum err value_hash(struct jinja_run *run, struct value v, uint64_t *out) ERR_NODISCARD; /* TypeError: unhashable */
 
@@ -143,6 +151,7 @@ enum value_operator {
 enum err value_binary(struct jinja_run *run, enum value_operator op, struct value a, struct value b,
                       struct value *out) ERR_NODISCARD;
 enum err value_negate(struct jinja_run *run, struct value v, struct value *out) ERR_NODISCARD;
+enum err value_plus(struct jinja_run *run, struct value v, struct value *out) ERR_NODISCARD;
 enum err value_contains(struct jinja_run *run, struct value container, struct value item, bool *out) ERR_NODISCARD;
 /* v[key], v.key (Jinja2's rules: item before attribute for [], attribute before item for .); undefined if absent. */
 enum err value_subscript(struct jinja_run *run, struct value v, struct value key, struct value *out) ERR_NODISCARD;
@@ -153,6 +162,10 @@ enum err value_slice(struct jinja_run *run, struct value v, struct value start, 
 enum err value_length(struct jinja_run *run, struct value v, int64_t *out) ERR_NODISCARD;
 /* Get every item (consumes an iterator) as a fresh list. TypeError: not iterable. */
 enum err value_iterate(struct jinja_run *run, struct value v, struct value *out_list) ERR_NODISCARD;
+/* The (key, value) tuples of a DICT, NAMESPACE or OBJECT as a fresh list. TypeError: not a mapping. */
+enum err value_items(struct jinja_run *run, struct value v, struct value *out_list) ERR_NODISCARD;
+int64_t value_range_count(struct value range);
+struct value value_range_item(struct value range, int64_t index); /* 0 <= index < count */
 
 /* --- tables of the language; NULL if there is none of that name --- */
 struct value_filter {

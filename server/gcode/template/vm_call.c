@@ -1,0 +1,194 @@
+/* Scopes, captured output, and calls: native functions run at once, macros and recursive loops get a frame. */
+#include "server/gcode/template/vm.h"
+
+#include "base/check.h"
+
+#include <string.h>
+
+struct scope *scope_new(struct jinja_run *run, struct scope *outer)
+{
+    struct scope *scope = run_alloc(run, sizeof *scope);
+    if (scope)
+        scope->outer = outer;
+    return scope;
+}
+
+const struct value *scope_find(const struct scope *scope, unsigned name)
+{
+    for (const struct variable *v = scope->variables; v; v = v->next)
+        if (v->name == name)
+            return &v->value;
+    return NULL;
+}
+
+void scope_bind(struct jinja_run *run, struct scope *scope, unsigned name, struct value v)
+{
+    struct value *bound = (struct value *)scope_find(scope, name);
+    if (bound) {
+        *bound = v;
+        return;
+    }
+    struct variable *variable = run_alloc(run, sizeof *variable);
+    if (!variable)
+        return;
+    *variable = (struct variable){.next = scope->variables, .name = name, .value = v};
+    scope->variables = variable;
+}
+
+bool output_begin(struct jinja_run *run)
+{
+    if (run->output_count == run->output_capacity) {
+        if (run->output_capacity > 4 * JINJA_CALL_DEPTH_MAX) {
+            (void)value_error(run, "RecursionError", "maximum recursion depth exceeded");
+            return false;
+        }
+        run->output_capacity = run->output_capacity ? run->output_capacity * 2 : 8;
+        run->outputs = mem_realloc(run->outputs, sizeof *run->outputs * run->output_capacity);
+    }
+    strbuf_init(&run->outputs[run->output_count++]);
+    return true;
+}
+
+struct value output_end(struct jinja_run *run)
+{
+    CHECK(run->output_count > 1);
+    struct strbuf *out = &run->outputs[--run->output_count];
+    struct value text = value_str(run, out->data, out->len_bytes);
+    strbuf_deinit(out);
+    return text;
+}
+
+static bool push_frame(struct jinja_run *run, unsigned return_at, bool is_captured)
+{
+    if (run->frame_count == JINJA_CALL_DEPTH_MAX) {
+        (void)value_error(run, "RecursionError", "maximum recursion depth exceeded");
+        return false;
+    }
+    run->frames[run->frame_count++] =
+        (struct frame){.return_at = return_at, .scope = run->scope, .loop = run->loop, .is_captured = is_captured};
+    return !is_captured || output_begin(run);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- macros */
+
+static bool is_text(struct value v, const char *text, size_t len)
+{
+    return v.kind == VALUE_STR && v.str->len_bytes == len && memcmp(v.str->data, text, len) == 0;
+}
+
+/* Index of the parameter called `key`, or param_count. */
+static unsigned find_param(const struct jinja *code, const struct macro_code *macro, struct value key)
+{
+    unsigned i = 0;
+    while (i < macro->param_count && !is_text(key, code->names[macro->params[i]], strlen(code->names[macro->params[i]])))
+        i++;
+    return i;
+}
+
+static enum err bind_keywords(struct jinja_run *run, const struct macro_code *macro, const struct value_call *call,
+                              struct scope *scope)
+{
+    struct value rest = value_dict(run);
+    bool has_caller = false;
+    for (size_t i = 0; i < call->key_count; i++) {
+        struct value key = call->keys[i];
+        unsigned param = find_param(run->code, macro, key);
+        if (param < macro->param_count) {
+            if (scope_find(scope, macro->params[param]))
+                return value_error(run, "TypeError", "macro '%s' got multiple values for argument '%s'",
+                                   macro->name->data, key.str->data);
+            scope_bind(run, scope, macro->params[param], call->values[i]);
+        } else if (is_text(key, "caller", 6) && macro->uses_caller) {
+            scope_bind(run, scope, run->code->caller_name, call->values[i]);
+            has_caller = true;
+        } else if (is_text(key, "caller", 6)) {
+            return value_error(run, "TypeError",
+                               "macro '%s' was invoked with two values for the special caller argument. This is most "
+                               "likely a bug.",
+                               macro->name->data);
+        } else if (!macro->uses_kwargs) {
+            return value_error(run, "TypeError", "macro '%s' takes no keyword argument '%s'", macro->name->data,
+                               key.str->data);
+        } else if (!value_set_item(run, rest, key, call->values[i])) {
+            return ERR_LIMIT;
+        }
+    }
+    if (macro->uses_kwargs)
+        scope_bind(run, scope, run->code->kwargs_name, rest);
+    if (macro->uses_caller && !has_caller)
+        scope_bind(run, scope, run->code->caller_name, value_undefined(run, "No caller defined"));
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+static enum err bind_arguments(struct jinja_run *run, const struct macro_code *macro, const struct value_call *call,
+                               struct scope *scope)
+{
+    for (size_t i = 0; i < call->count && i < macro->param_count; i++)
+        scope_bind(run, scope, macro->params[i], call->args[i]);
+    enum err err = bind_keywords(run, macro, call, scope);
+    if (err != OK)
+        return err;
+    if (macro->uses_varargs) {
+        size_t extra = call->count > macro->param_count ? call->count - macro->param_count : 0;
+        struct value rest = value_tuple(run, extra);
+        if (run->has_failed)
+            return ERR_LIMIT;
+        if (extra)
+            memcpy(rest.seq->items, call->args + macro->param_count, sizeof *call->args * extra);
+        scope_bind(run, scope, run->code->varargs_name, rest);
+    } else if (call->count > macro->param_count) {
+        return value_error(run, "TypeError", "macro '%s' takes not more than %u argument(s)", macro->name->data,
+                           macro->param_count);
+    }
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+static enum err call_macro(struct jinja_run *run, const struct macro_closure *macro, const struct value_call *call,
+                           unsigned return_at, unsigned *entry)
+{
+    struct scope *scope = scope_new(run, macro->scope);
+    if (!scope)
+        return ERR_LIMIT;
+    enum err err = bind_arguments(run, macro->code, call, scope);
+    if (err != OK)
+        return err;
+    if (!push_frame(run, return_at, true))
+        return ERR_LIMIT;
+    run->scope = scope;
+    run->loop = NULL;
+    *entry = macro->code->entry;
+    return OK;
+}
+
+/* loop(items) inside of a recursive loop. */
+static enum err call_loop(struct jinja_run *run, const struct loop_state *loop, const struct value_call *call,
+                          unsigned return_at, unsigned *entry)
+{
+    if (!loop->entry)
+        return value_error(run, "TypeError", "The loop must have the 'recursive' marker to be called recursively.");
+    if (call->count != 1 || call->key_count)
+        return value_error(run, "TypeError", "loop() takes one argument, the items");
+    if (!push_frame(run, return_at, true))
+        return ERR_LIMIT;
+    run->scope = loop->scope;
+    run->loop = (struct loop_state *)loop;
+    run->stack[run->stack_count++] = call->args[0]; /* room is there: the arguments have just been taken off */
+    *entry = loop->entry;
+    return OK;
+}
+
+enum err vm_call(struct jinja_run *run, struct value f, const struct value_call *call, unsigned return_at,
+                 bool *is_native, struct value *out, unsigned *entry)
+{
+    *is_native = false;
+    if (f.kind == VALUE_OBJECT && f.object->type == &loop_object_type)
+        return call_loop(run, f.object->ctx, call, return_at, entry);
+    if (f.kind == VALUE_UNDEFINED)
+        return value_error(run, "UndefinedError", "%s", value_undefined_text(f));
+    if (f.kind != VALUE_FUNCTION)
+        return value_error(run, "TypeError", "'%s' object is not callable", value_type_name(f));
+    if (!f.function->fn)
+        return call_macro(run, &f.function->macro, call, return_at, entry);
+    *is_native = true;
+    return f.function->fn(run, f.function->ctx, call, out);
+}
