@@ -80,6 +80,7 @@ static inline void bench_collect(struct bench_host *h)
 static inline void bench_run(struct bench_host *h, double seconds)
 {
     runtime_run(h->rt, host_ns_add_s(runtime_now(h->rt), seconds), false);
+    sim_board_catch_up(h->board, runtime_now(h->rt));
     bench_collect(h);
 }
 

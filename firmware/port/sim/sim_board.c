@@ -103,6 +103,12 @@ static void run_timers(struct sim_board *board, uint64_t until)
         board->clock = until;
 }
 
+void sim_board_catch_up(struct sim_board *board, struct host_ns now)
+{
+    if (board->is_booted)
+        run_timers(board, ticks_at(board, now));
+}
+
 static void receive(struct sim_board *board)
 {
     uint8_t data[READ_BYTES];
