@@ -80,14 +80,23 @@ int mcu_response_id(const struct module *const *modules, size_t module_count, co
     return -1;
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
 int mcu_fault_id(const struct module *const *modules, size_t module_count, const struct fault *fault)
 {
     int id = MCU_STRING_ID_FIRST;
     for (size_t i = 0; i < module_count; i++) {
-        const struct fault *first = modules[i]->faults;
-        if (fault >= first && fault < first + modules[i]->fault_count)
-            return id + (int)(fault - first);
-        id += modules[i]->fault_count;
+        for (unsigned f = 0; f < modules[i]->fault_count; f++, id++) {
+            if (is_same_text(modules[i]->faults[f].text, fault->text))
+                return id;
+        }
     }
     return 0;
 }

@@ -235,6 +235,7 @@ void mcu_count_loop(struct mcu *m, uint32_t start);
 /* The message and string numbers, for building the dictionary. Numbers are as encoded (0..16383). */
 int mcu_command_id(const struct module *const *modules, size_t module_count, const struct command *command);
 int mcu_response_id(const struct module *const *modules, size_t module_count, const struct response *response);
+/* Equal texts of several modules share the number of the first. */
 int mcu_fault_id(const struct module *const *modules, size_t module_count, const struct fault *fault);
 
 #endif

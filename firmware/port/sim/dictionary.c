@@ -50,34 +50,16 @@ static void add_messages(struct strbuf *sb)
     strbuf_addc(sb, '}');
 }
 
-/* Several modules may use the same words ("Not an output pin"); the first number stands for the text, later ones get
- * the module's name in front, so that every number the board can send has a name. */
-static bool is_text_taken(size_t module, unsigned index, const char *text)
-{
-    for (size_t i = 0; i <= module; i++) {
-        unsigned end = i == module ? index : dev_modules[i]->fault_count;
-        for (unsigned f = 0; f < end; f++) {
-            const char *a = dev_modules[i]->faults[f].text, *b = text;
-            while (*a && *a == *b)
-                a++, b++;
-            if (*a == *b)
-                return true;
-        }
-    }
-    return false;
-}
-
 static void add_static_strings(struct strbuf *sb)
 {
     bool is_first = true;
+    int id = MCU_STRING_ID_FIRST;
     strbuf_adds(sb, "\"static_string_id\":{");
     for (size_t i = 0; i < DEV_MODULE_COUNT; i++) {
-        for (unsigned f = 0; f < dev_modules[i]->fault_count; f++) {
+        for (unsigned f = 0; f < dev_modules[i]->fault_count; f++, id++) {
             const struct fault *fault = &dev_modules[i]->faults[f];
-            char *text = is_text_taken(i, f, fault->text) ? mem_sprintf("%s (%s)", fault->text, dev_modules[i]->name)
-                                                          : mem_strdup(fault->text);
-            add_number(sb, &is_first, text, mcu_fault_id(dev_modules, DEV_MODULE_COUNT, fault));
-            mem_free(text);
+            if (mcu_fault_id(dev_modules, DEV_MODULE_COUNT, fault) == id) /* else an earlier one of the same text */
+                add_number(sb, &is_first, fault->text, id);
         }
     }
     strbuf_addc(sb, '}');
