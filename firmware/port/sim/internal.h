@@ -46,6 +46,7 @@ struct sim_board {
     struct bytepipe *from_host, *to_host;
     /* time: the logical clock is the tick at which the firmware believes to be */
     uint64_t clock;
+    int64_t debt;       /* processor time used and not yet passed [ticks] */
     uint64_t clock_mhz; /* true frequency [mHz] */
     struct host_ns boot_at;
     bool is_booted, is_reset_due, is_silent;
