@@ -111,7 +111,7 @@ static enum err board_as_file(void *ctx, struct printer *printer, struct config_
         return err_set(info, ERR_NOT_FOUND, "[%s] needs a data dictionary: -d %s%sFILE", full, space ? name : "",
                        space ? "=" : "");
     CHECK(plan->board_count < BOARDS_MAX);
-    size_t index = plan->board_count, len;
+    size_t index = plan->board_count, len = 0;
     enum err err = read_file(path, &plan->dict_json[index], &len, info);
     if (err != OK)
         return err;

@@ -348,7 +348,7 @@ static void test_mutations(void **state)
     if (glob(TEST_SHARED_DIR "/oracle/*/*.cfg", 0, NULL, &found) != 0)
         skip();
     for (size_t i = 0; i < found.gl_pathc; i++) {
-        size_t len;
+        size_t len = 0;
         char *text = read_file(found.gl_pathv[i], &len);
         assert_non_null(text);
         for (int round = 0; round < 60; round++) {
