@@ -304,6 +304,7 @@ static inline void machine_sync(struct machine *m)
 {
     struct err_info info = {{0}};
     rig_expect_ok(engine_wait_executed(m->engine, ENGINE_SOURCE_NONE, &info), &info);
+    assert_int_equal(fiber_sleep(0.05), OK); /* simulated boards are stepped every 20 ms while motors run */
 }
 
 /* Position of a motor [mm] at a print time, from its pins. */
