@@ -4,7 +4,6 @@
 #define SERVER_MACHINE_HEATER_H
 
 #include "base/err.h"
-#include "server/gcode/command.h"
 #include "server/machine/object.h"
 
 #include <stdbool.h>
@@ -45,9 +44,6 @@ enum err heater_set_target(struct heater *heater, double target_c, struct err_in
 /* Set it and, with `wait`, wait until it is reached, reporting temperatures each second as M109 does. In a fiber. */
 enum err heater_set_and_wait(struct heater *heater, double target_c, bool wait, struct err_info *info) ERR_NODISCARD;
 void heater_write_status(const struct heater *heater, struct status_writer *writer);
-
-/* M104 and M109: rows for the command table of [extruder]. S, and T for the index of the extruder. */
-gcode_handler_fn heater_cmd_m104, heater_cmd_m109;
 
 /* --- all of them --- */
 

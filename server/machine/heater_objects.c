@@ -1,14 +1,9 @@
-/* Sections that are a heater and nothing else: [heater_bed], [heater_generic NAME]; and the temperature commands of the
- * bed and of extruders. */
+/* Sections that are a heater and nothing else: [heater_bed], [heater_generic NAME]. */
 #include "server/machine/heater.h"
 
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
 #include "server/machine/objects.h"
-#include "server/machine/printer.h"
-#include "server/machine/toolhead.h"
-
-#include <stdio.h>
 
 struct heater_object {
     struct printer_object obj;
@@ -89,37 +84,3 @@ const struct object_desc heater_generic_desc = {
     .create = generic_create,
     .status = heater_status,
 };
-
-/* --- M104, M109: the extruder that T names, else the active one --- */
-
-static enum err set_extruder(struct printer_object *obj, struct gcode_command *cmd, bool wait, struct err_info *info)
-{
-    double target_c = 0;
-    long index = -1;
-    enum err err = gcode_opt_double(cmd, "S", GCODE_ANY, &target_c, info);
-    if (err == OK)
-        err = gcode_opt_int(cmd, "T", GCODE_MIN(0), &index, info);
-    if (err != OK)
-        return err;
-    char name[32];
-    const struct toolhead *toolhead = printer_toolhead(obj->printer);
-    const char *active = toolhead ? toolhead_extruder(toolhead) : "extruder";
-    if (index > 0)
-        (void)snprintf(name, sizeof name, "extruder%ld", index);
-    else
-        (void)snprintf(name, sizeof name, "%s", index == 0 ? "extruder" : active);
-    struct heater *heater = heater_find(obj->printer, name);
-    if (!heater)
-        return target_c <= 0 ? OK : err_set(info, ERR_NOT_FOUND, "Extruder not configured");
-    return heater_set_and_wait(heater, target_c, wait, info);
-}
-
-enum err heater_cmd_m104(void *ctx, struct gcode_command *cmd, struct err_info *info)
-{
-    return set_extruder(ctx, cmd, false, info);
-}
-
-enum err heater_cmd_m109(void *ctx, struct gcode_command *cmd, struct err_info *info)
-{
-    return set_extruder(ctx, cmd, true, info);
-}
