@@ -244,7 +244,7 @@ static void add_common(const struct proc_stats *stats, struct strbuf *out)
     add_links(stats, out);
     strbuf_adds(out, ",\"system_cpu_usage\":{");
     for (size_t i = 0; i < stats->cpu_count; i++) {
-        char name[16] = "cpu";
+        char name[24] = "cpu"; /* any size_t fits behind it */
         if (i > 0)
             snprintf(name, sizeof name, "cpu%zu", i - 1);
         if (i > 0)
