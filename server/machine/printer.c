@@ -76,8 +76,7 @@ void printer_set_state(struct printer *printer, enum printer_state state, char *
     p->since = printer_now(printer);
     gcode_set_ready(printer->gcode, state == PRINTER_READY, p->message);
     p->is_status_touched = true;
-    if (!p->is_checking)
-        notify_changed(printer);
+    notify_changed(printer);
 }
 
 /* --- time --- */
@@ -112,15 +111,14 @@ static void on_emergency(void *ctx)
     printer_emergency_stop(ctx, "M112 command");
 }
 
-static struct printer *create(const struct printer_services *services, enum printer_restart start_reason,
-                              const char *path, bool is_checking)
+struct printer *printer_create_bare(const struct printer_services *services, enum printer_restart start_reason,
+                                    const char *path)
 {
     struct printer_private *p = MEM_NEW(struct printer_private);
     struct printer *printer = &p->pub;
     printer->priv = p;
     printer->services = services;
     printer->start_reason = start_reason;
-    p->is_checking = is_checking;
     p->startup_s = -1;
     p->last = &p->first;
     p->message = mem_strdup("");
@@ -146,7 +144,7 @@ static struct printer *create(const struct printer_services *services, enum prin
 
 struct printer *printer_create(const struct printer_services *services, enum printer_restart start_reason)
 {
-    struct printer *printer = create(services, start_reason, services->config_path, false);
+    struct printer *printer = printer_create_bare(services, start_reason, services->config_path);
     printer_set_state(printer, PRINTER_STARTUP, mem_strdup(text_startup));
     printer_create_objects(printer);
     if (config_error_count(printer->config)) {

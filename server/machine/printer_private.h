@@ -40,7 +40,6 @@ struct printer_private {
     enum printer_state state;
     char *message;             /* of the state */
     struct host_ns since;
-    bool is_checking;          /* printer_check_config: no boards will come */
     bool is_ending;            /* printer_destroy has begun */
     bool is_closing, is_closed;
     enum printer_restart wanted, closing_for;
@@ -68,10 +67,13 @@ static inline struct printer_private *priv(const struct printer *printer)
     return printer->priv;
 }
 
+/* printer.c: a printer with its configuration read and nothing else. */
+struct printer *printer_create_bare(const struct printer_services *services, enum printer_restart start_reason,
+                                    const char *path);
+
 /* printer_objects.c */
 void printer_create_objects(struct printer *printer);
 void printer_destroy_objects(struct printer *printer);
-/* A section that nobody understands, or that is known but not supported. */
 
 /* printer_start.c */
 void printer_start(struct printer *printer);
