@@ -119,6 +119,7 @@ static void acknowledge(struct session *s, uint64_t rseq, struct host_ns now)
         s->rtt_seq = 0;
     }
     s->receive_seq = rseq;
+    s->must_resend = false; /* a nak read just before was for a block that has arrived after all */
     s->last_reply_sent = reply_sent;
     s->is_adopting = false;
     if (s->sent_count == 0)

@@ -125,6 +125,13 @@ static inline void rig_expect_ok(enum err err, const struct err_info *info)
         fail_msg("%s: %s", err_name(err), info->text);
 }
 
+/* How much later than now the board's counter shows what the host believes it to show now [s]. */
+static inline double rig_clock_error_s(struct rig *rig, size_t i)
+{
+    struct mcu_ticks est = board_ticks_now(rig->board[i], fiber_now());
+    return host_ns_diff_s(sim_board_host_time(rig->sim[i], est), fiber_now());
+}
+
 /* Connect and configure every board. */
 static inline void rig_start(struct rig *rig)
 {

@@ -365,6 +365,26 @@ static void fuzz_reply(void *ctx, const uint8_t *payload, size_t len, struct hos
         memcpy(&((struct world *)ctx)->last_answer, payload, 4);
 }
 
+/* A nak for a block that has arrived after all, read together with its acknowledgement: nothing is left to be sent
+ * again, and the link goes on. */
+static void test_late_nak(void **state)
+{
+    (void)state;
+    struct world w;
+    const uint8_t *frame;
+    size_t frame_bytes, len;
+    uint8_t input[2 * FRAME_MAX_BYTES];
+    world_init(&w, 3);
+    adopt(&w);
+    session_send(&w.session, (const uint8_t *)"abcd", 4, now_of(&w), &frame, &frame_bytes);
+    len = frame_build(input, (unsigned)w.session.receive_seq, NULL, 0);
+    len += frame_build(input + len, (unsigned)w.session.receive_seq + 1, NULL, 0);
+    session_receive(&w.session, input, len, now_of(&w));
+    assert_true(session_is_quiet(&w.session));
+    assert_true(session_can_send(&w.session, false));
+    assert_int_equal(session_deadline(&w.session).ns, INT64_MAX);
+}
+
 /* Noise, and good blocks around noise: nothing is overrun, no number runs ahead, and afterwards the link still works. */
 static void test_fuzz(void **state)
 {
@@ -392,7 +412,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clean),  cmocka_unit_test(test_faults),   cmocka_unit_test(test_throughput),
-        cmocka_unit_test(test_window), cmocka_unit_test(test_timeouts), cmocka_unit_test(test_fuzz),
+        cmocka_unit_test(test_window), cmocka_unit_test(test_timeouts), cmocka_unit_test(test_late_nak), cmocka_unit_test(test_fuzz),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
