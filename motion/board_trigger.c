@@ -20,12 +20,15 @@ struct board_trigger *board_trigger_create(struct boards *boards, struct board_p
     t->port = board_port_of(boards, port);
     t->setup.port = &t->port->link;
     t->setup.token = (uint32_t)boards->trigger_count;
+    /* Made now, as the thread that arms it may not allocate; described when all boards are known. */
+    t->unused_link = link_trigger_create(&t->setup);
     boards->triggers[boards->trigger_count++] = t;
     return t;
 }
 
 void board_trigger_destroy(struct board_trigger *t)
 {
+    mem_free(t->unused_link);
     mem_free(t);
 }
 
@@ -106,12 +109,11 @@ static bool add_to_link(struct board_trigger *t)
 {
     if (t->link)
         return true;
-    struct link_trigger *link = link_trigger_create(&t->setup);
-    if (!link_request(t->boards->link, &(struct link_request){.kind = LINK_ADD_TRIGGER, .trigger = link})) {
-        mem_free(link);
+    link_trigger_describe(t->unused_link, &t->setup);
+    if (!link_request(t->boards->link, &(struct link_request){.kind = LINK_ADD_TRIGGER, .trigger = t->unused_link}))
         return false;
-    }
-    t->link = link;
+    t->link = t->unused_link;
+    t->unused_link = NULL;
     return true;
 }
 

@@ -177,5 +177,7 @@ struct link_trigger_setup {
     size_t part_count;
 };
 struct link_trigger *link_trigger_create(const struct link_trigger_setup *setup);
+/* Describe it anew, before LINK_ADD_TRIGGER hands it over. */
+void link_trigger_describe(struct link_trigger *trigger, const struct link_trigger_setup *setup);
 
 #endif

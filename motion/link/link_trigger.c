@@ -21,6 +21,11 @@ struct link_trigger *link_trigger_create(const struct link_trigger_setup *setup)
     return t;
 }
 
+void link_trigger_describe(struct link_trigger *t, const struct link_trigger_setup *setup)
+{
+    t->setup = *setup;
+}
+
 static bool is_file(const struct link_trigger *t)
 {
     const struct link_board *b = t->setup.parts[0].board;

@@ -55,7 +55,7 @@ static void check_dict(struct dict_check *check, const char *dict)
     struct config *config = check->printer->config;
     const char *equals = strchr(dict, '='), *path = equals ? equals + 1 : dict;
     char *name = equals ? mem_strndup(dict, (size_t)(equals - dict)) : mem_strdup("mcu");
-    size_t len;
+    size_t len = 0;
     struct err_info info = {""};
     struct board *board;
     char *text = read_dict(config, path, &len);

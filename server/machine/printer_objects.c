@@ -40,6 +40,11 @@ static void report(struct printer *printer, struct config_section *section, cons
         config_error_place(printer->config, "", 0, "%s", text);
 }
 
+static void *command_ctx(struct printer_object *obj)
+{
+    return obj->desc->command_ctx ? obj->desc->command_ctx(obj) : obj;
+}
+
 static void register_mux(struct printer_object *obj, const struct gcode_def *def, const char *mux_key,
                          struct config_section *section)
 {
@@ -53,10 +58,10 @@ static void register_mux(struct printer_object *obj, const struct gcode_def *def
         key[len - 1] = 0;
     const char *value = obj->desc->mux_value ? obj->desc->mux_value(obj) : obj->id;
     struct gcode *gcode = obj->printer->gcode;
-    if (gcode_register_mux(gcode, def, key, value, obj, &info) != OK)
+    if (gcode_register_mux(gcode, def, key, value, command_ctx(obj), &info) != OK)
         report(obj->printer, section, info.text);
     if (has_default && !strcmp(obj->name, obj->desc->section) &&
-        gcode_register_mux(gcode, def, key, NULL, obj, &info) != OK)
+        gcode_register_mux(gcode, def, key, NULL, command_ctx(obj), &info) != OK)
         report(obj->printer, section, info.text);
 }
 
@@ -79,7 +84,7 @@ static void register_commands(struct printer_object *obj, struct config_section 
         }
         if (strmap_get(&p->commands, command->name) == obj->desc)
             continue; /* the first object of this kind answers for all */
-        if (gcode_register(obj->printer->gcode, &def, obj, &info) != OK)
+        if (gcode_register(obj->printer->gcode, &def, command_ctx(obj), &info) != OK)
             report(obj->printer, section, info.text);
         strmap_set(&p->commands, command->name, (void *)obj->desc);
     }

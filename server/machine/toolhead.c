@@ -86,6 +86,7 @@ enum err toolhead_set_position(struct toolhead *th, const double *pos, unsigned 
     if (e)
         return e;
     engine_set_homed(printer->engine, homed_axes);
+    printer_status_touch(&th->base);
     gcode_move_reset_position(printer_gcode_move(printer));
     printer_emit(printer, TOOLHEAD_EVENT_SET_POSITION, NULL);
     return OK;
@@ -134,6 +135,7 @@ unsigned toolhead_homed_axes(const struct toolhead *th)
 void toolhead_clear_homed(struct toolhead *th, unsigned axes)
 {
     engine_clear_homed(th->base.printer->engine, axes);
+    printer_status_touch(&th->base);
 }
 
 void toolhead_axis_range(const struct toolhead *th, double min_mm[3], double max_mm[3])

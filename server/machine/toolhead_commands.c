@@ -1,6 +1,7 @@
 /* G4, M400, M204, SET_VELOCITY_LIMIT. */
 #include "base/strbuf.h"
 #include "server/machine/printer.h"
+#include "server/machine/status.h"
 #include "server/machine/toolhead_private.h"
 
 #include <string.h>
@@ -22,6 +23,7 @@ static void apply_limits(struct toolhead *th, const struct engine_limits *limits
 {
     th->limits = *limits;
     engine_set_limits(th->base.printer->engine, limits);
+    printer_status_touch(&th->base);
 }
 
 /* S, or the lesser of P (printing) and T (travel). */

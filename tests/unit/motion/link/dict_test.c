@@ -80,7 +80,7 @@ static void test_all_dictionaries(void **state)
             continue;
         char path[512];
         snprintf(path, sizeof(path), "dicts/%.200s", e->d_name);
-        size_t len;
+        size_t len = 0;
         char *json = test_read_shared(path, &len);
         check_dict(e->d_name, json, len);
         mem_free(json);
@@ -99,7 +99,7 @@ static void test_text(void **state)
     (void)state;
     struct dict *dict = parse_ok("{" BASE ",\"enumerations\":{\"pin\":{\"PA0\":[10,8],\"LED\":300}}}");
     uint8_t out[59];
-    size_t len;
+    size_t len = 0;
     struct err_info info;
     assert_int_equal(dict_encode_text(dict, "set pin=PA7 value=1", out, sizeof(out), &len, &info), OK);
     assert_memory_equal(out, "\x05\x11\x01", 3);
@@ -205,7 +205,7 @@ static void test_blobs(void **state)
 static void test_fuzz(void **state)
 {
     (void)state;
-    size_t len;
+    size_t len = 0;
     char *json = test_read_shared("dicts/linuxprocess.dict", &len);
     if (!json)
         skip();
