@@ -66,7 +66,6 @@ struct printer_services {
     double horizon_s;            /* the engine's commit horizon [s]; 0: its default */
     int motion_priority, link_priority; /* SCHED_FIFO wanted for the motion and link threads; 0: none */
     printer_board_fn *board_options; /* NULL: as the configuration says */
-    void *board_ctx;             /* its ctx */
     printer_console_fn *console; /* NULL allowed */
     printer_changed_fn *changed; /* NULL allowed */
     void *ctx;

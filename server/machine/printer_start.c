@@ -79,7 +79,7 @@ static enum err add_boards(struct printer *printer, struct err_info *info)
         struct board_options board = {.name = p->mcus[i].name};
         printer_default_board_options(&p->mcus[i], &board);
         enum err err = services->board_options
-                           ? services->board_options(services->board_ctx, printer, p->mcus[i].section, &board, info)
+                           ? services->board_options(services->ctx, printer, p->mcus[i].section, &board, info)
                            : OK;
         if (err == OK)
             err = board_add(printer->boards, &board, &p->mcus[i].board, info);

@@ -103,7 +103,6 @@ struct rig *rig_create(const struct rig_options *options)
         .data_dir = rig->dir,
         .seed = options->seed,
         .board_options = on_board_options,
-        .board_ctx = rig,
         .console = on_console,
         .ctx = rig,
     };
