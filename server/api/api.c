@@ -176,25 +176,39 @@ void api_submit(struct api_call *call)
         api_reply_error(call, 503, "The server is busy");
 }
 
-static void run_on_machine(struct api *api, struct api_call *call)
+struct fiber_job {
+    struct api_call *call;
+    api_handler_fn *fn;
+};
+
+static void run_fiber_job(void *arg)
 {
-    if (call->route->where == API_MACHINE) {
-        call->route->handler(call);
+    struct fiber_job job = *(struct fiber_job *)arg;
+    mem_free(arg);
+    job.fn(job.call);
+}
+
+void api_run_in_fiber(struct api_call *call, api_handler_fn *fn)
+{
+    const struct api_backend *backend = call->api->options.backend;
+    struct fiber_pool *pool = backend->fibers(backend->ctx);
+    if (!pool) {
+        api_reply_error(call, 503, "Klippy Host not connected");
         return;
     }
-    const struct api_backend *backend = api->options.backend;
-    struct fiber_pool *pool = backend->fibers(backend->ctx);
-    if (!pool)
-        api_reply_error(call, 503, "Klippy Host not connected");
-    else if (!fiber_spawn(pool, call->route->rpc ? call->route->rpc : call->route->path, run_handler, call))
+    struct fiber_job *job = MEM_NEW(struct fiber_job);
+    *job = (struct fiber_job){call, fn};
+    if (!fiber_spawn(pool, call->route->rpc, run_fiber_job, job)) {
+        mem_free(job);
         api_reply_error(call, 503, "Too many commands are waiting");
+    }
 }
 
 void api_machine_run(struct api *api)
 {
     struct api_call *call;
     while (mpsc_pop(&api->machine_queue, &call))
-        run_on_machine(api, call);
+        call->route->where == API_FIBER ? api_run_in_fiber(call, call->route->handler) : call->route->handler(call);
 }
 
 /* --- news --- */
@@ -332,6 +346,8 @@ struct api *api_create(const struct api_options *options)
     api->proc_stats = proc_stats_create();
     api->tokens = tokens_create(api->options.db);
     worker_start(api);
+    if (options->backend->bind)
+        options->backend->bind(options->backend->ctx, api);
     return api;
 }
 

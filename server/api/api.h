@@ -138,9 +138,12 @@ bool api_defer(struct api *api, api_job_fn *fn, void *arg);
  * Errors carry the words a user sees. Outputs are JSON text, appended to `out`. */
 struct api_backend {
     void *ctx;
+    void (*bind)(void *ctx, struct api *api); /* called once by api_create: where news go; may be NULL */
     void (*wake)(void *ctx); /* any thread: have api_machine_run called soon on the machine thread */
     /* The pool for API_FIBER methods; NULL while there is no printer that could run a command (503 is answered). */
     struct fiber_pool *(*fibers)(void *ctx);
+    /* Does the script hold an emergency stop, which must not wait for anything? Pure. */
+    bool (*is_emergency)(void *ctx, const char *script);
     void (*emergency_stop)(void *ctx);
     /* RESTART or FIRMWARE_RESTART; returns at once, the printer is replaced later. */
     enum err (*restart)(void *ctx, bool is_firmware, struct err_info *info);
@@ -151,12 +154,15 @@ struct api_backend {
     enum err (*print_resume)(void *ctx, struct err_info *info); /* [fiber] */
     enum err (*print_cancel)(void *ctx, struct err_info *info); /* [fiber] */
     enum err (*query_endstops)(void *ctx, struct strbuf *out, struct err_info *info); /* [fiber] {"x": "open"|"TRIGGERED"} */
-    /* {"state", "since" (seconds since 1970), "reason", "history": [{"state","since","reason"}]}; ERR_NOT_FOUND: no [mmu] */
+    /* The object of mmu_print_job_state with its history; ERR_NOT_FOUND: no [mmu] */
     enum err (*mmu_state)(void *ctx, struct strbuf *out, struct err_info *info);
     enum err (*mmu_pause)(void *ctx, const char *message, bool is_forced, struct err_info *info); /* [fiber] */
     enum err (*mmu_unlock)(void *ctx, struct err_info *info);                                      /* [fiber] */
     enum err (*mmu_resume)(void *ctx, struct err_info *info);                                      /* [fiber] */
 };
+
+/* Go on with `call` in a fiber of the printer, on the machine thread; answers 503 if that is not possible. */
+void api_run_in_fiber(struct api_call *call, api_handler_fn *fn);
 
 /* Run what waits for the machine. Machine thread only: call it from the machine actor's step after `wake`. */
 void api_machine_run(struct api *api);

@@ -149,12 +149,24 @@ void handle_objects_subscribe(struct api_call *call)
 
 static void reply_result(struct api_call *call, enum err err, const struct err_info *info)
 {
+    bool is_gone = api_klippy_state(call->api, NULL, 0) == API_KLIPPY_DISCONNECTED;
     if (!err)
         api_reply_ok(call);
+    else if (err == ERR_CANCELLED && is_gone)
+        api_reply_error(call, 503, "Klippy Disconnected");
     else if (err == ERR_SHUTDOWN || err == ERR_STATE || err == ERR_NOT_FOUND || err == ERR_IO)
         api_reply_error(call, 400, "%s", info->text); /* the printer's own errors */
     else
         api_reply_err(call, err, info);
+}
+
+static void run_script(struct api_call *call)
+{
+    const struct api_backend *backend = call->api->options.backend;
+    const char *script = json_string_value(api_arg(call, "script"));
+    struct err_info info = {""};
+    enum err err = backend->run_script(backend->ctx, script, &info);
+    reply_result(call, err, &info);
 }
 
 void handle_gcode_script(struct api_call *call)
@@ -164,9 +176,11 @@ void handle_gcode_script(struct api_call *call)
     if (!api_arg_text(call, "script", true, &script))
         return;
     console_store_add(call->api->console, script, clock_wall_s(), true);
-    struct err_info info = {""};
-    enum err err = backend->run_script(backend->ctx, script, &info);
-    reply_result(call, err, &info);
+    if (backend->is_emergency(backend->ctx, script)) {
+        handle_printer_emergency_stop(call);
+        return;
+    }
+    api_run_in_fiber(call, run_script);
 }
 
 void handle_gcode_help(struct api_call *call)

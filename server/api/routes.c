@@ -45,7 +45,7 @@ static const struct api_route ROUTES[] = {
      "Status of objects, now and whenever it changes"},
     {"printer.query_endstops.status", "/printer/query_endstops/status", ANY, API_FIBER, 0, handle_query_endstops,
      "State of every endstop"},
-    {"printer.gcode.script", "/printer/gcode/script", ANY, API_FIBER, 0, handle_gcode_script,
+    {"printer.gcode.script", "/printer/gcode/script", ANY, API_MACHINE, 0, handle_gcode_script,
      "Run G-code; answers when it has ended"},
     {"printer.gcode.help", "/printer/gcode/help", ANY, API_MACHINE, 0, handle_gcode_help, "Commands and what they do"},
     {"printer.print.start", "/printer/print/start", API_POST, API_FIBER, 0, handle_print_start, "Print a file"},

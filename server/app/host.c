@@ -339,12 +339,13 @@ void host_run(struct host *host)
              host->options.is_simulated);
     runtime_add(host->runtime, &host->machine, NULL);
     runtime_run(host->runtime, HOST_NS_NEVER, false);
-    /* Clients go first, while the machine of a real printer still answers what they wait for. */
-    net_destroy(host->net);
-    host->net = NULL;
+    /* The printer goes first: its fibers end, which answers what clients still wait for. Then nobody takes calls off the
+     * machine's queue any more, and net_destroy may answer those. */
     runtime_remove(host->runtime, &host->machine);
     if (host->printer)
         stop_printer(host);
+    net_destroy(host->net);
+    host->net = NULL;
     log_info(host->log, "host", "stopped", "dropped_log_records=%llu", (unsigned long long)log_dropped(host->log));
     sync();
 }

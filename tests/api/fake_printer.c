@@ -113,6 +113,12 @@ static struct fiber_pool *fibers(void *ctx)
     return ((struct fake_printer *)ctx)->fibers;
 }
 
+static bool is_emergency(void *ctx, const char *script)
+{
+    (void)ctx;
+    return strstr(script, "M112") != NULL;
+}
+
 static void emergency_stop(void *ctx)
 {
     shut_down(ctx, "Shutdown due to webhooks request\nOnce the underlying issue is corrected, use the\n"
@@ -134,9 +140,7 @@ static enum err run_line(struct fake_printer *fake, const char *line, struct err
     double seconds;
     if (fake->is_shutdown)
         return err_set(info, ERR_SHUTDOWN, "Shutdown due to M112");
-    if (strcmp(line, "M112") == 0)
-        shut_down(fake, "Shutdown due to M112 command");
-    else if (strncmp(line, "FAIL ", 5) == 0)
+    if (strncmp(line, "FAIL ", 5) == 0)
         return err_set(info, ERR_INVALID, "%s", line + 5);
     else if (sscanf(line, "SLEEP %lf", &seconds) == 1)
         return fiber_sleep(seconds);
@@ -317,6 +321,7 @@ struct fake_printer *fake_printer_create(const char *status_file)
         .ctx = fake,
         .wake = wake,
         .fibers = fibers,
+        .is_emergency = is_emergency,
         .emergency_stop = emergency_stop,
         .restart = restart,
         .run_script = run_script,
