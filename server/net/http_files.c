@@ -65,38 +65,36 @@ static bool is_unmodified(const struct http_request *r, const struct stat *st)
 enum range { RANGE_NONE, RANGE_SOME, RANGE_IMPOSSIBLE };
 
 /* "bytes=first-last", "bytes=first-", "bytes=-count". Several ranges at once are served whole, as the RFC allows. */
-static enum range read_range(const struct http_request *r, uint64_t size, uint64_t *first, uint64_t *count)
+static enum range read_range(const struct http_request *r, uint64_t size, uint64_t *out_first, uint64_t *out_count)
 {
     const char *text = http_header(r, MHD_HTTP_HEADER_RANGE);
     if (!text || strncasecmp(text, "bytes=", 6) != 0 || strchr(text, ','))
         return RANGE_NONE;
-    char *end;
     text += 6;
+    char *end;
+    uint64_t first, last = size ? size - 1 : 0;
     if (*text == '-') {
         uint64_t wanted = strtoull(text + 1, &end, 10);
         if (end == text + 1 || *end)
             return RANGE_NONE;
-        if (wanted == 0 || size == 0)
+        if (wanted == 0)
             return RANGE_IMPOSSIBLE;
-        *count = wanted < size ? wanted : size;
-        *first = size - *count;
-        return RANGE_SOME;
-    }
-    *first = strtoull(text, &end, 10);
-    if (end == text || *end != '-')
-        return RANGE_NONE;
-    uint64_t last = size ? size - 1 : 0;
-    if (end[1]) {
-        char *after;
-        uint64_t asked = strtoull(end + 1, &after, 10);
-        if (*after || asked < *first)
+        first = wanted < size ? size - wanted : 0;
+    } else {
+        first = strtoull(text, &end, 10);
+        if (end == text || *end != '-')
             return RANGE_NONE;
+        char *after = end + 1;
+        uint64_t asked = end[1] ? strtoull(end + 1, &after, 10) : last;
+        if (*after || asked < first)
+            return end[1] ? RANGE_NONE : RANGE_IMPOSSIBLE;
         if (asked < last)
             last = asked;
     }
-    if (*first >= size)
+    if (first >= size)
         return RANGE_IMPOSSIBLE;
-    *count = last - *first + 1;
+    *out_first = first;
+    *out_count = last - first + 1;
     return RANGE_SOME;
 }
 

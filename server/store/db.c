@@ -259,7 +259,7 @@ static enum err missing_key(const struct key_parts *key, const char *ns, struct 
 static enum err get_locked(struct db *db, const char *ns, const struct key_parts *key, json_t **out, struct err_info *info)
 {
     if (!has_namespace(db, ns))
-        return err_set(info, ERR_NOT_FOUND, "Namespace '%s' not found", ns);
+        return err_set(info, ERR_NOT_FOUND, "Namespace %s not found", ns);
     if (key->count == 0)
         return read_all(db, ns, out, info);
     json_t *row = NULL;

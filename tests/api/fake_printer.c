@@ -271,9 +271,17 @@ static void begin(struct fake_printer *fake)
     become(fake, API_KLIPPY_READY, "ready", "Printer is ready");
 }
 
+/* Every sleep is over at the end of time. */
+static void end_fibers(struct fake_printer *fake)
+{
+    while (fiber_pool_alive(fake->fibers) > 0)
+        fiber_pool_run(fake->fibers, (struct host_ns){INT64_MAX - 1});
+}
+
 static void replace(struct fake_printer *fake)
 {
     fake->wants_restart = false;
+    end_fibers(fake);
     api_event_klippy(fake->api, API_KLIPPY_DISCONNECTED, "");
     destroy_objects(fake);
     status_hub_reset(fake->hub);
@@ -359,6 +367,7 @@ void fake_printer_start(struct fake_printer *fake, struct api *api, const char *
 void fake_printer_stop(struct fake_printer *fake)
 {
     runtime_remove(fake->runtime, &fake->actor);
+    end_fibers(fake);
 }
 
 void fake_printer_destroy(struct fake_printer *fake)
