@@ -17,10 +17,10 @@ static double post_of_queue(const struct engine *e, const struct engine_queue *q
     return post;
 }
 
-double motion_fence_s(const struct motion *m, unsigned marked_queues)
+double motion_fence_s(const struct motion *m, unsigned marked_queues, double window_s)
 {
     const struct engine *e = m->e;
-    double fence = fmax(m->motion_end_s + m->kfd_s + FENCE_SLACK_S, m->gen_s);
+    double fence = fmax(m->motion_end_s + fmax(m->kfd_s, window_s) + FENCE_SLACK_S, m->gen_s);
     for (unsigned i = 0; i < e->queue_count; i++) {
         if (!(marked_queues >> i & 1))
             continue;
@@ -116,6 +116,26 @@ static unsigned marked_queues(const struct motion *m, const struct item *item)
     }
 }
 
+/* The longest window of the filters that the item brings in. */
+static double new_window_s(const struct motion *m, const struct item *item)
+{
+    double window = 0.0;
+    switch (item->kind) {
+    case ITEM_SMOOTH:
+        return item->a.advance.smooth_s * 0.5;
+    case ITEM_SHAPERS:
+        for (int i = 0; i < 3; i++)
+            window = fmax(window, fmax(shaper_pre_s(&item->shapers[i]), shaper_post_s(&item->shapers[i])));
+        return window;
+    case ITEM_BIND:
+        for (int i = 0; i < 3; i++)
+            window = fmax(window, fmax(shaper_pre_s(&m->shapers[i]), shaper_post_s(&m->shapers[i])));
+        return fmax(window, m->e->steppers[item->a.bind.stepper]->smooth_s * 0.5);
+    default:
+        return 0.0;
+    }
+}
+
 static struct engine_queue *queue_at(struct motion *m, int16_t index)
 {
     return index < 0 ? NULL : m->e->queues[index];
@@ -187,7 +207,7 @@ void barrier_start(struct motion *m, const struct item *item)
     motion_need_prime(m);
     m->barrier = *item;
     m->has_barrier = true;
-    m->fence_s = motion_fence_s(m, marked_queues(m, item));
+    m->fence_s = motion_fence_s(m, marked_queues(m, item), new_window_s(m, item));
     if (!m->is_batch) {
         barrier_run(m);
         return;

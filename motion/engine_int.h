@@ -537,8 +537,9 @@ void barrier_start(struct motion *m, const struct item *item);
 void barrier_run(struct motion *m);
 void motion_set_toolhead(struct motion *m, const double pos[AXES], unsigned axes, double fence_s, uint32_t line);
 void motion_set_queue(struct motion *m, struct engine_queue *q, const double pos[3], double fence_s, uint32_t line);
-double motion_fence_s(const struct motion *m, unsigned marked_queues); /* earliest fence at which all rests; marked: bit
-                                                                          mask of queues whose position changes */
+/* Earliest fence time at which everything rests over the present windows and `window_s`; marked_queues: bit mask of those
+ * whose position changes. */
+double motion_fence_s(const struct motion *m, unsigned marked_queues, double window_s);
 void motion_reach_fence(struct motion *m, double fence_s);             /* generate and send everything up to it */
 
 /* engine_hold.c */

@@ -382,6 +382,22 @@ static void note_consumed(struct motion *m, double time_s)
     atomic_store(&e->consumed_s, atomic_load(&e->consumed_s) + time_s);
 }
 
+/* Does the item make the plan longer? The others need not wait for the boards to come nearer. */
+static bool is_motion(const struct item *item)
+{
+    switch (item->kind) {
+    case ITEM_OUTPUT:
+    case ITEM_MARK:
+    case ITEM_ADVANCE:
+    case ITEM_FENCE_PLANNED:
+    case ITEM_FENCE_EXECUTED:
+    case ITEM_RELEASE:
+        return false;
+    default:
+        return true;
+    }
+}
+
 /* Take what the flow control allows: the tail first while it is replayed, then the ring. */
 void motion_consume(struct motion *m)
 {
@@ -390,13 +406,13 @@ void motion_consume(struct motion *m)
     for (;;) {
         if (m->has_barrier)
             barrier_run(m);
-        if (m->has_barrier || motion_ahead_s(m) > PLAN_AHEAD_S)
+        if (m->has_barrier)
             break;
         const struct item *item = hold_replay_peek(m);
         const bool is_replay = item != NULL;
         if (!item)
             item = spsc_peek(&e->ring);
-        if (!item || !motion_take(m, item))
+        if (!item || (is_motion(item) && motion_ahead_s(m) > PLAN_AHEAD_S) || !motion_take(m, item))
             break;
         if (is_replay) {
             hold_replay_drop(m);

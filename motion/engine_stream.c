@@ -87,7 +87,7 @@ static enum err check_numbers(const struct engine_move *move, struct err_info *i
 {
     for (int i = 0; i < AXES; i++)
         if (!(fabs(move->pos[i]) <= POS_MAX_MM))
-            return err_set(info, ERR_INVALID, "Move to an impossible position: %.3f %.3f %.3f [%.3f]", move->pos[0],
+            return err_set(info, ERR_INVALID, "Move to an impossible position: %g %g %g [%g]", move->pos[0],
                            move->pos[1], move->pos[2], move->pos[3]);
     if (!(move->speed_mm_s > 0.0) || !isfinite(move->speed_mm_s))
         return err_set(info, ERR_INVALID, "Invalid speed in '%.3f'", move->speed_mm_s);

@@ -280,6 +280,22 @@ static inline void machine_end(struct machine *m)
         mem_free(m->motor[i].steps);
 }
 
+static inline void machine_room(struct machine *m)
+{
+    if (engine_wait_room(m->engine) != OK)
+        fail_msg("%s", engine_fault_text(m->engine));
+}
+
+/* Append with `call`, waiting for room. */
+#define AWAIT(m, call)                                                                                                 \
+    do {                                                                                                               \
+        struct err_info info = {{0}};                                                                                  \
+        enum err await_err;                                                                                            \
+        while ((await_err = (call)) == ERR_FULL)                                                                       \
+            machine_room(m);                                                                                           \
+        rig_expect_ok(await_err, &info);                                                                               \
+    } while (0)
+
 /* Append, waiting for room. */
 static inline enum err machine_move(struct machine *m, double x, double y, double z, double e, double speed,
                                     struct engine_source source, struct err_info *info)
