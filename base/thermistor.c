@@ -7,6 +7,7 @@
 
 #define RATIO_MIN 0.00001
 #define RATIO_MAX 0.99999
+#define OHM_MAX   1e300
 #define OHM_MIN   0.001
 
 struct sensor_wiring sensor_wiring_default(void)
@@ -145,7 +146,7 @@ double sensor_temp_to_ratio(const struct sensor_curve *curve, const struct senso
         double ohm = sensor_temp_to_ohm(curve, temp_c);
         if (curve->kind == SENSOR_NTC)
             ohm += wiring->inline_ohm;
-        ratio = ohm / (ohm + wiring->pullup_ohm);
+        ratio = ohm < OHM_MAX ? ohm / (ohm + wiring->pullup_ohm) : 1.0; /* near absolute zero the curves overflow */
     }
     if (!(ratio > 0.0))
         return 0.0;

@@ -1,24 +1,195 @@
-/* The life of a printer: start, restart, errors, faults of boards. */
+/* The life of a printer: start, restart, errors that are corrected, faults of boards; on simulated boards. */
 #include "tests/sim/harness.h"
 
+#include "base/mem.h"
+#include "firmware/plant/plant.h"
+#include "firmware/port/sim/sim_board.h"
+#include "server/config/config.h"
 #include "server/machine/printer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#define HEAD                                                                                                          \
+    "[mcu]\nserial: /dev/ttyACM0\n[printer]\nkinematics: none\nmax_velocity: 300\nmax_accel: 3000\n"                   \
+    "[heater_bed]\nheater_pin: PB4\nsensor_type: Generic 3950\nsensor_pin: PC5\ncontrol: watermark\n"                  \
+    "min_temp: 0\nmax_temp: 130\n"
+
+static struct rig *start(const char *text, uint64_t seed)
+{
+    return rig_create(&(struct rig_options){.config_text = text, .seed = seed});
+}
+
+static void rewrite(struct rig *rig, const char *text)
+{
+    char *path = mem_sprintf("%s/printer.cfg", rig_dir(rig));
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    mem_free(path);
+}
+
+static bool is_starting(void *ctx)
+{
+    return printer_state(rig_printer(ctx)) == PRINTER_STARTUP;
+}
+
+/* Run a script that replaces the printer, and wait for the new one. */
+static bool restart(struct rig *rig, const char *script)
+{
+    rig_begin_script(rig, script);
+    return rig_run_until(rig, is_starting, rig, 10) && rig_wait_ready(rig);
+}
+
 static void test_ready(void **state)
 {
     (void)state;
-    struct rig *rig = rig_create(&(struct rig_options){.config_path = TEST_SHARED_DIR "/sim/centre.cfg", .seed = 1, .is_verbose = true});
+    struct rig *rig = rig_create(&(struct rig_options){.config_path = TEST_SHARED_DIR "/sim/centre.cfg", .seed = 1});
     assert_true(rig_wait_ready(rig));
-    print_message("startup %.3f s\n", printer_startup_s(rig_printer(rig)));
+    print_message("ready after %.3f s\n", printer_startup_s(rig_printer(rig)));
     rig_run(rig, 2.0);
     assert_string_equal(rig_status(rig, "webhooks", "state"), "\"ready\"");
-    print_message("%s\n", rig_status(rig, "extruder", "temperature"));
+    assert_string_equal(rig_status(rig, "webhooks", "state_message"), "\"Printer is ready\"");
+    assert_non_null(strstr(rig_status(rig, "configfile", "settings"), "\"kinematics\": \"corexy\""));
+    assert_non_null(strstr(rig_status(rig, "configfile", "settings"), "\"verify_heater extruder\": {\"hysteresis\": 5.0"));
+    assert_null(strstr(rig_status(rig, "configfile", "config"), "verify_heater"));
+    assert_non_null(strstr(rig_status(rig, "gcode", "commands"), "\"M104\": {}"));
+    assert_non_null(strstr(rig_status(rig, "gcode", "commands"), "\"TURN_OFF_HEATERS\": {\"help\": \"Turn off all heaters\"}"));
+    assert_non_null(strstr(rig_status(rig, "mcu", "mcu_constants"), "\"CLOCK_FREQ\""));
+    assert_string_equal(rig_status(rig, "heaters", "available_heaters"), "[\"extruder\", \"heater_bed\"]");
+    rig_destroy(rig);
+}
+
+static void test_restart(void **state)
+{
+    (void)state;
+    struct rig *rig = start(HEAD, 2);
+    assert_true(rig_wait_ready(rig));
+    rig_run(rig, 3);
+    assert_int_equal(rig_script(rig, "M140 S60", 10), OK);
+    rig_run(rig, 30);
+    double warm = plant_heater_temp_c(rig_plant(rig), 0);
+    assert_true(warm > 26);
+    assert_true(restart(rig, "RESTART"));
+    assert_true(plant_heater_duty(rig_plant(rig), 0) == 0);
+    rig_run(rig, 4);
+    assert_string_equal(rig_status(rig, "heater_bed", "target"), "0.0");
+    assert_true(rig_status_number(rig, "heater_bed", "temperature") > 25.5);
+    assert_true(restart(rig, "FIRMWARE_RESTART"));
+    assert_int_equal(rig_script(rig, "M105", 10), OK);
+    rig_destroy(rig);
+}
+
+static void test_bad_configuration_is_corrected(void **state)
+{
+    (void)state;
+    struct rig *rig = start(HEAD "[bed_mesh]\nspeed: 100\n[fan]\nmax_power: 2\ntypo: 1\n[nonsense]\nx: 1\n", 3);
+    rig_run(rig, 0.1);
+    assert_int_equal(printer_state(rig_printer(rig)), PRINTER_ERROR);
+    const char *text = printer_state_message(rig_printer(rig));
+    print_message("%s", text);
+    assert_non_null(strstr(text, "printer.cfg:14: Section 'bed_mesh' is not supported yet"));
+    assert_non_null(strstr(text, "printer.cfg:16: Option 'pin' in section 'fan' must be specified"));
+    assert_non_null(strstr(text, "printer.cfg:17: Option 'max_power' in section 'fan' must have maximum of 1.0 (found: 2.0"));
+    assert_non_null(strstr(text, "printer.cfg:18: Option 'typo' is not valid in section 'fan'"));
+    assert_non_null(strstr(text, "printer.cfg:19: Section 'nonsense' is not a valid config section"));
+    assert_non_null(strstr(text, "\"RESTART\""));
+    assert_int_equal(rig_script(rig, "M104 S10", 1), ERR_STATE);
+    assert_non_null(strstr(rig_status(rig, "configfile", "config"), "\"nonsense\": {\"x\": \"1\"}"));
+    rewrite(rig, HEAD);
+    assert_true(restart(rig, "RESTART"));
+    assert_non_null(strstr(rig_status(rig, "webhooks", "state"), "ready"));
+    rig_destroy(rig);
+}
+
+static void test_emergency_stop(void **state)
+{
+    (void)state;
+    struct rig *rig = start(HEAD, 4);
+    assert_true(rig_wait_ready(rig));
+    rig_run(rig, 3);
+    assert_int_equal(rig_script(rig, "M140 S60", 10), OK);
+    rig_run(rig, 5);
+    (void)!rig_script(rig, "M112", 1);
+    assert_int_equal(printer_state(rig_printer(rig)), PRINTER_SHUTDOWN);
+    assert_non_null(strstr(printer_state_message(rig_printer(rig)), "M112 command"));
+    rig_run(rig, 0.1);
+    assert_true(plant_heater_duty(rig_plant(rig), 0) == 0);
+    /* the first fault stays */
+    printer_shutdown(rig_printer(rig), "another");
+    assert_non_null(strstr(printer_state_message(rig_printer(rig)), "M112 command"));
+    /* a board that is shut down needs its firmware restarted */
+    rig_begin_script(rig, "RESTART");
+    assert_true(rig_run_until(rig, is_starting, rig, 10));
+    assert_false(rig_wait_ready(rig));
+    assert_int_equal(printer_state(rig_printer(rig)), PRINTER_ERROR);
+    assert_non_null(strstr(printer_state_message(rig_printer(rig)), "FIRMWARE_RESTART"));
+    assert_true(restart(rig, "FIRMWARE_RESTART"));
+    assert_int_equal(rig_script(rig, "M140 S60", 10), OK);
+    rig_destroy(rig);
+}
+
+static void test_two_boards(void **state)
+{
+    (void)state;
+    struct rig *rig = start("[mcu tool]\nserial: /dev/ttyACM1\n" HEAD
+                            "[fan_generic aux]\npin: tool:PA1\n[output_pin led]\npin: !tool:PA2\npwm: True\nvalue: 0.25\n"
+                            "[temperature_sensor t]\nsensor_type: EPCOS 100K B57560G104F\nsensor_pin: tool:PC1\n",
+                            5);
+    assert_true(rig_wait_ready(rig));
+    rig_run(rig, 3);
+    assert_true(rig_status_number(rig, "temperature_sensor t", "temperature") > 20);
+    assert_string_equal(rig_status(rig, "output_pin led", "value"), "0.25");
+    assert_int_equal(rig_script(rig, "SET_PIN PIN=led VALUE=0.5\nSET_FAN_SPEED FAN=aux SPEED=1\nM400", 10), OK);
+    rig_run(rig, 1);
+    assert_string_equal(rig_status(rig, "output_pin led", "value"), "0.5");
+    assert_string_equal(rig_status(rig, "fan_generic aux", "speed"), "1.0");
+    sim_board_shut_down(rig_board(rig, "tool"));
+    rig_run(rig, 0.5);
+    assert_int_equal(printer_state(rig_printer(rig)), PRINTER_SHUTDOWN);
+    assert_non_null(strstr(printer_state_message(rig_printer(rig)), "'tool'"));
+    rig_destroy(rig);
+}
+
+static void test_two_printers_side_by_side(void **state)
+{
+    (void)state;
+    struct rig *a = start(HEAD, 6), *b = start(HEAD, 6);
+    assert_true(rig_wait_ready(a));
+    assert_true(rig_wait_ready(b));
+    rig_run(a, 3);
+    rig_run(b, 3);
+    assert_int_equal(rig_script(a, "M140 S60", 10), OK);
+    rig_run(a, 1);
+    rig_run(b, 1);
+    assert_string_equal(rig_status(a, "heater_bed", "target"), "60.0");
+    assert_string_equal(rig_status(b, "heater_bed", "target"), "0.0");
+    rig_destroy(a);
+    rig_destroy(b);
+}
+
+static void test_close(void **state)
+{
+    (void)state;
+    struct rig *rig = start(HEAD, 7);
+    assert_true(rig_wait_ready(rig));
+    rig_run(rig, 3);
+    assert_int_equal(rig_script(rig, "M140 S60", 10), OK);
+    rig_run(rig, 3);
+    assert_true(plant_heater_duty(rig_plant(rig), 0) == 1);
+    printer_begin_close(rig_printer(rig));
+    rig_run(rig, 1.5);
+    assert_true(printer_is_closed(rig_printer(rig)));
+    assert_true(plant_heater_duty(rig_plant(rig), 0) == 0);
+    struct sim_board_stats stats;
+    sim_board_get_stats(rig_board(rig, "mcu"), &stats);
+    assert_string_equal(stats.shutdown_reason, "");
     rig_destroy(rig);
 }
 
@@ -26,6 +197,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_bad_configuration_is_corrected),
+        cmocka_unit_test(test_emergency_stop),
+        cmocka_unit_test(test_two_boards),
+        cmocka_unit_test(test_two_printers_side_by_side),
+        cmocka_unit_test(test_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,21 @@ static void curves_pass_through_their_points(void **state)
     assert_float_equal(get("PT1000", 1385.1), 100, 1e-9);
 }
 
+/* The range of a sensor without limits (-273.15 C and up) must not exclude any reading. */
+static void absolute_zero_is_an_end_of_the_range(void **state)
+{
+    (void)state;
+    const char *name;
+    for (size_t i = 0; (name = sensor_builtin_name(i)); i++) {
+        struct sensor_curve c;
+        assert_int_equal(sensor_curve_builtin(&c, name), OK);
+        struct sensor_wiring w = sensor_wiring_default();
+        double a = sensor_temp_to_ratio(&c, &w, -273.15), b = sensor_temp_to_ratio(&c, &w, 1e8);
+        assert_true(fmin(a, b) < 0.001);
+        assert_true(fmax(a, b) > 0.999);
+    }
+}
+
 static void both_ways_agree_for_every_builtin(void **state)
 {
     (void)state;
@@ -98,6 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(curves_pass_through_their_points),
         cmocka_unit_test(both_ways_agree_for_every_builtin),
+        cmocka_unit_test(absolute_zero_is_an_end_of_the_range),
         cmocka_unit_test(bad_curves_are_refused),
         cmocka_unit_test(readings_out_of_range_stay_finite),
     };
