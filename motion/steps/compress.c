@@ -7,315 +7,291 @@
 #include <math.h>
 #include <string.h>
 
-#define ADD_MIN     (-32768.0)
-#define ADD_MAX     32767.0
-#define SLACK       1e-5 /* rounding of quotients below 2^30 whose denominators are below 2^15 */
-#define HULL_MAX    (COMPRESS_RUN_MAX + 1)
+#define ADD_MIN  (-32768.0)
+#define ADD_MAX  32767.0
+#define SLACK    1e-5 /* rounding of quotients below 2^30 whose denominators are below 2^15 */
+#define FILL     16   /* windows computed at a time */
+
+/* A value of add with the intervals that go with it, for a run of `count` steps. */
+struct choice {
+    double add, interval_min, interval_max; /* whole numbers */
+    int count;
+};
 
 void compress_init(struct compress *c, double max_error_ticks)
 {
     *c = (struct compress){.capacity = 4 * COMPRESS_RUN_MAX, .max_error = floor(max_error_ticks)};
-    c->clocks = MEM_ARRAY(double, (size_t)c->capacity);
-    c->low.points = MEM_ARRAY(struct hull_point, HULL_MAX);
-    c->high.points = MEM_ARRAY(struct hull_point, HULL_MAX);
-    c->slopes = MEM_ARRAY(double, 2 * HULL_MAX);
+    c->clocks = MEM_ARRAY(double, (size_t)c->capacity + 1);
+    c->first = c->end = 1; /* the slot before `first` holds the exact clock of the step before */
+    c->low = MEM_ARRAY(double, COMPRESS_RUN_MAX + FILL);
+    c->high = MEM_ARRAY(double, COMPRESS_RUN_MAX + FILL);
+    c->inverse = MEM_ARRAY(double, COMPRESS_RUN_MAX + FILL + 1);
+    for (int k = 1; k <= COMPRESS_RUN_MAX + FILL; k++)
+        c->inverse[k] = 1.0 / k;
+    c->look_at = COMPRESS_LOOK_MIN;
+    c->scan = scan_choose();
 }
 
 void compress_deinit(struct compress *c)
 {
     mem_free(c->clocks);
-    mem_free(c->low.points);
-    mem_free(c->high.points);
-    mem_free(c->slopes);
+    mem_free(c->low);
+    mem_free(c->high);
+    mem_free(c->inverse);
 }
 
 static void begin_run(struct compress *c)
 {
-    c->seen = 0;
-    c->is_closed = false;
-    c->is_counting = false;
+    c->window_count = 0;
+    c->look_at = COMPRESS_LOOK_MIN;
 }
 
 void compress_reset(struct compress *c, uint64_t base)
 {
-    c->first = c->end = 0;
-    c->base = c->prev = (double)base;
+    c->first = c->end = 1;
+    c->base = c->clocks[0] = (double)base;
     begin_run(c);
 }
 
 void compress_add(struct compress *c, const double *clocks, int count)
 {
     CHECK(count <= compress_room(c));
-    if (c->end + count > c->capacity) {
-        memmove(c->clocks, c->clocks + c->first, (size_t)(c->end - c->first) * sizeof *c->clocks);
-        c->end -= c->first;
-        c->first = 0;
+    if (c->end + count > c->capacity + 1) {
+        memmove(c->clocks, c->clocks + c->first - 1, (size_t)(c->end - c->first + 1) * sizeof *c->clocks);
+        c->end -= c->first - 1;
+        c->first = 1;
     }
     memcpy(c->clocks + c->end, clocks, (size_t)count * sizeof *clocks);
     c->end += count;
 }
 
-/* Window of step k (1 ...) of the run, relative to base. */
-static inline double window_high(const struct compress *c, int k)
+/* Windows of steps window_count .. `to`-1 (counted from 0), divided by their number. */
+static void fill_windows(struct compress *c, int to)
 {
-    return c->clocks[c->first + k - 1] - c->base;
-}
-static inline double window_low(const struct compress *c, int k, double high)
-{
-    const double prev = (k > 1 ? c->clocks[c->first + k - 2] : c->prev) - c->base;
-    const double half = 0.5 * (high - prev);
-    return high - (half < c->max_error ? half : c->max_error);
-}
-
-/* --- slope phase: lines y = interval + add x with x = (k-1)/2 through the windows divided by k --- */
-
-static void first_step(struct compress *c, double low, double high)
-{
-    c->slope_min = ADD_MIN;
-    c->slope_max = ADD_MAX;
-    c->through_max = (struct hull_point){0.0, low};
-    c->through_min = (struct hull_point){0.0, high};
-    c->low.points[0] = c->through_max;
-    c->high.points[0] = c->through_min;
-    c->low.begin = c->high.begin = 0;
-    c->low.end = c->high.end = 1;
-    c->seen = 1;
-}
-
-/* Is the turn a -> b -> p to the left (sign 1) or straight on? */
-static inline bool is_reflex(const struct hull_point *a, const struct hull_point *b, const struct hull_point *p,
-                             double sign)
-{
-    return sign * ((b->x - a->x) * (p->y - a->y) - (b->y - a->y) * (p->x - a->x)) >= 0.0;
-}
-
-/* Tangent slope from p (right of the chain) to the chain: sign 1 the smallest slope over the chain's points, -1 the
- * largest. Points before the tangent point will not be needed again. */
-static inline double tangent(struct hull *h, const struct hull_point *p, double sign)
-{
-    int i = h->begin;
-    double dx = p->x - h->points[i].x, dy = p->y - h->points[i].y;
-    while (i + 1 < h->end) {
-        const double dx2 = p->x - h->points[i + 1].x, dy2 = p->y - h->points[i + 1].y;
-        if (sign * (dy2 * dx - dy * dx2) > 0.0)
-            break;
-        dx = dx2;
-        dy = dy2;
-        i++;
+    const double *restrict clocks = c->clocks + c->first, *restrict inverse = c->inverse + 1;
+    double *restrict low = c->low, *restrict high = c->high;
+    const double base = c->base, max_error = c->max_error;
+    for (int k = c->window_count; k < to; k++) {
+        const double clock = clocks[k], half = 0.5 * (clock - clocks[k - 1]);
+        const double early = half < max_error ? half : max_error;
+        high[k] = (clock - base) * inverse[k];
+        low[k] = (clock - base - early) * inverse[k];
     }
-    h->begin = i;
-    return dy / dx;
+    c->window_count = to;
 }
 
-static inline void hull_add(struct hull *h, const struct hull_point *p, double sign)
+/* Follow the adds of *s through the run. */
+static int scan(struct compress *c, struct scan *s, int limit)
 {
-    while (h->end - h->begin >= 2 && is_reflex(&h->points[h->end - 2], &h->points[h->end - 1], p, sign))
-        h->end--;
-    h->points[h->end++] = *p;
-}
-
-/* Take step k into the run if some line still fits. */
-static bool slope_step(struct compress *c, int k, double low_y, double high_y, double x)
-{
-    const struct hull_point low = {x, low_y}, high = {x, high_y};
-    const double top = c->through_max.y + c->slope_max * (x - c->through_max.x);
-    const double bottom = c->through_min.y + c->slope_min * (x - c->through_min.x);
-    if (low_y > top || high_y < bottom)
-        return false;
-    if (high_y < top) {
-        c->slope_max = tangent(&c->low, &high, 1.0);
-        c->through_max = high;
+    for (int i = 0; i < SCAN_LANES; i++) {
+        s->min[i] = -INFINITY;
+        s->max[i] = INFINITY;
     }
-    if (low_y > bottom) {
-        c->slope_min = tangent(&c->high, &low, -1.0);
-        c->through_min = low;
+    for (int from = 0;;) {
+        const int to = c->window_count < limit ? c->window_count : limit;
+        const int n = c->scan(s, c->low, c->high, from, to);
+        if (n < to || n == limit)
+            return n;
+        from = n;
+        fill_windows(c, n + FILL < limit ? n + FILL : limit);
     }
-    hull_add(&c->low, &low, 1.0);
-    hull_add(&c->high, &high, -1.0);
-    c->slopes[2 * k] = c->slope_min;
-    c->slopes[2 * k + 1] = c->slope_max;
-    c->seen = k;
-    return true;
 }
 
 /* --- whole numbers --- */
 
-/* The intervals that, with `add`, put steps 1..n into their windows; false if there are none. */
-static bool intervals_for(const struct compress *c, double add, int n, struct add_choice *choice)
+/* The whole numbers in [min, max], both above 0 and below 2^31. */
+static inline void whole_intervals(struct choice *choice, double min, double max)
 {
+    const double from = min > 0.0 ? min - SLACK : 0.0, to = max < STEP_INTERVAL_MAX ? max + SLACK : STEP_INTERVAL_MAX;
+    const double below = (double)(int64_t)from;
+    choice->interval_min = below < from ? below + 1.0 : below;
+    choice->interval_max = (double)(int64_t)to;
+}
+
+/* The longest beginning of the run, up to `limit` steps, for which `add` has whole intervals. */
+static struct choice follow(struct compress *c, double add, int limit)
+{
+    struct choice best = {add, 0.0, STEP_INTERVAL_MAX, 0};
     double min = -INFINITY, max = INFINITY;
-    double prev = c->prev - c->base;
-    for (int k = 1; k <= n; k++) {
-        const double high = c->clocks[c->first + k - 1] - c->base, half = 0.5 * (high - prev);
-        const double low = high - (half < c->max_error ? half : c->max_error);
-        const double inv = 1.0 / k, bend = add * (0.5 * (k - 1));
-        const double lo = low * inv - bend, hi = high * inv - bend;
-        min = lo > min ? lo : min;
-        max = hi < max ? hi : max;
-        prev = high;
+    fill_windows(c, limit > c->window_count ? limit : c->window_count);
+    for (int k = 0; k < limit; k++) {
+        const double bend = add * (0.5 * k);
+        min = c->low[k] - bend > min ? c->low[k] - bend : min;
+        max = c->high[k] - bend < max ? c->high[k] - bend : max;
+        struct choice next = {.add = add, .count = k + 1};
+        whole_intervals(&next, min, max);
+        if (next.interval_min > next.interval_max)
+            break;
+        best = next;
     }
-    min = ceil(min - SLACK);
-    max = floor(max + SLACK);
-    if (min < 0.0)
-        min = 0.0;
-    if (max > STEP_INTERVAL_MAX)
-        max = STEP_INTERVAL_MAX;
-    *choice = (struct add_choice){add, min, max};
-    return min <= max;
+    return best;
 }
 
-/* Few adds are left: from here on follow each with its range of intervals. False if none of them fits so far. */
-static bool begin_counting(struct compress *c)
+/* Bytes of a number on the wire (firmware/proto/vlq.h). */
+static inline int vlq_bytes(double v)
 {
-    const double from = ceil(c->slope_min - SLACK), to = floor(c->slope_max + SLACK);
-    c->choice_count = 0;
-    for (double add = from; add <= to && c->choice_count < ADD_CHOICES_MAX; add += 1.0) {
-        struct add_choice choice;
-        if (intervals_for(c, add, c->seen, &choice))
-            c->choices[c->choice_count++] = choice;
-    }
-    return c->choice_count > 0;
+    return 1 + (v < -32.0 || v >= 96.0) + (v < -4096.0 || v >= 12288.0) + (v < -524288.0 || v >= 1572864.0);
 }
 
-/* Take step k into the run for those adds for which it fits. False, with nothing changed, if it fits for none. */
-static bool count_step(struct compress *c, int k, double low, double high)
+/* Of a choice's intervals the one to send: the largest, unless a smaller one takes a byte less. */
+static inline double pick_interval(const struct choice *choice)
 {
-    struct add_choice kept[ADD_CHOICES_MAX];
-    int count = 0;
-    const double pairs = 0.5 * k * (k - 1.0);
-    for (int i = 0; i < c->choice_count; i++) {
-        struct add_choice choice = c->choices[i];
-        const double bend = choice.add * pairs;
-        if (choice.interval_min * k + bend < low)
-            choice.interval_min = ceil((low - bend) / k - SLACK);
-        if (choice.interval_max * k + bend > high)
-            choice.interval_max = floor((high - bend) / k + SLACK);
-        if (choice.interval_min <= choice.interval_max)
-            kept[count++] = choice;
-    }
-    if (count == 0)
-        return false;
-    memcpy(c->choices, kept, (size_t)count * sizeof kept[0]);
-    c->choice_count = count;
-    c->seen = k;
-    return true;
+    const double min = choice->interval_min, max = choice->interval_max;
+    if (vlq_bytes(min) == vlq_bytes(max))
+        return max;
+    return min < 96.0 ? 95.0 : min < 12288.0 ? 12287.0 : 1572863.0;
 }
 
-/* --- the message --- */
-
-static int vlq_bytes(double v)
+/* Longer first, then fewer bytes, then the add nearer to 0. */
+static inline bool is_better(const struct choice *a, const struct choice *b)
 {
-    return v >= -32.0 && v < 96.0 ? 1 : v >= -4096.0 && v < 12288.0 ? 2 : v >= -524288.0 && v < 1572864.0 ? 3 : 4;
-}
-
-/* Of an add's intervals the one to send: the largest, unless a smaller one takes a byte less. */
-static double pick_interval(const struct add_choice *choice)
-{
-    const double max = choice->interval_max, min = choice->interval_min;
-    if (vlq_bytes(min) < vlq_bytes(max))
-        return max >= 1572864.0 && min < 1572864.0 ? 1572863.0 : max >= 12288.0 && min < 12288.0 ? 12287.0 : 95.0;
-    return max;
-}
-
-static bool is_better(const struct add_choice *a, const struct add_choice *b)
-{
-    const int bytes_a = vlq_bytes(a->add) + vlq_bytes(pick_interval(a));
-    const int bytes_b = vlq_bytes(b->add) + vlq_bytes(pick_interval(b));
+    if (a->count != b->count)
+        return a->count > b->count;
+    const int bytes_a = vlq_bytes(a->add) + vlq_bytes(a->interval_min);
+    const int bytes_b = vlq_bytes(b->add) + vlq_bytes(b->interval_min);
     return bytes_a != bytes_b ? bytes_a < bytes_b : fabs(a->add) < fabs(b->add);
 }
 
-/* After the slope phase: the longest beginning of the run that whole numbers can follow. */
-static int choose_from_slopes(struct compress *c, struct add_choice *best)
+/* --- search --- */
+
+/* Values of add that are still possible for a longer run than the best one found: the whole numbers in [min, max]. */
+struct bracket {
+    double min, max;
+};
+
+/* Spread the lanes over the whole numbers of the bracket, rising. True: every one of them has a lane. */
+static bool spread(struct scan *s, const struct bracket *b)
 {
-    for (int n = c->seen; n > 1; n--) {
-        const double from = ceil(c->slopes[2 * n] - SLACK), to = floor(c->slopes[2 * n + 1] + SLACK);
-        if (from > to)
-            continue;
-        /* Adds near the middle have the widest range of intervals; those near 0 the shortest code. */
-        const double middle = floor(0.5 * (from + to));
-        const double small = from > 95.0 ? from : to < -32.0 ? to : fmin(fmax(middle, fmax(from, -32.0)), fmin(to, 95.0));
-        const double tries[] = {small, middle, middle + 1.0, from, to};
-        for (size_t i = 0; i < ARRAY_COUNT(tries); i++)
-            if (tries[i] >= from && tries[i] <= to && intervals_for(c, tries[i], n, best))
-                return n;
+    const double first = ceil(b->min), last = floor(b->max), width = last - first;
+    const bool is_all = width < SCAN_LANES;
+    const double gap = is_all ? 1.0 : width / SCAN_LANES, start = is_all ? first : first + 0.5 * gap;
+    for (int i = 0; i < SCAN_LANES; i++) {
+        const double add = (double)(int)(start + gap * i + 65536.0) - 65536.0; /* floor, also of negative numbers */
+        s->add[i] = add < last ? add : last;
     }
-    const double high = window_high(c, 1);
-    *best = (struct add_choice){0.0, ceil(window_low(c, 1, high)), high};
-    return 1;
+    return is_all;
 }
 
-static int choose(struct compress *c, struct add_choice *best)
+/* After step n (counted from 0) fits none of the lanes that had intervals up to it: some need a larger add, those after
+ * them a smaller one; only what lies between can go on. An add that misses window n by d ticks has to change by at least
+ * d / (n/2), because n/2 is the fastest at which a line can turn there while it is held somewhere before. */
+static void narrow(struct bracket *b, const struct scan *s, double low, double high, double x)
 {
-    if (!c->is_counting)
-        return choose_from_slopes(c, best);
-    *best = c->choices[0];
-    for (int i = 1; i < c->choice_count; i++)
-        if (is_better(&c->choices[i], best))
-            *best = c->choices[i];
-    return c->seen;
+    double too_small = 0.0, missed = -1.0;
+    int i = 0;
+    for (; i < SCAN_LANES && s->min[i] > s->max[i]; i++)
+        b->min = s->add[i] + 0.5; /* fell out before the last ones did */
+    for (; i < SCAN_LANES && s->min[i] <= s->max[i]; i++) {
+        const double bend = s->add[i] * x, above = low - bend - s->max[i];
+        if (above <= 0.0) {
+            b->max = s->add[i] - (s->min[i] - (high - bend)) / x;
+            break;
+        }
+        too_small = s->add[i];
+        missed = above;
+    }
+    if (missed > 0.0)
+        b->min = too_small + missed / x;
+    if (i < SCAN_LANES && s->min[i] > s->max[i])
+        b->max = s->add[i] - 0.5;
 }
 
-/* Look at further steps until the run cannot grow. */
-static void extend(struct compress *c)
+static bool try_lane(struct choice *best, const struct scan *s, int lane, int n)
 {
-    const int available = c->end - c->first;
-    int k = c->seen + 1;
-    if (k == 1 && available > 0) {
-        const double high = window_high(c, 1);
-        first_step(c, window_low(c, 1, high), high);
-        c->slopes[2] = c->slope_min;
-        c->slopes[3] = c->slope_max;
-        c->is_closed = high > STEP_FAR_TICKS;
-        k = 2;
-    }
-    for (; k <= available && !c->is_closed; k++) {
-        if (k > COMPRESS_RUN_MAX) {
-            c->is_closed = true;
-            return;
-        }
-        const double high = window_high(c, k), low = window_low(c, k, high);
-        if (c->is_counting) {
-            c->is_closed = !count_step(c, k, low, high);
+    struct choice choice = {.add = s->add[lane], .count = n};
+    whole_intervals(&choice, s->min[lane], s->max[lane]);
+    if (choice.interval_min > choice.interval_max)
+        return false;
+    if (is_better(&choice, best))
+        *best = choice;
+    return true;
+}
+
+/* A good one of the lanes that went n steps: the one nearest to 0, whose code is shortest, or else the middle one, which
+ * has the widest range of intervals, or else any. */
+static void keep_best(struct choice *best, const struct scan *s, int n)
+{
+    int first = 0, last = SCAN_LANES - 1;
+    while (s->min[first] > s->max[first])
+        first++;
+    while (s->min[last] > s->max[last])
+        last--;
+    const int middle = (first + last) / 2;
+    const int shortest = s->add[first] >= 0.0 ? first : s->add[last] <= 0.0 ? last : middle;
+    bool is_whole = try_lane(best, s, shortest, n) || try_lane(best, s, middle, n);
+    for (int i = first; i <= last && !is_whole; i++)
+        is_whole = try_lane(best, s, i, n);
+}
+
+/* No lane that went n steps has a whole interval there: how far do they go with whole numbers? */
+static void keep_best_whole(struct compress *c, struct choice *best, const struct scan *s, int n)
+{
+    for (int i = 0; i < SCAN_LANES; i++) {
+        if (s->min[i] > s->max[i])
             continue;
-        }
-        const double inv = 1.0 / k;
-        if (!slope_step(c, k, low * inv, high * inv, 0.5 * (k - 1))) {
-            c->is_closed = true;
-        } else if (c->slope_max - c->slope_min < 3.0) {
-            c->is_counting = begin_counting(c);
-            c->is_closed = !c->is_counting;
-        }
+        const struct choice choice = follow(c, s->add[i], n);
+        if (is_better(&choice, best))
+            *best = choice;
     }
+}
+
+/* The longest run from `first` on, looking at up to `limit` (>= 1) steps: adds spread over a bracket are followed until
+ * all fail, then the bracket between the failing ones is searched more finely, down to single whole numbers. */
+static struct choice find_run(struct compress *c, int limit)
+{
+    if (c->window_count < 2)
+        fill_windows(c, limit < FILL ? limit : FILL);
+    struct choice best = {.add = 0.0, .count = 1};
+    whole_intervals(&best, c->low[0], c->high[0]);
+    if (limit == 1 || c->high[0] > STEP_FAR_TICKS)
+        return best;
+    const double steep = 2.0 * (c->high[1] - c->low[0]), shallow = 2.0 * (c->low[1] - c->high[0]);
+    struct bracket b = {shallow > ADD_MIN ? shallow : ADD_MIN, steep < ADD_MAX ? steep : ADD_MAX};
+    struct scan longest;
+    int count = 0;
+    for (bool is_last = false; !is_last && ceil(b.min) <= floor(b.max);) {
+        struct scan s;
+        is_last = spread(&s, &b);
+        const int n = scan(c, &s, limit);
+        if (n < count)
+            break;
+        if (n == count) /* as long, with other adds: which of them are shorter to send decides */
+            keep_best(&best, &longest, count);
+        count = n;
+        longest = s;
+        if (n == limit)
+            break;
+        narrow(&b, &s, c->low[n], c->high[n], 0.5 * n);
+    }
+    if (count > 0)
+        keep_best(&best, &longest, count);
+    if (best.count < count)
+        keep_best_whole(c, &best, &longest, count);
+    return best;
 }
 
 bool compress_next(struct compress *c, bool is_forced, struct stepmsg *msg)
 {
-    if (!c->is_closed)
-        extend(c);
-    if (c->end == c->first || !(c->is_closed || is_forced))
+    const int pending = c->end - c->first;
+    if (pending == 0 || (!is_forced && pending < c->look_at))
         return false;
-    struct add_choice best;
-    double interval;
-    int count = 1;
-    const double far = window_high(c, 1);
-    if (far > STEP_FAR_TICKS) {
-        interval = far;
-        best.add = 0.0;
-    } else {
-        count = choose(c, &best);
-        interval = pick_interval(&best);
+    const int limit = pending < COMPRESS_RUN_MAX ? pending : COMPRESS_RUN_MAX;
+    const struct choice best = find_run(c, limit);
+    if (!is_forced && best.count == pending && pending < COMPRESS_RUN_MAX) {
+        c->look_at = 2 * pending;
+        return false;
     }
-    const double pairs = 0.5 * count * (count - 1.0);
-    const double last = c->base + interval * count + best.add * pairs;
+    const bool is_far = best.count == 1 && c->high[0] > STEP_FAR_TICKS;
+    const double interval = is_far ? c->high[0] : pick_interval(&best), pairs = 0.5 * best.count * (best.count - 1.0);
+    const double last = c->base + interval * best.count + best.add * pairs;
     msg->kind = STEPMSG_QUEUE;
     msg->interval = (uint32_t)(uint64_t)interval;
-    msg->count = (uint16_t)count;
+    msg->count = (uint16_t)best.count;
     msg->add = (int16_t)best.add;
-    msg->req_clock = (uint64_t)(far > STEP_FAR_TICKS ? last : c->base);
+    msg->req_clock = (uint64_t)(is_far ? last : c->base);
     msg->first_clock = (uint64_t)(c->base + interval);
     msg->last_clock = (uint64_t)last;
-    c->first += count;
-    c->prev = c->clocks[c->first - 1];
+    c->first += best.count;
     c->base = last;
     begin_run(c);
     return true;

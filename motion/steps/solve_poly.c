@@ -94,21 +94,23 @@ static int turning_points(const struct poly4 *p, double du, double turns[3])
     return count;
 }
 
-/* Where d * value reaches `target` (times d) in [lo, hi]; `guess` may lie outside. */
-static double crossing(const struct poly4 *p, int d, double target, double lo, double hi, double guess)
+/* Where d * value reaches `target` (times d) in [lo, hi], x (> 0) beyond value(lo). First guess to second order, then
+ * Newton, whose error after a move m is about m^2 curvature / (2 slope). */
+static double crossing(const struct poly4 *p, int d, double target, double lo, double hi, double x)
 {
-    double u = guess > lo && guess < hi ? guess : 0.5 * (lo + hi);
+    const double v = d * slope(p, lo), disc = v * v + 2.0 * d * curvature(p, lo) * x;
+    double u = lo + 2.0 * x / (v + sqrt(disc > 0.0 ? disc : 0.0));
+    if (!(u > lo && u < hi))
+        u = 0.5 * (lo + hi);
     for (int i = 0; i < NEWTON_MAX; i++) {
-        const double f = d * (value(p, u) - target);
+        const double f = d * (value(p, u) - target), next = u - f / (d * slope(p, u));
         if (f >= 0.0)
             hi = u;
         else
             lo = u;
-        const double next = u - f / (d * slope(p, u));
-        const double to = next > lo && next < hi ? next : 0.5 * (lo + hi);
-        const double move = fabs(to - u);
+        const double to = next > lo && next < hi ? next : 0.5 * (lo + hi), move = fabs(to - u);
         u = to;
-        if (move < 1e-11)
+        if (move < 1e-8)
             break;
     }
     return u;
@@ -123,9 +125,9 @@ static int solve_part(struct solver *s, const struct poly4 *p, double t_s, doubl
     double u = lo, target = d > 0 ? solver_up_mm(s) : solver_down_mm(s), from_mm = start_mm;
     int filled = 0;
     for (int k = 0; k < count; k++) {
-        const double v = slope(p, u);
-        if (d * (target - from_mm) > 0.0)
-            u = crossing(p, d, target, u, hi, u + (target - from_mm) / v);
+        const double x = d * (target - from_mm);
+        if (x > 0.0)
+            u = crossing(p, d, target, u, hi, x);
         from_mm = target;
         target = s->origin_mm + ((double)s->n + d * (k + 1.5)) * s->step_mm;
         s->clocks[filled++] = floor(clock0 + u * s->hz + 0.5);

@@ -19,8 +19,10 @@ struct stepgen *stepgen_create(const struct stepgen_config *config)
     CHECK(config->step_mm > 0.0 && config->clock_hz > 0.0);
     struct stepgen *sg = MEM_NEW(struct stepgen);
     sg->config = *config;
-    if (sg->config.history_count == 0)
-        sg->config.history_count = HISTORY_COUNT;
+    size_t history_count = HISTORY_COUNT;
+    while (history_count < config->history_count)
+        history_count *= 2;
+    sg->config.history_count = history_count;
     solver_init(&sg->solver, config->step_mm, config->clock_hz, take_steps, sg);
     compress_init(&sg->compress, STEP_MAX_ERROR_S * config->clock_hz);
     sg->glitch_ticks = floor(STEP_GLITCH_S * config->clock_hz);
@@ -131,7 +133,7 @@ static void set_fault(struct stepgen *sg, double clock, const char *what)
 
 static void remember(struct stepgen *sg, const struct stepmsg *msg, uint64_t base_clock)
 {
-    sg->past[sg->past_count++ % sg->config.history_count] =
+    sg->past[sg->past_count++ & (sg->config.history_count - 1)] =
         (struct stepgen_past){*msg, base_clock, sg->steps_sent};
     sg->steps_sent += sg->stream_dir * msg->count;
 }
@@ -150,7 +152,7 @@ static void check_message(struct stepgen *sg, const struct stepmsg *msg, uint64_
 static bool send_one(struct stepgen *sg, bool is_forced)
 {
     struct stepmsg msg = {.source = sg->config.source};
-    const double prev = sg->compress.prev;
+    const double prev = sg->compress.clocks[sg->compress.first - 1];
     const uint64_t base = (uint64_t)sg->compress.base;
     if (!compress_next(&sg->compress, is_forced, &msg))
         return false;
@@ -202,13 +204,10 @@ static void release_held(struct stepgen *sg)
 
 static bool are_rising(const struct stepgen *sg, const double *clocks, int count)
 {
-    double prev = sg->last_clock, least = INFINITY;
-    for (int i = 0; i < count; i++) {
-        const double gap = clocks[i] - prev;
-        least = gap < least ? gap : least;
-        prev = clocks[i];
-    }
-    return least >= 1.0;
+    unsigned wrong = clocks[0] - sg->last_clock < 1.0;
+    for (int i = 1; i < count; i++)
+        wrong |= clocks[i] - clocks[i - 1] < 1.0;
+    return !wrong;
 }
 
 /* The solver's sink. The newest step is held back: if the next one goes the other way within STEP_GLITCH_S and the

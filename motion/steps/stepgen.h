@@ -30,7 +30,7 @@ struct stepgen_config {
     double clock_hz;        /* nominal */
     uint16_t source;        /* goes into every record */
     double max_speed_mm_s;  /* self-check: steps closer than step_mm / this are a fault; <= 0: none */
-    size_t history_count;   /* records kept for stepgen_steps_at; 0: 1024 */
+    size_t history_count;   /* records kept for stepgen_steps_at, at least 1024 */
     unsigned check_every;   /* re-expand every n-th queue message against the exact times; 0: none, 1: all */
 };
 

@@ -8,7 +8,7 @@
 void stepmerge_init(struct stepmerge *m, size_t slot_count)
 {
     CHECK(slot_count > 0);
-    *m = (struct stepmerge){MEM_ARRAY(uint64_t, slot_count), slot_count};
+    *m = (struct stepmerge){MEM_ARRAY(uint64_t, slot_count), slot_count, 0};
 }
 
 void stepmerge_deinit(struct stepmerge *m)
@@ -17,23 +17,21 @@ void stepmerge_deinit(struct stepmerge *m)
     m->slots = NULL;
 }
 
+/* The slot that is free first is taken until `clock`. Records come in the order of their clocks, so the new entry is
+ * nearly always the last one of the ring; otherwise it moves forward to its place. */
 uint64_t stepmerge_take(struct stepmerge *m, uint64_t clock)
 {
-    /* The slot that is free first is taken until `clock`: replace the root and let it sink. */
-    const uint64_t free_at = m->slots[0];
-    size_t i = 0;
-    for (;;) {
-        size_t child = 2 * i + 1;
-        if (child >= m->slot_count)
+    size_t at = m->oldest;
+    const uint64_t free_at = m->slots[at];
+    m->oldest = at + 1 < m->slot_count ? at + 1 : 0;
+    for (size_t n = 1; n < m->slot_count; n++) {
+        const size_t before = at > 0 ? at - 1 : m->slot_count - 1;
+        if (m->slots[before] <= clock)
             break;
-        if (child + 1 < m->slot_count && m->slots[child + 1] < m->slots[child])
-            child++;
-        if (m->slots[child] >= clock)
-            break;
-        m->slots[i] = m->slots[child];
-        i = child;
+        m->slots[at] = m->slots[before];
+        at = before;
     }
-    m->slots[i] = clock;
+    m->slots[at] = clock;
     return free_at;
 }
 
@@ -52,7 +50,7 @@ void stepmerge_run(struct stepmerge *m, const struct stepmerge_input *inputs, si
             return;
         const struct stepmsg *msg = &inputs[best].items[next[best]++];
         /* A slot is taken from arrival until the message starts to run (its req_clock), then the board frees it. */
-        const uint64_t free_at = msg->kind == STEPMSG_QUEUE ? stepmerge_take(m, msg->req_clock) : m->slots[0];
+        const uint64_t free_at = msg->kind == STEPMSG_QUEUE ? stepmerge_take(m, msg->req_clock) : m->slots[m->oldest];
         sink(ctx, msg, free_at);
     }
 }

@@ -8,8 +8,9 @@
 #include <stddef.h>
 
 struct stepmerge {
-    uint64_t *slots;   /* binary min-heap: clock at which each move slot becomes free */
+    uint64_t *slots;   /* clocks at which the move slots become free: a ring, rising from `oldest` on */
     size_t slot_count;
+    size_t oldest;
 };
 
 void stepmerge_init(struct stepmerge *m, size_t slot_count); /* slots of the board's move queue, > 0 */

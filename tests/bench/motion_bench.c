@@ -2,6 +2,7 @@
 #include "rig/rig.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #ifndef TEST_SHARED_DIR
 #define TEST_SHARED_DIR "../shared"
@@ -34,6 +35,8 @@ int main(int argc, char **argv)
     printf("print time %.3f s, %llu moves, %llu segments, %llu bytes, %llu framed\n", r.end_s,
            (unsigned long long)r.moves, (unsigned long long)r.segments, (unsigned long long)bytes,
            (unsigned long long)r.framed_bytes);
+    printf("processor time %.3f s = %.1f ns/step\n", (double)clock() / CLOCKS_PER_SEC,
+           (double)clock() / CLOCKS_PER_SEC * 1e9 / (double)steps);
     printf("plan %.3f s (%.0f ns/move), solve+compress %.3f s = %.1f ns/step, %.0f ns/command, %u thread(s)\n", r.plan_s,
            r.plan_s * 1e9 / (double)r.moves, r.step_s, r.step_s * 1e9 / (double)steps,
            r.step_s * 1e9 / (double)commands, options.threads);

@@ -1,0 +1,95 @@
+#include "motion/steps/compress_scan.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+int scan_portable(struct scan *s, const double *low, const double *high, int from, int to)
+{
+    for (int k = from; k < to; k++) {
+        const double x = 0.5 * k, l = low[k], h = high[k];
+        double min[SCAN_LANES], max[SCAN_LANES];
+        unsigned alive = 0;
+        for (int i = 0; i < SCAN_LANES; i++) {
+            const double bend = s->add[i] * x, lo = l - bend, hi = h - bend;
+            min[i] = lo > s->min[i] ? lo : s->min[i];
+            max[i] = hi < s->max[i] ? hi : s->max[i];
+            alive |= min[i] <= max[i];
+        }
+        if (!alive)
+            return k;
+        memcpy(s->min, min, sizeof min);
+        memcpy(s->max, max, sizeof max);
+    }
+    return to;
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+
+__attribute__((target("avx2"))) static int scan_avx2(struct scan *s, const double *low, const double *high, int from,
+                                                     int to)
+{
+    const __m256d add0 = _mm256_loadu_pd(s->add), add1 = _mm256_loadu_pd(s->add + 4);
+    __m256d min0 = _mm256_loadu_pd(s->min), min1 = _mm256_loadu_pd(s->min + 4);
+    __m256d max0 = _mm256_loadu_pd(s->max), max1 = _mm256_loadu_pd(s->max + 4);
+    __m256d x = _mm256_set1_pd(0.5 * from);
+    const __m256d half = _mm256_set1_pd(0.5);
+    int k = from;
+    for (; k < to; k++, x = _mm256_add_pd(x, half)) {
+        const __m256d l = _mm256_set1_pd(low[k]), h = _mm256_set1_pd(high[k]);
+        const __m256d bend0 = _mm256_mul_pd(add0, x), bend1 = _mm256_mul_pd(add1, x);
+        const __m256d lo0 = _mm256_max_pd(_mm256_sub_pd(l, bend0), min0);
+        const __m256d lo1 = _mm256_max_pd(_mm256_sub_pd(l, bend1), min1);
+        const __m256d hi0 = _mm256_min_pd(_mm256_sub_pd(h, bend0), max0);
+        const __m256d hi1 = _mm256_min_pd(_mm256_sub_pd(h, bend1), max1);
+        const __m256d alive = _mm256_or_pd(_mm256_cmp_pd(lo0, hi0, _CMP_LE_OQ), _mm256_cmp_pd(lo1, hi1, _CMP_LE_OQ));
+        if (!_mm256_movemask_pd(alive))
+            break;
+        min0 = lo0;
+        min1 = lo1;
+        max0 = hi0;
+        max1 = hi1;
+    }
+    _mm256_storeu_pd(s->min, min0);
+    _mm256_storeu_pd(s->min + 4, min1);
+    _mm256_storeu_pd(s->max, max0);
+    _mm256_storeu_pd(s->max + 4, max1);
+    return k;
+}
+
+__attribute__((target("avx512f"))) static int scan_avx512(struct scan *s, const double *low, const double *high,
+                                                          int from, int to)
+{
+    const __m512d add = _mm512_loadu_pd(s->add);
+    __m512d min = _mm512_loadu_pd(s->min), max = _mm512_loadu_pd(s->max);
+    __m512d x = _mm512_set1_pd(0.5 * from);
+    const __m512d half = _mm512_set1_pd(0.5);
+    int k = from;
+    for (; k < to; k++, x = _mm512_add_pd(x, half)) {
+        const __m512d bend = _mm512_mul_pd(add, x);
+        const __m512d lo = _mm512_max_pd(_mm512_sub_pd(_mm512_set1_pd(low[k]), bend), min);
+        const __m512d hi = _mm512_min_pd(_mm512_sub_pd(_mm512_set1_pd(high[k]), bend), max);
+        if (!_mm512_cmp_pd_mask(lo, hi, _CMP_LE_OQ))
+            break;
+        min = lo;
+        max = hi;
+    }
+    _mm512_storeu_pd(s->min, min);
+    _mm512_storeu_pd(s->max, max);
+    return k;
+}
+
+scan_fn *scan_choose(void)
+{
+    if (__builtin_cpu_supports("avx512f"))
+        return scan_avx512;
+    if (__builtin_cpu_supports("avx2"))
+        return scan_avx2;
+    return scan_portable;
+}
+#else
+scan_fn *scan_choose(void)
+{
+    return scan_portable;
+}
+#endif
