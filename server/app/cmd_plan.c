@@ -278,7 +278,6 @@ int plan_main(const struct cli_values *values)
         .is_batch = true,
         .batch_threads = (unsigned)threads,
         .board_options = board_as_file,
-        .board_ctx = &plan,
         .console = on_console,
         .ctx = &plan,
     };

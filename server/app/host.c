@@ -275,7 +275,6 @@ static void open_machine(struct host *host)
         .motion_priority = MOTION_PRIORITY,
         .link_priority = LINK_PRIORITY,
         .board_options = o->is_simulated ? on_board_options : NULL,
-        .board_ctx = host,
         .console = on_console,
         .changed = on_printer_changed,
         .ctx = host,
