@@ -8,13 +8,15 @@
 static const unsigned plane_axes[][3] = {
     [ARC_PLANE_XY] = {0, 1, 2}, [ARC_PLANE_XZ] = {0, 2, 1}, [ARC_PLANE_YZ] = {1, 2, 0}};
 
-/* Signed angle from start to target [rad]: (0, 2 pi] counter-clockwise, [-2 pi, 0) clockwise. */
+/* Signed angle from start to target [rad]. The target's vector is taken from the rounded centre, in the order of operations
+ * that printers use today: where start and target are the same point this rounding decides between a full circle (angle
+ * 0 or just below) and none (just above), and slicers' spiral lifts show it. */
 static double arc_angle(const struct arc *arc)
 {
     const unsigned *axes = plane_axes[arc->plane];
     double start_a = -arc->offset[0], start_b = -arc->offset[1];
-    double target_a = arc->target[axes[0]] - arc->start[axes[0]] - arc->offset[0];
-    double target_b = arc->target[axes[1]] - arc->start[axes[1]] - arc->offset[1];
+    double target_a = arc->target[axes[0]] - (arc->start[axes[0]] + arc->offset[0]);
+    double target_b = arc->target[axes[1]] - (arc->start[axes[1]] + arc->offset[1]);
     double angle = fm_atan2(start_a * target_b - start_b * target_a, start_a * target_a + start_b * target_b);
     if (angle < 0.0)
         angle += 2.0 * FM_PI;
