@@ -273,7 +273,7 @@ static const struct event_desc events[] = {
 
 const struct object_desc idle_timeout_desc = {
     .section = "idle_timeout",
-    .flags = OBJECT_ALWAYS,
+    .flags = OBJECT_ALWAYS | OBJECT_EXACT,
     .help = "Switches heaters and motors off when nothing has moved for long.",
     .size_bytes = sizeof(struct idle_timeout),
     OBJECT_OPTIONS(options),

@@ -468,7 +468,7 @@ static const struct event_desc events[] = {
 
 const struct object_desc virtual_sdcard_desc = {
     .section = "virtual_sdcard",
-    .flags = OBJECT_ALWAYS,
+    .flags = OBJECT_ALWAYS | OBJECT_EXACT,
     .help = "The folder of print files.",
     .size_bytes = sizeof(struct sdcard),
     OBJECT_OPTIONS(options),
