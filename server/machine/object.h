@@ -47,7 +47,8 @@ enum object_flags {
     OBJECT_EXACT = 1,     /* [fan] */
     OBJECT_NAMED = 2,     /* [output_pin NAME]; together with EXACT: [mcu] and [mcu NAME] */
     OBJECT_NUMBERED = 4,  /* [extruder1], [stepper_x1]: the prefix followed by digits */
-    OBJECT_ALWAYS = 8,    /* exists in every printer; a section is allowed with EXACT only. Created before the sections */
+    OBJECT_ALWAYS = 8,    /* exists in every printer, created before the sections; one may be written if it is EXACT too or has
+                           * options */
     OBJECT_ON_DEMAND = 16, /* created when another object calls printer_load_object, even without a section */
     OBJECT_FIRST = 32,    /* sections of this kind are created before the others (boards, pin aliases, thermistors) */
     OBJECT_LAST = 64,     /* ... after the others (the toolhead, which needs every stepper) */

@@ -185,11 +185,12 @@ static void refuse_section(struct printer *printer, struct config_section *secti
     mem_free(chip);
 }
 
-/* May `name` stand in a file? Objects without EXACT exist by themselves ("webhooks", "gcode"). */
+/* May `name` stand in a file? Objects with neither EXACT nor options exist only by themselves ("webhooks", "gcode"). */
 static const struct object_desc *desc_of_section(const char *name)
 {
     const struct object_desc *desc = object_find_desc(name);
-    return desc && !strcmp(desc->section, name) && !(desc->flags & OBJECT_EXACT) ? NULL : desc;
+    bool is_bare = desc && !strcmp(desc->section, name);
+    return is_bare && !(desc->flags & OBJECT_EXACT) && !desc->option_count ? NULL : desc;
 }
 
 static void create_sections(struct printer *printer, unsigned wanted)
