@@ -112,6 +112,7 @@ void segq_append(struct segq *q, double t_s, double accel_t, double cruise_t, do
 
 void segq_cut(struct segq *q, double t_s)
 {
+    q->cut_count++;
     while (q->end_s > t_s || (q->end_s == t_s && q->end > q->first && segq_at(q, q->end - 1)->t0_s >= t_s)) {
         CHECK(q->end > q->first);
         struct seg *s = &q->items[(q->end - 1) & q->mask];

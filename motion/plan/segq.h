@@ -41,6 +41,7 @@ struct segq {
     uint64_t end;     /* one past the newest */
     double end_s;     /* print time where the newest ends */
     double end_mm[3]; /* position there */
+    uint64_t cut_count; /* how often segq_cut has changed segments: a reader's cursor is stale if it has seen fewer */
 };
 
 /* Storage for `capacity` segments (rounded up to a power of two); starts at rest at 0,0,0 at time 0. */

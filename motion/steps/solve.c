@@ -187,7 +187,8 @@ static const struct advance_list *advance_of(const struct solver *s)
 
 static void place_taps(struct solver *s, const struct segq *view)
 {
-    if (s->is_seek_due) {
+    if (s->is_seek_due || s->cut_seen != view->cut_count) {
+        s->cut_seen = view->cut_count;
         for (int i = 0; i < s->tap_count; i++)
             tap_seek(&s->taps[i], view, advance_of(s), s->t_s);
         s->smooth_age = SMOOTH_AGE_MAX;

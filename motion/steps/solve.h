@@ -28,6 +28,7 @@ struct solver {
     struct tap taps[TAPS_MAX];
     int tap_count;
     bool is_seek_due;         /* taps must be placed anew */
+    uint64_t cut_seen;        /* segq.cut_count when they were placed */
     double t_s;               /* solved up to here */
     /* grid */
     double origin_mm, step_mm, inv_step;

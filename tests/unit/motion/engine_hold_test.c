@@ -1,0 +1,368 @@
+/* The held tail: pauses at random instants, and what is played afterwards is exactly what was interrupted. */
+#include "tests/unit/motion/engine_rig.h"
+
+static struct machine reference, held;
+static const struct engine_source job = {100, 1, 0};
+
+#define PATH_MOVES 120
+
+struct path_move {
+    double pos[4], speed;
+    bool has_fan, has_dwell;
+};
+static struct path_move path[PATH_MOVES];
+
+static void make_path(struct rng *rng)
+{
+    double pos[4] = {50, 50, 1, 0};
+    for (int i = 0; i < PATH_MOVES; i++) {
+        const double kind = rng_unit(rng);
+        const double size = kind < 0.3 ? 0.3 : kind < 0.8 ? 10 : 80;
+        if (kind > 0.95) {
+            pos[3] += rng_unit(rng) < 0.5 ? -0.8 : 0.8; /* retract or not */
+        } else {
+            for (int a = 0; a < 2; a++)
+                pos[a] = fmin(fmax(pos[a] + rng_range(rng, -size, size), 0), 200);
+            if (rng_unit(rng) < 0.1)
+                pos[2] = 1 + rng_unit(rng);
+            pos[3] += rng_unit(rng) * 0.02 * size;
+        }
+        memcpy(path[i].pos, pos, sizeof pos);
+        path[i].speed = rng_range(rng, 20, 300);
+        path[i].has_fan = rng_unit(rng) < 0.1;
+        path[i].has_dwell = rng_unit(rng) < 0.03;
+    }
+}
+
+static bool path_done, path_err;
+static struct fiber *path_fiber;
+
+static void play_path(void *arg)
+{
+    struct machine *m = arg;
+    for (int i = 0; i < PATH_MOVES; i++) {
+        struct err_info info = {{0}};
+        const struct engine_source source = {1000 + i, (uint32_t)i + 1, (uint32_t)i};
+        const struct path_move *p = &path[i];
+        const enum err err = machine_move(m, p->pos[0], p->pos[1], p->pos[2], p->pos[3], p->speed, source, &info);
+        if (err != OK) {
+            path_err = true;
+            break;
+        }
+        if (p->has_fan)
+            AWAIT(m, engine_output(m->engine, m->fan, (const int64_t[]){8, 0, i % 2}, 3, source, &info));
+        if (p->has_dwell)
+            AWAIT(m, engine_dwell(m->engine, 0.05, source, &info));
+    }
+    path_done = true;
+}
+
+static void body_reference(struct machine *m)
+{
+    play_path(m);
+    machine_sync(m);
+}
+
+/* ------------------------------------------------------------------------------------------- random pauses */
+
+static struct rng pause_rng;
+static unsigned pause_count;
+static double brake_max_s;
+
+static const struct engine_event *last_event(const struct machine *m, enum engine_event_kind kind)
+{
+    for (size_t i = m->event_count; i > 0; i--)
+        if (m->events[i - 1].kind == kind)
+            return &m->events[i - 1];
+    return NULL;
+}
+
+static void expect_held_at_rest(struct machine *m, const struct engine_event *ev)
+{
+    double pos[ENGINE_AXES_MAX];
+    engine_commanded_position(m->engine, pos);
+    for (int i = 0; i < 4; i++)
+        if (fabs(motor_mm(m, i) - pos[i]) > motor_step_mm[i] * 0.5 + 1e-6 || fabs(ev->pos[i] - pos[i]) > 1e-9)
+            fail_msg("held: %s at %.4f, said to be at %.4f", motor_names[i], motor_mm(m, i), pos[i]);
+}
+
+/* Park as a pause macro would, and come back. E is retracted and fed again. */
+static void park(struct machine *m, const struct engine_event *ev)
+{
+    const double *p = ev->pos;
+    machine_go(m, p[0], p[1], p[2], p[3] - 0.5, 30);
+    machine_go(m, p[0], p[1], p[2] + 2, p[3] - 0.5, 10);
+    machine_go(m, 5, 5, p[2] + 2, p[3] - 0.5, 200);
+    machine_sync(m);
+    machine_go(m, p[0], p[1], p[2] + 2, p[3] - 0.5, 200);
+    machine_go(m, p[0], p[1], p[2], p[3] - 0.5, 10);
+    machine_go(m, p[0], p[1], p[2], p[3], 30);
+}
+
+static void pause_once(struct machine *m, bool has_park)
+{
+    struct err_info info = {{0}};
+    const struct host_ns asked = fiber_now();
+    if (engine_hold(m->engine, &info) != OK)
+        fail_msg("%s", info.text);
+    while (!engine_is_held(m->engine))
+        assert_int_equal(fiber_sleep(0.002), OK);
+    const struct engine_event *ev = last_event(m, ENGINE_EVENT_HELD);
+    assert_non_null(ev);
+    struct engine_status status;
+    engine_get_status(m->engine, asked, &status);
+    const double asked_s = status.est_print_time.s;
+    (void)asked_s;
+    double stand_s = ev->at.s;
+    do {
+        assert_int_equal(fiber_sleep(0.01), OK);
+        engine_get_status(m->engine, fiber_now(), &status);
+    } while (status.est_print_time.s < stand_s + 0.06);
+    const double took_s = host_ns_diff_s(fiber_now(), asked) - 0.06;
+    brake_max_s = fmax(brake_max_s, took_s);
+    expect_held_at_rest(m, ev);
+    const struct engine_event copy = *ev;
+    if (has_park)
+        park(m, &copy);
+    else
+        assert_int_equal(fiber_sleep(rng_unit(&pause_rng)), OK);
+    AWAIT(m, engine_release(m->engine, &info));
+    pause_count++;
+}
+
+static void body_pauses(struct machine *m)
+{
+    path_done = path_err = false;
+    path_fiber = fiber_spawn(m->rig.fibers, "path", play_path, m);
+    while (!path_done) {
+        assert_int_equal(fiber_sleep(rng_range(&pause_rng, 0.02, 0.9)), OK);
+        if (!path_done && !engine_is_held(m->engine) && !engine_is_holding(m->engine))
+            pause_once(m, rng_unit(&pause_rng) < 0.3);
+    }
+    machine_sync(m);
+}
+
+/* The fastest an axis moved, over stretches of 4 ms [mm/s]. */
+static double speed_max(const struct machine *m, int axis)
+{
+    const struct motor *motor = &m->motor[axis];
+    double best = 0;
+    size_t from = 0;
+    for (size_t i = 0; i < motor->step_count; i++) {
+        while (motor->steps[i].time_s - motor->steps[from].time_s > 0.004)
+            from++;
+        const double dt = motor->steps[i].time_s - motor->steps[from].time_s;
+        if (dt > 0.002)
+            best = fmax(best, (fabs((double)(motor->steps[i].count - motor->steps[from].count)) - 1) * motor_step_mm[axis] / dt);
+    }
+    return best;
+}
+
+/* Largest change of speed beyond what the acceleration allows [mm/s]: over windows of 10 ms, corners of 5 mm/s aside. */
+static double jump_max(const struct machine *m, int axis)
+{
+    const double h = 0.01, end = m->motor[axis].step_count ? m->motor[axis].steps[m->motor[axis].step_count - 1].time_s : 0;
+    double best = 0, p0 = 0, p1 = 0, p2;
+    const double begin = m->motor[axis].step_count ? m->motor[axis].steps[0].time_s - 0.1 : 0;
+    p0 = p1 = motor_mm_at(m, axis, begin);
+    for (double t = begin; t < end + 0.1; t += h) {
+        p2 = motor_mm_at(m, axis, t);
+        best = fmax(best, fabs((p2 - p1) - (p1 - p0)) / h);
+        p0 = p1;
+        p1 = p2;
+    }
+    return best;
+}
+
+/* The same path: when a stretch is walked again (nothing of it is, without parking) every motor makes the same steps, and
+ * at each step of X the other axes are where they were. */
+static void expect_same_path(const struct machine *a, const struct machine *b)
+{
+    for (int i = 0; i < MOTOR_COUNT; i++) {
+        if (a->motor[i].step_count != b->motor[i].step_count)
+            fail_msg("%s made %zu steps, %zu without pauses", motor_names[i], b->motor[i].step_count,
+                     a->motor[i].step_count);
+        for (size_t k = 0; k < a->motor[i].step_count; k++)
+            if (a->motor[i].steps[k].count != b->motor[i].steps[k].count)
+                fail_msg("%s differs at step %zu", motor_names[i], k);
+    }
+    for (size_t k = 0; k < a->motor[MOTOR_X].step_count; k += 7)
+        for (int i = 1; i < MOTOR_COUNT; i++) {
+            const double pa = motor_mm_at(a, i, a->motor[MOTOR_X].steps[k].time_s);
+            const double pb = motor_mm_at(b, i, b->motor[MOTOR_X].steps[k].time_s);
+            /* an extruder-only move beside a standing X may fall on either side of it */
+            if (fabs(pa - pb) > (i == MOTOR_E ? 0.81 : 3 * motor_step_mm[i]))
+                fail_msg("%s is at %.4f instead of %.4f when X makes step %zu", motor_names[i], pb, pa, k);
+        }
+}
+
+static void run_seed(uint64_t seed, bool with_park)
+{
+    struct rng rng;
+    rng_init(&rng, seed);
+    make_path(&rng);
+    memset(&reference, 0, sizeof reference);
+    memset(&held, 0, sizeof held);
+    machine_run(&reference, seed, 1, NULL, body_reference, 300.);
+    rng_init(&pause_rng, seed + 1);
+    pause_count = 0;
+    machine_run(&held, seed, 1, NULL, body_pauses, 900.);
+    assert_false(path_err);
+    if (!with_park)
+        expect_same_path(&reference, &held);
+    for (int i = 0; i < MOTOR_COUNT; i++) {
+        assert_true(fabs(motor_mm(&held, i) - path[PATH_MOVES - 1].pos[i]) <= motor_step_mm[i] * 0.5 + 1e-6);
+        assert_true(speed_max(&held, i) <= 305);
+    }
+    for (int i = 0; i < 2; i++) {
+        const double jump = jump_max(&held, i), limit = jump_max(&reference, i);
+        if (jump > fmax(limit, 3000 * 0.01 + 10) + 3)
+            fail_msg("speed of %s jumps by %.1f mm/s (%.1f without pauses)", motor_names[i], jump, limit);
+    }
+    struct engine_status status;
+    engine_get_status(held.engine, runtime_now(held.rig.rt), &status);
+    assert_int_equal(status.late_count, 0);
+    machine_end(&reference);
+    machine_end(&held);
+}
+
+/* pauses without parking: rng for has_park replaced */
+static void body_pauses_still(struct machine *m)
+{
+    path_done = path_err = false;
+    path_fiber = fiber_spawn(m->rig.fibers, "path", play_path, m);
+    while (!path_done) {
+        assert_int_equal(fiber_sleep(rng_range(&pause_rng, 0.02, 0.9)), OK);
+        if (!path_done && !engine_is_held(m->engine) && !engine_is_holding(m->engine))
+            pause_once(m, false);
+    }
+    machine_sync(m);
+}
+
+static void test_union(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct rng rng;
+        print_message("seed %llu: ", (unsigned long long)seed);
+        rng_init(&rng, seed);
+        make_path(&rng);
+        memset(&reference, 0, sizeof reference);
+        memset(&held, 0, sizeof held);
+        machine_run(&reference, seed, 1, NULL, body_reference, 300.);
+        rng_init(&pause_rng, seed + 1);
+        pause_count = 0;
+        brake_max_s = 0;
+        machine_run(&held, seed, 1, NULL, body_pauses_still, 900.);
+        assert_false(path_err);
+        print_message("%u pauses, longest until standstill %.3f s\n", pause_count, brake_max_s);
+        expect_same_path(&reference, &held);
+        assert_true(brake_max_s < 0.3 + 0.1 + 0.05);
+        for (int i = 0; i < 2; i++) {
+            const double jump = jump_max(&held, i), limit = jump_max(&reference, i);
+            if (jump > fmax(limit, 3000 * 0.01 + 10) + 3)
+                fail_msg("speed of %s jumps by %.1f mm/s (%.1f without pauses)", motor_names[i], jump, limit);
+        }
+        /* the fan saw the same changes */
+        assert_int_equal(reference.fan_count, held.fan_count);
+        machine_end(&reference);
+        machine_end(&held);
+    }
+}
+
+static void test_park(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 11; seed <= 13; seed++) {
+        print_message("seed %llu\n", (unsigned long long)seed);
+        run_seed(seed, true);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------ cancel */
+
+static void body_drop(struct machine *m)
+{
+    struct err_info info = {{0}};
+    machine_move(m, 100, 0, 0, 0, 50, job, &info);
+    machine_move(m, 100, 100, 0, 0, 50, job, &info);
+    assert_int_equal(fiber_sleep(1.0), OK);
+    assert_int_equal(engine_drop_tail(m->engine, &info), ERR_STATE);
+    assert_int_equal(engine_release(m->engine, &info), ERR_STATE);
+    assert_int_equal(engine_hold(m->engine, &info), OK);
+    assert_int_equal(engine_hold(m->engine, &info), ERR_STATE);
+    while (!engine_is_held(m->engine))
+        assert_int_equal(fiber_sleep(0.002), OK);
+    const struct engine_event *ev = last_event(m, ENGINE_EVENT_HELD);
+    assert_true(ev->tail_count == 2);
+    assert_int_equal(ev->source.file_offset, 100);
+    /* what belongs to the job waits, what does not is done */
+    const struct engine_move more = {.pos = {0, 0, 0, 0}, .speed_mm_s = 50, .source = job};
+    assert_int_equal(engine_move(m->engine, &more, &info), ERR_FULL);
+    machine_go(m, ev->pos[0], 10, 0, 0, 50);
+    assert_int_equal(engine_release(m->engine, &info), ERR_STATE); /* not where it was held */
+    assert_int_equal(engine_drop_tail(m->engine, &info), OK);
+    assert_false(engine_is_held(m->engine));
+    machine_go(m, 20, 20, 0, 0, 100);
+    machine_sync(m);
+    expect_at(m, 20, 20, 0, 0);
+}
+
+static void test_drop(void **state)
+{
+    (void)state;
+    memset(&held, 0, sizeof held);
+    machine_run(&held, 21, 1, NULL, body_drop, 60.);
+    machine_end(&held);
+}
+
+static void waiter(void *arg)
+{
+    struct machine *m = arg;
+    struct err_info info = {{0}};
+    assert_int_equal(machine_move(m, 100, 0, 0, 0, 50, job, &info), OK);
+    path_err = engine_wait_executed(m->engine, job, &info) == ERR_CANCELLED;
+    path_done = true;
+}
+
+static void body_dropped_fence(struct machine *m)
+{
+    struct err_info info = {{0}};
+    path_done = path_err = false;
+    fiber_spawn(m->rig.fibers, "waiter", waiter, m);
+    assert_int_equal(fiber_sleep(1.0), OK);
+    assert_int_equal(engine_hold(m->engine, &info), OK);
+    assert_int_equal(fiber_sleep(1.0), OK);
+    assert_false(path_done); /* the fence is in the tail */
+    assert_int_equal(engine_drop_tail(m->engine, &info), OK);
+    assert_int_equal(fiber_sleep(0.1), OK);
+    assert_true(path_done && path_err);
+    /* a hold when nothing moves gives an empty tail */
+    assert_int_equal(engine_hold(m->engine, &info), OK);
+    assert_int_equal(fiber_sleep(0.5), OK);
+    assert_true(engine_is_held(m->engine));
+    assert_int_equal(last_event(m, ENGINE_EVENT_HELD)->tail_count, 0);
+    AWAIT(m, engine_release(m->engine, &info));
+    machine_go(m, 20, 20, 0, 0, 100);
+    machine_sync(m);
+    expect_at(m, 20, 20, 0, 0);
+}
+
+static void test_dropped_fence(void **state)
+{
+    (void)state;
+    memset(&held, 0, sizeof held);
+    machine_run(&held, 22, 1, NULL, body_dropped_fence, 60.);
+    machine_end(&held);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_union),
+        cmocka_unit_test(test_park),
+        cmocka_unit_test(test_drop),
+        cmocka_unit_test(test_dropped_fence),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
