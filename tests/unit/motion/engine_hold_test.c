@@ -21,11 +21,12 @@ static void make_path(struct rng *rng)
         if (kind > 0.95) {
             pos[3] += rng_unit(rng) < 0.5 ? -0.8 : 0.8; /* retract or not */
         } else {
+            const double from[2] = {pos[0], pos[1]};
             for (int a = 0; a < 2; a++)
                 pos[a] = fmin(fmax(pos[a] + rng_range(rng, -size, size), 0), 200);
             if (rng_unit(rng) < 0.1)
                 pos[2] = 1 + rng_unit(rng);
-            pos[3] += rng_unit(rng) * 0.02 * size;
+            pos[3] += rng_unit(rng) * 0.04 * hypot(pos[0] - from[0], pos[1] - from[1]);
         }
         memcpy(path[i].pos, pos, sizeof pos);
         path[i].speed = rng_range(rng, 20, 300);
@@ -46,6 +47,7 @@ static void play_path(void *arg)
         const struct path_move *p = &path[i];
         const enum err err = machine_move(m, p->pos[0], p->pos[1], p->pos[2], p->pos[3], p->speed, source, &info);
         if (err != OK) {
+            print_message("move %d: %s\n", i, info.text);
             path_err = true;
             break;
         }
@@ -110,10 +112,7 @@ static void pause_once(struct machine *m, bool has_park)
     const struct engine_event *ev = last_event(m, ENGINE_EVENT_HELD);
     assert_non_null(ev);
     struct engine_status status;
-    engine_get_status(m->engine, asked, &status);
-    const double asked_s = status.est_print_time.s;
-    (void)asked_s;
-    double stand_s = ev->at.s;
+    const double stand_s = ev->at.s;
     do {
         assert_int_equal(fiber_sleep(0.01), OK);
         engine_get_status(m->engine, fiber_now(), &status);
@@ -130,6 +129,8 @@ static void pause_once(struct machine *m, bool has_park)
     pause_count++;
 }
 
+static bool has_parking;
+
 static void body_pauses(struct machine *m)
 {
     path_done = path_err = false;
@@ -137,7 +138,7 @@ static void body_pauses(struct machine *m)
     while (!path_done) {
         assert_int_equal(fiber_sleep(rng_range(&pause_rng, 0.02, 0.9)), OK);
         if (!path_done && !engine_is_held(m->engine) && !engine_is_holding(m->engine))
-            pause_once(m, rng_unit(&pause_rng) < 0.3);
+            pause_once(m, has_parking && rng_unit(&pause_rng) < 0.3);
     }
     machine_sync(m);
 }
@@ -174,30 +175,65 @@ static double jump_max(const struct machine *m, int axis)
     return best;
 }
 
-/* The same path: when a stretch is walked again (nothing of it is, without parking) every motor makes the same steps, and
- * at each step of X the other axes are where they were. */
+/* Where the motor turned, excursions of a single step aside: a turn within a hair of a half step may or may not make that
+ * step and its way back, depending on how long it stays there. */
+static size_t turns(const struct motor *motor, int64_t *out, size_t max)
+{
+    size_t count = 0;
+    int64_t extreme = 0, dir = 0;
+    for (size_t k = 0; k < motor->step_count; k++) {
+        const int64_t at = motor->steps[k].count;
+        if (dir == 0 || (at - extreme) * dir > 0) {
+            if (dir == 0)
+                dir = at > extreme ? 1 : -1;
+            extreme = at;
+        } else if ((extreme - at) * dir >= 2) {
+            assert_true(count < max);
+            out[count++] = extreme;
+            dir = -dir;
+            extreme = at;
+        }
+    }
+    return count;
+}
+
+static int64_t turns_a[100000], turns_b[100000];
+
+/* The same path: every motor turns at the same places, and at each step of X the other axes are where they were. */
 static void expect_same_path(const struct machine *a, const struct machine *b)
 {
     for (int i = 0; i < MOTOR_COUNT; i++) {
-        if (a->motor[i].step_count != b->motor[i].step_count)
-            fail_msg("%s made %zu steps, %zu without pauses", motor_names[i], b->motor[i].step_count,
-                     a->motor[i].step_count);
-        for (size_t k = 0; k < a->motor[i].step_count; k++)
-            if (a->motor[i].steps[k].count != b->motor[i].steps[k].count)
-                fail_msg("%s differs at step %zu", motor_names[i], k);
+        const size_t n = turns(&a->motor[i], turns_a, ARRAY_COUNT(turns_a));
+        const size_t m = turns(&b->motor[i], turns_b, ARRAY_COUNT(turns_b));
+        if (n != m)
+            fail_msg("%s turns %zu times, %zu without pauses", motor_names[i], m, n);
+        for (size_t k = 0; k < n; k++)
+            if (llabs(turns_a[k] - turns_b[k]) > 1)
+                fail_msg("%s turns at %lld instead of %lld", motor_names[i], (long long)turns_b[k], (long long)turns_a[k]);
     }
-    for (size_t k = 0; k < a->motor[MOTOR_X].step_count; k += 7)
+    const struct motor *xa = &a->motor[MOTOR_X], *xb = &b->motor[MOTOR_X];
+    for (size_t k = 0, j = 0; k < xa->step_count && j < xb->step_count; k++, j++) {
+        if (xa->steps[k].count != xb->steps[j].count) { /* one has an excursion here: go past it */
+            if (k + 2 < xa->step_count && xa->steps[k + 2].count == xb->steps[j].count)
+                k += 2;
+            else
+                j += 2;
+        }
+        if (k % 7 || k >= xa->step_count || j >= xb->step_count)
+            continue;
         for (int i = 1; i < MOTOR_COUNT; i++) {
-            const double pa = motor_mm_at(a, i, a->motor[MOTOR_X].steps[k].time_s);
-            const double pb = motor_mm_at(b, i, b->motor[MOTOR_X].steps[k].time_s);
+            const double pa = motor_mm_at(a, i, xa->steps[k].time_s);
+            const double pb = motor_mm_at(b, i, xb->steps[j].time_s);
             /* an extruder-only move beside a standing X may fall on either side of it */
             if (fabs(pa - pb) > (i == MOTOR_E ? 0.81 : 3 * motor_step_mm[i]))
                 fail_msg("%s is at %.4f instead of %.4f when X makes step %zu", motor_names[i], pb, pa, k);
         }
+    }
 }
 
 static void run_seed(uint64_t seed, bool with_park)
 {
+    print_message("seed %llu: ", (unsigned long long)seed);
     struct rng rng;
     rng_init(&rng, seed);
     make_path(&rng);
@@ -206,10 +242,16 @@ static void run_seed(uint64_t seed, bool with_park)
     machine_run(&reference, seed, 1, NULL, body_reference, 300.);
     rng_init(&pause_rng, seed + 1);
     pause_count = 0;
+    brake_max_s = 0;
+    has_parking = with_park;
     machine_run(&held, seed, 1, NULL, body_pauses, 900.);
+    print_message("%u pauses, longest until standstill %.3f s\n", pause_count, brake_max_s);
     assert_false(path_err);
-    if (!with_park)
+    assert_true(brake_max_s < 0.3 + 300. / 3000. + 0.05);
+    if (!with_park) {
         expect_same_path(&reference, &held);
+        assert_int_equal(reference.fan_count, held.fan_count); /* the fan saw the same changes */
+    }
     for (int i = 0; i < MOTOR_COUNT; i++) {
         assert_true(fabs(motor_mm(&held, i) - path[PATH_MOVES - 1].pos[i]) <= motor_step_mm[i] * 0.5 + 1e-6);
         assert_true(speed_max(&held, i) <= 305);
@@ -226,57 +268,18 @@ static void run_seed(uint64_t seed, bool with_park)
     machine_end(&held);
 }
 
-/* pauses without parking: rng for has_park replaced */
-static void body_pauses_still(struct machine *m)
-{
-    path_done = path_err = false;
-    path_fiber = fiber_spawn(m->rig.fibers, "path", play_path, m);
-    while (!path_done) {
-        assert_int_equal(fiber_sleep(rng_range(&pause_rng, 0.02, 0.9)), OK);
-        if (!path_done && !engine_is_held(m->engine) && !engine_is_holding(m->engine))
-            pause_once(m, false);
-    }
-    machine_sync(m);
-}
-
 static void test_union(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 6; seed++) {
-        struct rng rng;
-        print_message("seed %llu: ", (unsigned long long)seed);
-        rng_init(&rng, seed);
-        make_path(&rng);
-        memset(&reference, 0, sizeof reference);
-        memset(&held, 0, sizeof held);
-        machine_run(&reference, seed, 1, NULL, body_reference, 300.);
-        rng_init(&pause_rng, seed + 1);
-        pause_count = 0;
-        brake_max_s = 0;
-        machine_run(&held, seed, 1, NULL, body_pauses_still, 900.);
-        assert_false(path_err);
-        print_message("%u pauses, longest until standstill %.3f s\n", pause_count, brake_max_s);
-        expect_same_path(&reference, &held);
-        assert_true(brake_max_s < 0.3 + 0.1 + 0.05);
-        for (int i = 0; i < 2; i++) {
-            const double jump = jump_max(&held, i), limit = jump_max(&reference, i);
-            if (jump > fmax(limit, 3000 * 0.01 + 10) + 3)
-                fail_msg("speed of %s jumps by %.1f mm/s (%.1f without pauses)", motor_names[i], jump, limit);
-        }
-        /* the fan saw the same changes */
-        assert_int_equal(reference.fan_count, held.fan_count);
-        machine_end(&reference);
-        machine_end(&held);
-    }
+    for (uint64_t seed = 1; seed <= 6; seed++)
+        run_seed(seed, false);
 }
 
 static void test_park(void **state)
 {
     (void)state;
-    for (uint64_t seed = 11; seed <= 13; seed++) {
-        print_message("seed %llu\n", (unsigned long long)seed);
+    for (uint64_t seed = 11; seed <= 13; seed++)
         run_seed(seed, true);
-    }
 }
 
 /* ------------------------------------------------------------------------------------------------------ cancel */
