@@ -68,6 +68,8 @@ static enum err send_advance(struct extruder_motion *motion, double advance_s, d
 void extruder_motion_ready(struct extruder_motion *motion)
 {
     struct err_info info = {""};
+    if (motion->advance_s == 0.0)
+        return; /* that is what the engine begins with; the smooth time counts from the first advance on */
     if (send_advance(motion, motion->advance_s, motion->smooth_time_s, &info))
         printer_shutdown(motion->owner->printer, "Pressure advance of '%s' cannot be set: %s", motion->owner->name,
                          info.text);
