@@ -344,6 +344,7 @@ struct api *api_create(const struct api_options *options)
     api->console = console_store_create(API_CONSOLE_LINES_MAX);
     api->temperatures = temperature_store_create(API_TEMPERATURE_SAMPLES);
     api->proc_stats = proc_stats_create();
+    proc_stats_sample(api->proc_stats, api->started_s, 0); /* clients may ask before the first second is over */
     api->tokens = tokens_create(api->options.db);
     worker_start(api);
     if (options->backend->bind)

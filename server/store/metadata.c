@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PICTURE_BYTES_MAX (1u << 20)
 #define PICTURE_SIDE_MAX 4096
@@ -175,8 +176,12 @@ void metadata_drop(struct db *db, struct files *files, const char *rel)
     for (size_t i = 0; i < json_array_size(paths); i++) {
         struct files_path path;
         const char *picture = json_string_value(json_array_get(paths, i));
-        if (files_resolve_in(files, "gcodes", picture, &path, NULL) == OK)
-            (void)!remove(path.full);
+        if (files_resolve_in(files, "gcodes", picture, &path, NULL) != OK)
+            continue;
+        (void)!remove(path.full);
+        char *slash = strrchr(path.full, '/');
+        *slash = 0;
+        (void)!rmdir(path.full); /* the last picture takes .thumbs with it */
     }
     json_decref(paths);
     json_decref(stored);

@@ -41,9 +41,33 @@ static void wait_for_end(void)
         ;
 }
 
+/* One JSON object a line, for the contract test. */
+static void print_routes(void)
+{
+    static const char *const VERBS[] = {"get", "post", "delete"};
+    size_t count;
+    const struct api_route *routes = api_routes(&count);
+    for (size_t i = 0; i < count; i++) {
+        json_t *verbs = json_array();
+        for (unsigned v = 0; v < ARRAY_COUNT(VERBS); v++)
+            if (routes[i].verbs & (1u << v))
+                json_array_append_new(verbs, json_string(VERBS[v]));
+        json_t *line = json_pack("{s:s?, s:s?, s:o, s:b, s:s}", "rpc", routes[i].rpc, "path", routes[i].path, "verbs", verbs,
+                                 "bare", (routes[i].flags & API_BARE) != 0, "summary", routes[i].summary);
+        char *text = json_dumps(line, 0);
+        puts(text);
+        free(text);
+        json_decref(line);
+    }
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    if (argc == 2 && strcmp(argv[1], "--routes") == 0) {
+        print_routes();
+        return 0;
+    }
     const char *data = option(argc, argv, "--data"), *websockets = option(argc, argv, "--websockets");
     const char *upload_max = option(argc, argv, "--upload-max"), *port = option(argc, argv, "--port");
     CHECK(data);
