@@ -203,6 +203,7 @@ static void run(struct motion *m)
     m->has_barrier = false;
     if (atomic_load(&m->e->is_stopped))
         return;
+    timed_settle_advances(m);
     apply(m, &m->barrier, m->fence_s);
     motion_update_window(m);
 }

@@ -510,6 +510,8 @@ struct timed *timed_add(struct motion *m, uint8_t kind, struct engine_source sou
 void timed_stamp(struct motion *m, uint64_t released, double at_s); /* those that stand before move `released` or earlier */
 double timed_next_motor_s(const struct motion *m, double from_s);
 void timed_before_gen(struct motion *m, double to_s); /* pressure advance that steps up to to_s depend on */
+/* At a barrier, where everything rests: changes of pressure advance that came before it take effect before it does. */
+void timed_settle_advances(struct motion *m);
 void timed_run_due(struct motion *m);                 /* marks and fences */
 void timed_trim(struct motion *m);
 static inline struct timed *timed_at(const struct motion *m, uint64_t i)

@@ -96,6 +96,19 @@ void timed_before_gen(struct motion *m, double to_s)
     }
 }
 
+void timed_settle_advances(struct motion *m)
+{
+    for (uint64_t i = m->timed_begin; i < m->timed_stamped; i++) {
+        struct timed *t = timed_at(m, i);
+        if (t->kind != ITEM_ADVANCE || t->is_done)
+            continue;
+        struct engine_stepper *s = m->e->steppers[t->a.advance.stepper];
+        s->advance_s = t->a.advance.advance_s;
+        stepgen_set_advance(s->sg, m->gen_s, s->advance_s);
+        t->is_done = true;
+    }
+}
+
 static bool announce(struct motion *m, const struct timed *t)
 {
     const struct engine_internal_event ev = {
