@@ -172,15 +172,34 @@ static void build_tail(struct motion *m, const struct cut *c, const struct move 
     m->timed_end = m->timed_stamped = kept;
 }
 
-/* Everything that waits in the ring was appended before the hold: it follows the tail. */
-static void append_ring(struct motion *m)
+static void reverse(struct motion *m, uint32_t from, uint32_t to)
+{
+    for (; from + 1 < to; from++, to--) {
+        struct item *a = tail_at(m, from), *b = tail_at(m, to - 1);
+        const struct item keep = *a;
+        *a = *b;
+        *b = keep;
+    }
+}
+
+/* Everything that waits in the ring was appended before the hold: it follows the tail. If the last release is among it,
+ * what stands before that was meant to be executed before the old tail, which begins at `old`. */
+static void append_ring(struct motion *m, uint32_t old)
 {
     struct engine *e = m->e;
+    const uint32_t begin = m->tail_count;
     const struct item *item;
     while ((item = spsc_peek(&e->ring)) != NULL) {
-        CHECK(m->tail_count < m->tail_cap);
-        *tail_at(m, m->tail_count++) = *item;
         atomic_store(&e->consumed_s, atomic_load(&e->consumed_s) + item->time_s);
+        if (item->kind == ITEM_RELEASE) {
+            const uint32_t end = m->tail_count;
+            reverse(m, old, begin);
+            reverse(m, begin, end);
+            reverse(m, old, end);
+        } else {
+            CHECK(m->tail_count < m->tail_cap);
+            *tail_at(m, m->tail_count++) = *item;
+        }
         spsc_drop(&e->ring);
     }
 }
@@ -237,8 +256,9 @@ void hold_start(struct motion *m)
                           .stop_s = stop.stop_s,
                           .first = la_end - stop.tail_count,
                           .is_rest = stop.tail_count > 0 && stop.stop_s > b.cut_s};
+    const uint32_t old_count = m->tail_count;
     build_tail(m, &c, m->stop_moves, stop.tail_count);
-    append_ring(m);
+    append_ring(m, m->tail_count - old_count);
     m->brake_until_s = stop.stop_s;
     settle(m, stop.stop_s);
     m->is_replaying = false;
@@ -250,7 +270,6 @@ void hold_start(struct motion *m)
 void hold_release(struct motion *m)
 {
     m->is_replaying = m->tail_count > 0;
-    atomic_fetch_add(&m->e->releases_taken, 1);
     const struct engine_internal_event ev = {
         .event = {.kind = ENGINE_EVENT_RELEASED, .at = {m->print_time_s}, .source = ENGINE_SOURCE_NONE}};
     (void)motion_emit(m, &ev);

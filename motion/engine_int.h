@@ -434,8 +434,6 @@ struct engine {
     double appended_s;         /* least time of all moves and dwells appended so far */
     double planned_s;          /* batch: where the plan stood at the last look */
     bool is_holding, is_held, is_homing, is_fault_told;
-    bool is_hold_wanted;            /* a hold was asked for before the release before it was taken */
-    unsigned releases_sent;
     struct read_state tail_end;     /* where the stream ended when it was held */
     struct read_state held;         /* where it was cut */
     bool tail_resets_e;
@@ -464,7 +462,6 @@ struct engine {
     struct spsc ring, control, events;
     _Atomic double consumed_s;
     atomic_bool is_room_wanted, is_stopped, is_faulted;
-    atomic_uint releases_taken; /* by the motion half */
     atomic_uint snapshot_seq;  /* odd while it is written */
     _Atomic uint64_t snapshot[(sizeof(struct motion_snapshot) + 7) / 8];
     char fault_text[FAULT_TEXT_MAX]; /* written before is_faulted is set */

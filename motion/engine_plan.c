@@ -432,7 +432,7 @@ static void handle_control(struct motion *m)
 {
     struct control c;
     const struct spsc *events = &m->e->events;
-    while (spsc_capacity(events) - spsc_count(events) > ANSWER_ROOM && spsc_pop(&m->e->control, &c)) {
+    while (!m->is_dropping && spsc_capacity(events) - spsc_count(events) > ANSWER_ROOM && spsc_pop(&m->e->control, &c)) {
         switch (c.kind) {
         case CONTROL_HOLD:
             hold_start(m);

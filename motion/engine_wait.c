@@ -291,28 +291,16 @@ enum err engine_hold(struct engine *e, struct err_info *info)
     if (e->is_homing)
         return err_set(info, ERR_STATE, "Motion can't be held while homing");
     const struct control c = {.kind = CONTROL_HOLD};
-    enum err err = OK;
-    if (atomic_load(&e->releases_taken) != e->releases_sent)
-        e->is_hold_wanted = true; /* the last release is on its way: its tail comes first */
-    else
-        err = control_send(e, &c, info);
+    enum err err = control_send(e, &c, info);
     if (err == OK)
         e->is_holding = true;
     return err;
-}
-
-static void send_wanted_hold(struct engine *e)
-{
-    const struct control c = {.kind = CONTROL_HOLD};
-    if (e->is_hold_wanted && atomic_load(&e->releases_taken) == e->releases_sent && control_send(e, &c, NULL) == OK)
-        e->is_hold_wanted = false;
 }
 
 void engine_poll(struct engine *e, struct host_ns now)
 {
     (void)now;
     events_dispatch(e);
-    send_wanted_hold(e);
     if (atomic_load(&e->is_stopped)) {
         for (unsigned i = 0; i < WAITERS_MAX; i++)
             if (e->waiters[i].ticket != 0 && !e->waiters[i].is_done)
@@ -363,10 +351,8 @@ enum err engine_release(struct engine *e, struct err_info *info)
     /* The caller's coordinates may differ from the held ones by rounding; the tail goes on from its own. */
     struct item item = {.kind = ITEM_RELEASE, .source = ENGINE_SOURCE_NONE};
     err = stream_append(e, &item, 0.0, info);
-    if (err == OK) {
-        e->releases_sent++;
+    if (err == OK)
         become_released(e);
-    }
     return err;
 }
 
