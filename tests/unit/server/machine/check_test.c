@@ -1,0 +1,154 @@
+/* `lockstep check`: what is wrong in a configuration is found, all of it at once, without a board. */
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "server/config/config.h"
+#include "server/machine/printer.h"
+
+#include <glob.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* The least that is a printer. Lines 1 to 6. */
+#define HEAD "[mcu]\nserial: /dev/ttyACM0\n[printer]\nkinematics: none\nmax_velocity: 300\nmax_accel: 3000\n"
+#define HEAT "sensor_type: Generic 3950\ncontrol: watermark\nmin_temp: 0\nmax_temp: 130\n"
+
+static char *check_text(const char *text, const char *const *dicts, size_t dict_count)
+{
+    char path[] = "/tmp/lockstep-check-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    assert_int_equal(close(fd), 0);
+    struct config *config = printer_check_config(path, dicts, dict_count);
+    char *errors = config_error_text(config);
+    config_destroy(config);
+    assert_int_equal(unlink(path), 0);
+    return errors;
+}
+
+struct check_case {
+    const char *text;
+    const char *errors[6]; /* each must be there ... */
+    size_t count;          /* ... and as many lines in all */
+};
+
+static const struct check_case cases[] = {
+    {HEAD, {0}, 0},
+    {"", {"Section 'mcu' must be specified"}, 2},
+    {HEAD "[fan]\npin: PA1\n[output_pin a]\npin: PA1\n[output_pin b]\npin: !PA1\n",
+     {":10: pin PA1 used multiple times in config (first in option 'pin' of section 'fan' at ",
+      ":12: pin PA1 used multiple times in config"}, 2},
+    {HEAD "[board_pins]\naliases: FAN=PA1, X=<GND>\n[fan]\npin: FAN\n[output_pin a]\npin: PA1\n[output_pin b]\npin: X\n",
+     {":12: pin PA1 used multiple times", ":14: pin X is reserved for <GND>"}, 2},
+    {HEAD "[duplicate_pin_override]\npins: PA1\n[fan]\npin: PA1\n[output_pin a]\npin: PA1\n", {0}, 0},
+    {HEAD "[fan]\npin: nowhere:PA1\n[output_pin a]\npin: PA 1\n[output_pin b]\npin: ~PA2\n[output_pin c]\npin:\n",
+     {":8: Unknown pin chip name 'nowhere'", ":10: Invalid pin description 'PA 1'", ":12: Invalid pin description '~PA2'",
+      ":14: Invalid pin description ''"}, 4},
+    {HEAD "[probe]\npin: PA9\n[multi_pin f]\npins: PA1, PA2\n[fan]\npin: multi_pin:f\n[output_pin x]\npin: probe:z_virtual\n",
+     {":7: Section 'probe' is not supported yet", ":9: Section 'multi_pin f' is not supported yet"}, 2},
+    {HEAD "[heater_bed]\nheater_pin: PB4\nsensor_pin: PC5\nsensor_type: Foo\ncontrol: watermark\nmin_temp: 0\nmax_temp: 130\n",
+     {"Unknown temperature sensor 'Foo' in section 'heater_bed' (allowed: "}, 1},
+    {HEAD "[heater_bed]\nheater_pin: PB4\nsensor_pin: PC5\nsensor_type: MAX31865\nspi_bus: spi1\ncontrol: watermark\n"
+          "min_temp: 0\nmax_temp: 130\n",
+     {":10: Sensor type 'MAX31865' in section 'heater_bed' is not supported yet"}, 1},
+    {HEAD "[thermistor mine]\ntemperature1: 25\nresistance1: 100000\nbeta: 3950\n"
+          "[heater_bed]\nheater_pin: PB4\nsensor_pin: PC5\nsensor_type: mine\ncontrol: pid\npid_Kp: 1\npid_Ki: 1\n"
+          "min_temp: 50\nmax_temp: 40\n",
+     {"Option 'pid_Kd' in section 'heater_bed' must be specified",
+      "Option 'max_temp' in section 'heater_bed' must be above 50.0 (found: 40.0"}, 2},
+    {HEAD "[thermistor bad]\ntemperature1: 25\nresistance1: 100\ntemperature2: 50\nresistance2: 200\ntemperature3: 75\n"
+          "resistance3: 300\n[adc_temperature one]\ntemperature1: 20\nvoltage1: 1\n",
+     {"no thermistor's", "Need two or more samples"}, 2},
+    {HEAD "[heater_bed]\nheater_pin: PB4\nsensor_pin: PC5\n" HEAT "[heater_generic bed2]\nheater_pin: PB5\nsensor_pin: PC6\n"
+          "gcode_id: B\n" HEAT "[verify_heater nothing]\n[heater_fan f]\npin: PA1\nheater: heater_bed, nobody\n",
+     {"G-Code sensor id B already registered", "Unknown heater 'nothing'", "Unknown heater 'nobody'"}, 3},
+    {HEAD "[output_pin p]\npin: PA1\nscale: 2\nvalue: 2\n[output_pin q]\npin: PA2\npwm: true\nscale: 10\nvalue: 11\n"
+          "shutdown_value: 5\n",
+     {"Option 'scale' is not valid in section 'output_pin p' (it applies when: pwm is True)",
+      "Option 'value' in section 'output_pin p' must have maximum of 1.0",
+      "Option 'value' in section 'output_pin q' must have maximum of 10.0",
+      "Option 'shutdown_value' in section 'output_pin q' must be 0 or 10 for software PWM"}, 4},
+    {HEAD "[stepper_q]\nstep_pin: PA1\n[webhooks]\n[configfile]\n",
+     {"Section 'webhooks' is not a valid config section", "Section 'configfile' is not a valid config section"}, 3},
+    {HEAD "[mcu tool]\ncanbus_uuid: 11aabb\n[mcu other]\nserial: /tmp/klipper_host_mcu\nbaud: 9600\n",
+     {"Boards on a CAN bus (section 'mcu tool') are not supported yet",
+      "Option 'baud' is not valid in section 'mcu other'"}, 2},
+};
+
+static void test_cases(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *errors = check_text(cases[i].text, NULL, 0);
+        size_t lines = errors[0] ? 1 : 0;
+        for (const char *p = errors; *p; p++)
+            lines += *p == '\n';
+        for (size_t k = 0; k < 6 && cases[i].errors[k]; k++)
+            if (!strstr(errors, cases[i].errors[k]))
+                fail_msg("case %zu: '%s' is not in\n%s", i, cases[i].errors[k], errors);
+        if (lines != cases[i].count)
+            fail_msg("case %zu: %zu errors instead of %zu:\n%s", i, lines, cases[i].count, errors);
+        mem_free(errors);
+    }
+}
+
+static void test_pin_names_by_dictionary(void **state)
+{
+    (void)state;
+    const char *dicts[] = {TEST_SHARED_DIR "/dicts/atmega2560.dict", "tool=" TEST_SHARED_DIR "/dicts/rp2040.dict"};
+    if (access(dicts[0], R_OK))
+        skip();
+    static const char text[] = HEAD "[mcu tool]\nserial: x\n[fan]\npin: PA1\n[output_pin a]\npin: tool:gpio3\n"
+                                    "[output_pin b]\npin: PQ9\n[output_pin c]\npin: tool:PA1\n";
+    char *errors = check_text(text, dicts, 2);
+    assert_non_null(strstr(errors, ":14: Pin 'PQ9' is not a valid pin name on mcu 'mcu'"));
+    assert_non_null(strstr(errors, ":16: Pin 'PA1' is not a valid pin name on mcu 'tool'"));
+    assert_null(strstr(errors, ":10:"));
+    mem_free(errors);
+    const char *bad[] = {"nobody=" TEST_SHARED_DIR "/dicts/rp2040.dict", "/nonexistent.dict"};
+    errors = check_text(text, bad, 2);
+    assert_non_null(strstr(errors, "There is no [mcu nobody]"));
+    assert_non_null(strstr(errors, "/nonexistent.dict: Unable to open data dictionary"));
+    mem_free(errors);
+}
+
+/* Configurations people have: nothing but sections that are not there yet. */
+static void test_real_configurations(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"/oracle/*/printer.cfg", "/sim/*.cfg", "/peers/*.cfg", "/ui-sessions/*.cfg"};
+    size_t count = 0;
+    for (size_t p = 0; p < sizeof patterns / sizeof patterns[0]; p++) {
+        char *pattern = mem_sprintf("%s%s", TEST_SHARED_DIR, patterns[p]);
+        glob_t found;
+        int rc = glob(pattern, 0, NULL, &found);
+        mem_free(pattern);
+        for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++, count++) {
+            struct config *config = printer_check_config(found.gl_pathv[i], NULL, 0);
+            for (size_t k = 0; k < config_error_count(config); k++)
+                if (!strstr(config_error_at(config, k)->text, "not supported yet"))
+                    fail_msg("%s: %s", found.gl_pathv[i], config_error_at(config, k)->text);
+            config_destroy(config);
+        }
+        if (rc == 0)
+            globfree(&found);
+    }
+    print_message("%zu configurations\n", count);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_pin_names_by_dictionary),
+        cmocka_unit_test(test_real_configurations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
