@@ -36,8 +36,23 @@ static void fan_status(struct printer_object *obj, struct status_writer *writer)
     fan_unit_write_status(&((struct fan *)obj)->unit, writer);
 }
 
+/* The printer is replaced or closed: nobody will turn this fan off later. In a fiber. */
+static void on_disconnect(void *ctx, const char *event, void *data)
+{
+    struct fan *fan = ctx;
+    struct err_info info;
+    (void)event;
+    (void)data;
+    printer_timer_stop(fan->obj.printer, &fan->timer);
+    if (fan->unit.is_in_stream)
+        (void)!fan_unit_set_in_stream(&fan->unit, 0, &info);
+    else
+        fan_unit_set_now(&fan->unit, 0);
+}
+
 static enum err fan_connect(struct printer_object *obj, struct err_info *info)
 {
+    printer_subscribe(obj->printer, PRINTER_EVENT_DISCONNECT, on_disconnect, obj);
     return fan_unit_connect(&((struct fan *)obj)->unit, info);
 }
 

@@ -16,7 +16,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIBERS_MAX FIBER_COUNT_MAX
+#define DRAIN_S 1.0         /* for the last bytes to leave */
+#define HOLD_POLL_S 0.01
+#define CLOSE_TIMEOUT_S 5.0 /* for an orderly end */
 #define END_ROUNDS_MAX 1000 /* runs of the fiber pool until every cancelled fiber must have ended */
 
 static const char text_startup[] = "\nPrinter is not ready\nThe klippy host software is attempting to connect.  Please\n"
@@ -128,7 +130,7 @@ struct printer *printer_create_bare(const struct printer_services *services, enu
     list_init(&p->timers);
     list_init(&p->subscriptions);
     list_init(&p->scripts);
-    printer->fibers = fiber_pool_create(FIBERS_MAX);
+    printer->fibers = fiber_pool_create(FIBER_COUNT_MAX);
     printer->gcode = gcode_create();
     printer->pins = pins_create();
     printer->config = config_load(path);
@@ -227,28 +229,74 @@ void printer_emergency_stop(struct printer *printer, const char *who)
 
 /* --- ending --- */
 
-/* Everything off in order, as far as the boards still listen. */
-static void close_fiber(void *arg)
+/* Brake at the commit horizon and forget the rest: what is queued may take minutes. */
+static void stop_motion(struct printer *printer)
 {
-    struct printer *printer = arg;
+    struct err_info info;
+    (void)!engine_hold(printer->engine, &info); /* held already, or homing (which ends as its script is cancelled) */
+    while (engine_is_holding(printer->engine) && fiber_sleep(HOLD_POLL_S) == OK)
+        ;
+    if (engine_is_held(printer->engine))
+        (void)!engine_drop_tail(printer->engine, &info);
+}
+
+/* Motion, motors and heaters off in order, as far as the boards still listen. */
+static void close_boards(struct printer *printer)
+{
+    struct err_info info;
+    stop_motion(printer);
+    printer_emit(printer, PRINTER_EVENT_DISCONNECT, NULL);
+    enum err err;
+    while ((err = engine_motor_enable(printer->engine, NULL, false, ENGINE_SOURCE_NONE, &info)) == ERR_FULL)
+        if (engine_wait_room(printer->engine) != OK)
+            break;
+    if (err == OK)
+        (void)!engine_wait_executed(printer->engine, ENGINE_SOURCE_NONE, &info);
+    (void)!boards_drain(printer->boards, DRAIN_S);
+}
+
+static void restart_boards(struct printer *printer)
+{
     struct printer_private *p = priv(printer);
     struct err_info info;
-    printer_cancel_scripts(printer);
-    if (p->state == PRINTER_READY) {
-        printer_emit(printer, PRINTER_EVENT_DISCONNECT, NULL);
-        if (engine_motor_enable(printer->engine, NULL, false, ENGINE_SOURCE_NONE, &info) == OK)
-            (void)!engine_wait_executed(printer->engine, ENGINE_SOURCE_NONE, &info);
-        (void)!boards_drain(printer->boards, 1.0);
-    }
-    for (size_t i = 0; p->closing_for == PRINTER_RESTART_FIRMWARE && i < p->mcu_count; i++) {
+    for (size_t i = 0; i < p->mcu_count; i++) {
         struct board *board = p->mcus[i].board;
         if (board && board_freq_hz(board) > 0 && board_firmware_restart(board, &info) != OK)
             log_warn(printer->services->log, "printer", "firmware restart failed", "board=%s reason=\"%s\"",
                      p->mcus[i].name, info.text);
     }
+}
+
+static void close_fiber(void *arg)
+{
+    struct printer *printer = arg;
+    struct printer_private *p = priv(printer);
+    printer_cancel_scripts(printer);
+    gcode_set_ready(printer->gcode, false, "The printer is being restarted or closed");
+    if (p->state == PRINTER_READY)
+        close_boards(printer);
+    printer_timer_stop(printer, &p->close_timer);
+    if (fiber_is_cancelled(fiber_current())) { /* it took too long: let the boards at least finish their steps */
+        fiber_clear_cancel(fiber_current());
+        if (printer->engine)
+            engine_stop(printer->engine);
+        (void)!fiber_sleep(DRAIN_S);
+    }
+    if (p->closing_for == PRINTER_RESTART_FIRMWARE)
+        restart_boards(printer);
     p->is_closed = true;
     p->wanted = p->closing_for;
+    p->close_fiber = NULL;
     notify_changed(printer);
+}
+
+/* A stream that does not drain must not keep a printer from being replaced. */
+static struct host_ns on_close_timeout(void *ctx, struct host_ns now)
+{
+    struct printer_private *p = ctx;
+    (void)now;
+    fiber_cancel(p->close_fiber);
+    return HOST_NS_NEVER;
 }
 
 static void begin_close(struct printer *printer, enum printer_restart kind)
@@ -258,8 +306,13 @@ static void begin_close(struct printer *printer, enum printer_restart kind)
         return;
     p->is_closing = true;
     p->closing_for = kind;
-    if (fiber_spawn(printer->fibers, "close", close_fiber, printer))
+    p->close_fiber = fiber_spawn(printer->fibers, "close", close_fiber, printer);
+    if (p->close_fiber) {
+        p->close_timer.fn = on_close_timeout;
+        p->close_timer.ctx = p;
+        printer_timer_start(printer, &p->close_timer, host_ns_add_s(printer_now(printer), CLOSE_TIMEOUT_S));
         return;
+    }
     p->is_closed = true; /* no stack left for an orderly end: printer_destroy stops the boards */
     p->wanted = kind;
     notify_changed(printer);

@@ -43,6 +43,8 @@ struct printer_private {
     bool is_ending;            /* printer_destroy has begun */
     bool is_closing, is_closed;
     enum printer_restart wanted, closing_for;
+    struct fiber *close_fiber;
+    struct printer_timer close_timer;
     double startup_s;          /* -1 while it lasts */
     struct host_ns created;
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "firmware/plant/plant.h"
 #include "firmware/port/sim/sim_board.h"
+#include "motion/engine.h"
 #include "server/config/config.h"
 #include "server/machine/printer.h"
 
@@ -83,6 +84,32 @@ static void test_restart(void **state)
     assert_true(rig_status_number(rig, "heater_bed", "temperature") > 25.5);
     assert_true(restart(rig, "FIRMWARE_RESTART"));
     assert_int_equal(rig_script(rig, "M105", 10), OK);
+    rig_destroy(rig);
+}
+
+/* In the middle of motion, and with the motion held: a restart takes neither long nor for ever, and fans end too. */
+static void test_restart_while_moving(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_create(&(struct rig_options){.config_path = TEST_SHARED_DIR "/sim/centre.cfg", .seed = 12});
+    assert_true(rig_wait_ready(rig));
+    rig_run(rig, 3);
+    for (int held = 0; held < 2; held++) {
+        assert_int_equal(rig_script(rig, "G28\nM106 S255\nG90", 120), OK);
+        rig_begin_script(rig, "G1 X140 F1200\nG1 X-140\nG1 X140\nG1 X-140\nG1 X0");
+        rig_run(rig, 3);
+        struct err_info info;
+        if (held)
+            assert_int_equal(engine_hold(rig_printer(rig)->engine, &info), OK);
+        rig_run(rig, 2);
+        assert_true(plant_fan_speed(rig_plant(rig), 0) > 0.8);
+        double before = rig_now_s(rig);
+        printer_request_restart(rig_printer(rig), PRINTER_RESTART_HOST); /* a script would wait for its turn */
+        assert_true(rig_run_until(rig, is_starting, rig, 10) && rig_wait_ready(rig));
+        print_message("restarted after %.2f s\n", rig_now_s(rig) - before);
+        rig_run(rig, 6); /* it spins down */
+        assert_true(plant_fan_speed(rig_plant(rig), 0) < 0.05);
+    }
     rig_destroy(rig);
 }
 
@@ -198,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ready),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_restart_while_moving),
         cmocka_unit_test(test_bad_configuration_is_corrected),
         cmocka_unit_test(test_emergency_stop),
         cmocka_unit_test(test_two_boards),
