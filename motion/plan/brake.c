@@ -2,7 +2,8 @@
  *
  * Why braking along the old path is always possible: at any place the braked speed is at most the planned one, because
  * the plan itself never slows down faster than the acceleration limit of the move it is in; so every junction that the
- * braking passes is passed at no more than its planned, allowed speed. */
+ * braking passes is passed at no more than its planned, allowed speed. When the held moves end at speed, the waiting
+ * ones behind them can stop from it (that is what made them final), and braking goes on through those. */
 #include "motion/plan/lookahead.h"
 
 #include "base/check.h"
@@ -43,7 +44,7 @@ size_t lookahead_tail_max(const struct lookahead *la)
     return (size_t)(la->end - la->held_begin);
 }
 
-/* Brake within held move `index` from `done_mm` and speed *v; returns the distance at which it stops or the move ends
+/* Brake within move `m` from `done_mm` and speed *v; returns the distance at which it stops or the move ends
  * (*v is then the speed at its end) and advances *t_s. */
 static double brake_in_move(const struct move *m, double done_mm, double *v, double *t_s, lookahead_part_fn *part_fn,
                             void *ctx)
@@ -89,7 +90,7 @@ void lookahead_stop(struct lookahead *la, double t_s, lookahead_part_fn *part_fn
         if (t_s > m->print_time_s)
             move_at(m, t_s - m->print_time_s, &done_mm, &v);
         while (v > 0.0) {
-            CHECK(i < la->waiting_begin);
+            CHECK(i < la->end);
             m = lookahead_at(la, i);
             done_mm = brake_in_move(m, done_mm, &v, &result->stop_s, part_fn, ctx);
             if (v > 0.0) {
@@ -116,5 +117,5 @@ void lookahead_stop(struct lookahead *la, double t_s, lookahead_part_fn *part_fn
             unplan(&tail[k]);
     }
     la->held_begin = la->waiting_begin = la->end;
-    la->prev_cruise_v2 = 0.0;
+    la->prev_cruise_v2 = la->entry_v2 = 0.0;
 }

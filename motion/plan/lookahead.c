@@ -90,21 +90,26 @@ static size_t backward_pass(struct lookahead *la, bool is_lazy)
     return is_wanted ? 0 : final_count;
 }
 
-/* Give the first `count` waiting moves the profile found by the backward pass and hold them. */
+/* Give the first `count` waiting moves the profile found by the backward pass and hold them. Each starts with exactly
+ * the speed the one before it ends with; where moves were forced out early that may be more than the smoothed cruise
+ * speed of those behind, which then brake from it. */
 static void release(struct lookahead *la, size_t count)
 {
-    double prev_cruise = la->prev_cruise_v2;
+    double prev_cruise = la->prev_cruise_v2, entry = la->entry_v2;
     for (size_t i = 0; i < count; i++) {
         const struct lookahead_plan *p = &la->scratch[i];
         double cruise = p->cruise_v2;
         if (cruise < 0.0)
             cruise = fmin(prev_cruise, p->start_v2);
-        move_set_profile(lookahead_at(la, la->waiting_begin + i), fmin(p->start_v2, cruise), cruise,
-                         fmin(p->next_v2, cruise));
+        cruise = fmax(cruise, entry);
+        const double end = fmin(p->next_v2, cruise);
+        move_set_profile(lookahead_at(la, la->waiting_begin + i), entry, cruise, end);
         prev_cruise = cruise;
+        entry = end;
     }
     la->waiting_begin += count;
     la->prev_cruise_v2 = 0.0;
+    la->entry_v2 = entry;
 }
 
 size_t lookahead_flush(struct lookahead *la, bool lazy)
@@ -132,7 +137,7 @@ size_t lookahead_force(struct lookahead *la, size_t count)
     struct move *next = lookahead_at(la, la->waiting_begin);
     /* What was assumed for the rest is now a fact: it starts with exactly the speed the last released move ends with.
      * More moves behind it only raise what it can brake from, so this start stays possible. */
-    next->max_start_v2 = last->end_v * last->end_v;
+    next->max_start_v2 = la->entry_v2;
     next->max_mcr_start_v2 = fmin(next->max_start_v2, la->scratch[count].mcr_start_v2);
     la->prev_cruise_v2 = last->cruise_v * last->cruise_v;
     return count;

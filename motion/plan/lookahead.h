@@ -25,6 +25,7 @@ struct lookahead {
     uint64_t end;
     double budget_s;        /* <= 0: a lazy flush is due */
     struct lookahead_plan *scratch;
+    double entry_v2;        /* squared speed at which the first waiting move starts */
     double prev_cruise_v2;  /* of the move before `waiting` after lookahead_force; else 0 */
 };
 
@@ -65,7 +66,8 @@ size_t lookahead_force(struct lookahead *la, size_t count);
 void lookahead_retire(struct lookahead *la, double t_s);
 
 /* --- the commit horizon ---
- * Stop as soon as limits allow after print time `t_s` (within or after the held moves).
+ * Stop as soon as limits allow after print time `t_s` (within or after the held moves; braking may
+ * reach into the waiting ones).
  *
  * Held moves that would still run at t_s get a new profile that brakes from t_s on along the same path; `rewrite` is
  * called for each of them from the one that holds t_s to the one in which motion stops. `done_t_s` .. are parts of that
