@@ -52,9 +52,9 @@ static void play_path(void *arg)
             break;
         }
         if (p->has_fan)
-            AWAIT(m, engine_output(m->engine, m->fan, (const int64_t[]){8, 0, i % 2}, 3, source, &info));
+            AWAIT(m, engine_output(m->engine, m->fan, (const int64_t[]){8, 0, i % 2}, 3, source, &await_info));
         if (p->has_dwell)
-            AWAIT(m, engine_dwell(m->engine, 0.05, source, &info));
+            AWAIT(m, engine_dwell(m->engine, 0.05, source, &await_info));
     }
     path_done = true;
 }
@@ -125,7 +125,7 @@ static void pause_once(struct machine *m, bool has_park)
         park(m, &copy);
     else
         assert_int_equal(fiber_sleep(rng_unit(&pause_rng)), OK);
-    AWAIT(m, engine_release(m->engine, &info));
+    AWAIT(m, engine_release(m->engine, &await_info));
     pause_count++;
 }
 
@@ -345,7 +345,7 @@ static void body_dropped_fence(struct machine *m)
     assert_int_equal(fiber_sleep(0.5), OK);
     assert_true(engine_is_held(m->engine));
     assert_int_equal(last_event(m, ENGINE_EVENT_HELD)->tail_count, 0);
-    AWAIT(m, engine_release(m->engine, &info));
+    AWAIT(m, engine_release(m->engine, &await_info));
     machine_go(m, 20, 20, 0, 0, 100);
     machine_sync(m);
     expect_at(m, 20, 20, 0, 0);

@@ -19,7 +19,7 @@ static struct engine_home_request request(struct machine *m, double x, double y,
 
 static void set_position(struct machine *m, double x, double y, double z)
 {
-    AWAIT(m, engine_set_position(m->engine, (const double[ENGINE_AXES_MAX]){x, y, z}, 7, none, &info));
+    AWAIT(m, engine_set_position(m->engine, (const double[ENGINE_AXES_MAX]){x, y, z}, 7, none, &await_info));
 }
 
 static void expect_commanded(struct machine *m, int axis, double mm, double tolerance)
@@ -257,7 +257,7 @@ static void body_shaped(struct machine *m)
 {
     const struct engine_shaper shapers[3] = {{.kind = ENGINE_SHAPER_EI, .freq_hz = 40, .damping_ratio = 0.1},
                                              {.kind = ENGINE_SHAPER_MZV, .freq_hz = 50, .damping_ratio = 0.1}};
-    AWAIT(m, engine_set_shapers(m->engine, shapers, none, &info));
+    AWAIT(m, engine_set_shapers(m->engine, shapers, none, &await_info));
     body_home(m);
 }
 

@@ -286,14 +286,14 @@ static inline void machine_room(struct machine *m)
         fail_msg("%s", engine_fault_text(m->engine));
 }
 
-/* Append with `call`, waiting for room. */
+/* Append with `call`, which puts its words into &await_info, waiting for room. */
 #define AWAIT(m, call)                                                                                                 \
     do {                                                                                                               \
-        struct err_info info = {{0}};                                                                                  \
+        struct err_info await_info = {{0}};                                                                            \
         enum err await_err;                                                                                            \
         while ((await_err = (call)) == ERR_FULL)                                                                       \
             machine_room(m);                                                                                           \
-        rig_expect_ok(await_err, &info);                                                                               \
+        rig_expect_ok(await_err, &await_info);                                                                         \
     } while (0)
 
 /* Append, waiting for room. */

@@ -118,7 +118,7 @@ static void fan(struct machine *m, int64_t on)
 {
     /* the fan's oid is the first after the steppers and their enable lines */
     const int64_t args[] = {8, 0, on};
-    AWAIT(m, engine_output(m->engine, m->fan, args, 3, none, &info));
+    AWAIT(m, engine_output(m->engine, m->fan, args, 3, none, &await_info));
 }
 
 static void body_outputs(struct machine *m)
@@ -183,9 +183,9 @@ static void body_fences(struct machine *m)
     planned_host_s = (double)fiber_now().ns * 1e-9 - from;
     rig_expect_ok(engine_wait_executed(m->engine, none, &info), &info);
     executed_host_s = (double)fiber_now().ns * 1e-9 - from;
-    AWAIT(m, engine_mark(m->engine, 77, none, &info));
-    AWAIT(m, engine_dwell(m->engine, 0.5, none, &info));
-    AWAIT(m, engine_mark(m->engine, 78, none, &info));
+    AWAIT(m, engine_mark(m->engine, 77, none, &await_info));
+    AWAIT(m, engine_dwell(m->engine, 0.5, none, &await_info));
+    AWAIT(m, engine_mark(m->engine, 78, none, &await_info));
     machine_go(m, 0, 0, 0, 0, 100);
     machine_sync(m);
 }
@@ -223,14 +223,14 @@ static void body_motors(struct machine *m)
     machine_sync(m);
     assert_true(engine_stepper_is_on(m->stepper[MOTOR_X]));
     assert_false(engine_stepper_is_on(m->stepper[MOTOR_Y]));
-    AWAIT(m, engine_motor_enable(m->engine, NULL, false, none, &info));
+    AWAIT(m, engine_motor_enable(m->engine, NULL, false, none, &await_info));
     machine_sync(m);
     assert_int_equal(fiber_sleep(0.3), OK);
     assert_false(engine_stepper_is_on(m->stepper[MOTOR_X]));
     assert_int_equal(sim_board_level(m->rig.sim[0], machine_pin(m, 0, "PC0")), 0);
     /* off, and on again by the next move, all appended at once */
     machine_go(m, 20, 0, 0, 0, 100);
-    AWAIT(m, engine_motor_enable(m->engine, m->stepper[MOTOR_X], false, none, &info));
+    AWAIT(m, engine_motor_enable(m->engine, m->stepper[MOTOR_X], false, none, &await_info));
     machine_go(m, 30, 5, 0, 0, 100);
     machine_sync(m);
     assert_true(engine_stepper_is_on(m->stepper[MOTOR_X]));
@@ -254,12 +254,12 @@ static void body_transactions(struct machine *m)
     struct err_info info = {{0}};
     machine_go(m, 50, 0, 0, 0, 100);
     /* X is said to be at 0: the motor stays, later moves are relative to that */
-    AWAIT(m, engine_set_position(m->engine, (const double[ENGINE_AXES_MAX]){0, 0, 0, 0}, 1, none, &info));
+    AWAIT(m, engine_set_position(m->engine, (const double[ENGINE_AXES_MAX]){0, 0, 0, 0}, 1, none, &await_info));
     machine_go(m, 10, 5, 0, 0, 100);
     machine_sync(m);
     expect_at(m, 60, 5, 0, 0);
     /* a force move goes and the toolhead knows nothing of it */
-    AWAIT(m, engine_force_move(m->engine, m->stepper[MOTOR_Y], 3.0, 20, 100, none, &info));
+    AWAIT(m, engine_force_move(m->engine, m->stepper[MOTOR_Y], 3.0, 20, 100, none, &await_info));
     machine_go(m, 10, 15, 0, 0, 100);
     machine_sync(m);
     expect_at(m, 60, 18, 0, 0);
@@ -269,23 +269,23 @@ static void body_transactions(struct machine *m)
     assert_int_equal(p.steps, m->motor[MOTOR_Y].count);
     assert_true(fabs(p.commanded_mm - 15) < 0.0063);
     /* the extruder's motor follows nothing, then its queue again */
-    AWAIT(m, engine_bind(m->engine, m->stepper[MOTOR_E], NULL, none, &info));
+    AWAIT(m, engine_bind(m->engine, m->stepper[MOTOR_E], NULL, none, &await_info));
     machine_go(m, 20, 15, 0, 0.5, 100);
-    AWAIT(m, engine_bind(m->engine, m->stepper[MOTOR_E], m->extruder, none, &info));
+    AWAIT(m, engine_bind(m->engine, m->stepper[MOTOR_E], m->extruder, none, &await_info));
     machine_go(m, 30, 15, 0, 1.0, 100);
     machine_sync(m);
     expect_at(m, 80, 18, 0, 0.5);
     /* pressure advance on and off in mid-stream */
-    AWAIT(m, engine_set_pressure_advance(m->engine, m->stepper[MOTOR_E], 0.05, 0.04, none, &info));
+    AWAIT(m, engine_set_pressure_advance(m->engine, m->stepper[MOTOR_E], 0.05, 0.04, none, &await_info));
     machine_go(m, 40, 15, 0, 1.5, 100);
-    AWAIT(m, engine_set_pressure_advance(m->engine, m->stepper[MOTOR_E], 0.08, 0.04, none, &info));
+    AWAIT(m, engine_set_pressure_advance(m->engine, m->stepper[MOTOR_E], 0.08, 0.04, none, &await_info));
     machine_go(m, 50, 15, 0, 2.0, 100);
-    AWAIT(m, engine_set_pressure_advance(m->engine, m->stepper[MOTOR_E], 0, 0.04, none, &info));
+    AWAIT(m, engine_set_pressure_advance(m->engine, m->stepper[MOTOR_E], 0, 0.04, none, &await_info));
     const struct engine_shaper shapers[3] = {{.kind = ENGINE_SHAPER_MZV, .freq_hz = 50, .damping_ratio = 0.1},
                                              {.kind = ENGINE_SHAPER_EI, .freq_hz = 40, .damping_ratio = 0.1}};
-    AWAIT(m, engine_set_shapers(m->engine, shapers, none, &info));
+    AWAIT(m, engine_set_shapers(m->engine, shapers, none, &await_info));
     machine_go(m, 60, 25, 0, 2.0, 100);
-    AWAIT(m, engine_set_step_dist(m->engine, m->stepper[MOTOR_E], 0.004, none, &info));
+    AWAIT(m, engine_set_step_dist(m->engine, m->stepper[MOTOR_E], 0.004, none, &await_info));
     machine_go(m, 60, 25, 0, 4.0, 20);
     machine_sync(m);
     expect_at(m, 110, 28, 0, 2.5); /* 2 mm of filament with twice the step distance is 1 mm of the old steps */
