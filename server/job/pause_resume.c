@@ -153,7 +153,7 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
 {
     (void)info;
     struct pause_resume *pr = (struct pause_resume *)obj;
-    pr->recover_velocity_mm_s = section ? section_float(section, "recover_velocity") : RECOVER_VELOCITY_MM_S;
+    pr->recover_velocity_mm_s = section_float(section, "recover_velocity");
     return OK;
 }
 

@@ -372,7 +372,7 @@ static char *expand_folder(const char *path)
 
 static void read_on_error(struct sdcard *sd, struct config_section *section)
 {
-    const char *text = section_string_or(section, "on_error_gcode", ON_ERROR_TEXT);
+    const char *text = section_string(section, "on_error_gcode");
     struct err_info info;
     if (strcmp(text, ON_ERROR_TEXT) == 0)
         return; /* what it says is done without the template language */
@@ -387,13 +387,13 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     (void)info;
     struct sdcard *sd = sd_of(obj);
     sd->stats = print_stats_of(obj->printer);
-    const char *path = section ? section_string(section, "path") : NULL;
-    if (section)
-        read_on_error(sd, section);
-    if (path)
-        sd->folder = expand_folder(path);
-    else if (obj->printer->services->data_dir)
-        sd->folder = mem_sprintf("%s/%s", obj->printer->services->data_dir, DEFAULT_FOLDER);
+    const struct printer_services *services = obj->printer->services;
+    const char *data_dir = services ? services->data_dir : NULL;
+    char *default_folder = data_dir ? mem_sprintf("%s/%s", data_dir, DEFAULT_FOLDER) : NULL;
+    read_on_error(sd, section);
+    if (default_folder || section_has(section, "path"))
+        sd->folder = expand_folder(section_string_or(section, "path", default_folder ? default_folder : ""));
+    mem_free(default_folder);
     return OK;
 }
 

@@ -1,0 +1,435 @@
+/* Jobs on a whole simulated printer: files, pause, resume, cancel, excluded objects, the unit's print-job states. */
+#include "tests/sim/harness.h"
+
+#include "base/fiber.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "motion/engine.h"
+#include "server/job/job.h"
+#include "server/machine/printer.h"
+#include "server/mmu/mmu.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define CONFIG_BASE                                                                                                   \
+    "[mcu]\nserial: /dev/ttyS0\n"                                                                                     \
+    "[printer]\nkinematics: cartesian\nmax_velocity: 200\nmax_accel: 3000\n"                                          \
+    "[stepper_x]\nstep_pin: PA1\ndir_pin: PA2\nenable_pin: !PA3\nmicrosteps: 16\nrotation_distance: 40\n"             \
+    "endstop_pin: ^PB0\nposition_endstop: 0\nposition_max: 200\nhoming_speed: 50\n"                                   \
+    "[stepper_y]\nstep_pin: PA4\ndir_pin: PA5\nenable_pin: !PA6\nmicrosteps: 16\nrotation_distance: 40\n"             \
+    "endstop_pin: ^PB1\nposition_endstop: 0\nposition_max: 200\nhoming_speed: 50\n"                                   \
+    "[stepper_z]\nstep_pin: PA7\ndir_pin: PA8\nenable_pin: !PA9\nmicrosteps: 16\nrotation_distance: 8\n"              \
+    "endstop_pin: ^PB2\nposition_endstop: 0\nposition_max: 200\n"                                                     \
+    "[extruder]\nstep_pin: PC0\ndir_pin: PC1\nenable_pin: !PC2\nmicrosteps: 16\nrotation_distance: 33.5\n"            \
+    "nozzle_diameter: 0.4\nfilament_diameter: 1.75\nheater_pin: PB3\nsensor_type: EPCOS 100K B57560G104F\n"           \
+    "sensor_pin: PC4\ncontrol: pid\npid_Kp: 22\npid_Ki: 1\npid_Kd: 114\nmin_temp: 0\nmax_temp: 300\n"                 \
+    "min_extrude_temp: 0\n"                                                                                           \
+    "[pause_resume]\n[exclude_object]\n[display_status]\n[respond]\n"
+#define HOME "SET_KINEMATIC_POSITION X=0 Y=0 Z=0"
+#define CONFIG_MMU CONFIG_BASE "[mmu]\n"
+#define CONFIG_MACROS                                                                                                 \
+    CONFIG_MMU "[gcode_macro PAUSE]\nrename_existing: BASE_PAUSE\ngcode:\n  BASE_PAUSE\n  G91\n  G1 Z5 F600\n  G90\n"    \
+               "  G1 X0 Y0 F6000\n"                                                                                   \
+               "[gcode_macro RESUME]\nrename_existing: BASE_RESUME\ngcode:\n  BASE_RESUME\n"                          \
+               "[gcode_macro CANCEL_PRINT]\nrename_existing: BASE_CANCEL\ngcode:\n  M117 user cancel\n  BASE_CANCEL\n"
+
+
+static struct rig *start(const char *config)
+{
+    struct rig *rig = rig_create(&(struct rig_options){.config_text = config, .seed = 7, .is_verbose = getenv("VERBOSE")});
+    assert_true(rig_wait_ready(rig));
+    return rig;
+}
+
+static void script(struct rig *rig, const char *text)
+{
+    if (rig_script(rig, text, 600) != OK)
+        fail_msg("%s: %s", text, rig_error(rig));
+}
+
+static void expect_status(struct rig *rig, const char *object, const char *field, const char *json)
+{
+    const char *now = rig_status(rig, object, field);
+    if (!now || strcmp(now, json) != 0)
+        fail_msg("%s.%s is %s instead of %s\n%s", object, field, now ? now : "absent", json, rig_console(rig));
+}
+
+static void expect_job(struct rig *rig, const char *state)
+{
+    char *json = mem_sprintf("\"%s\"", state);
+    expect_status(rig, "mmu", "print_state", json);
+    expect_status(rig, "mmu", "print_job_state", json);
+    mem_free(json);
+}
+
+struct status_wait {
+    struct rig *rig;
+    const char *object, *field, *json;
+};
+
+static bool has_status(void *ctx)
+{
+    const struct status_wait *w = ctx;
+    const char *now = rig_status(w->rig, w->object, w->field);
+    return now && strcmp(now, w->json) == 0;
+}
+
+static void wait_status(struct rig *rig, const char *object, const char *field, const char *json, double timeout_s)
+{
+    struct status_wait w = {rig, object, field, json};
+    if (!rig_run_until(rig, has_status, &w, timeout_s))
+        fail_msg("%s.%s is %s, not %s after %.1f s\n%s", object, field, rig_status(rig, object, field), json, timeout_s,
+                 rig_console(rig));
+}
+
+/* A request of a client: in a fiber of its own, as the API runs it. */
+struct request {
+    struct rig *rig;
+    enum err (*fn)(struct printer *printer, struct err_info *info);
+    const char *message; /* for MMU_PAUSE */
+    bool is_forced, is_done;
+    enum err result;
+    struct err_info info;
+    double took_s;
+};
+
+static void run_request(void *arg)
+{
+    struct request *r = arg;
+    double begun_s = rig_now_s(r->rig);
+    r->result = r->fn ? r->fn(rig_printer(r->rig), &r->info)
+                      : mmu_pause(rig_printer(r->rig), r->message, r->is_forced, &r->info);
+    r->took_s = rig_now_s(r->rig) - begun_s;
+    r->is_done = true;
+}
+
+static bool is_request_done(void *ctx)
+{
+    return ((struct request *)ctx)->is_done;
+}
+
+/* Returns how long the request took [s]. */
+static double request(struct rig *rig, struct request *r, double timeout_s)
+{
+    r->rig = rig;
+    assert_non_null(fiber_spawn(rig_printer(rig)->fibers, "client", run_request, r));
+    if (!rig_run_until(rig, is_request_done, r, timeout_s))
+        fail_msg("the request has not ended after %.1f s\n%s", timeout_s, rig_console(rig));
+    return r->took_s;
+}
+
+static double ask(struct rig *rig, enum err (*fn)(struct printer *, struct err_info *))
+{
+    struct request r = {.fn = fn};
+    double took_s = request(rig, &r, 120);
+    if (r.result)
+        fail_msg("refused: %s\n%s", r.info.text, rig_console(rig));
+    return took_s;
+}
+
+/* Lines of `count` squares of 20 mm at 50 mm/s with relative filament. */
+static char *squares(int count)
+{
+    struct strbuf text;
+    strbuf_init(&text);
+    strbuf_adds(&text, "G90\nM83\nG1 X50 Y50 Z0.2 F6000\n");
+    for (int i = 0; i < count; i++)
+        strbuf_addf(&text, "G1 X70 E1 F3000\nG1 Y70 E1\nG1 X50 E1\nG1 Y50 E1\nSET_PRINT_STATS_INFO CURRENT_LAYER=%d TOTAL_LAYER=%d\n",
+                    i + 1, count);
+    return strbuf_take(&text);
+}
+
+static void add_squares(struct rig *rig, const char *name, int count)
+{
+    char *text = squares(count);
+    rig_add_gcode(rig, name, text);
+    mem_free(text);
+}
+
+static void position(struct rig *rig, double pos[4])
+{
+    double all[ENGINE_AXES_MAX];
+    engine_commanded_position(rig_printer(rig)->engine, all);
+    memcpy(pos, all, 4 * sizeof(double));
+}
+
+static void expect_position(struct rig *rig, double x, double y, double z)
+{
+    double pos[4];
+    position(rig, pos);
+    if (fabs(pos[0] - x) > 1e-6 || fabs(pos[1] - y) > 1e-6 || fabs(pos[2] - z) > 1e-6)
+        fail_msg("at %f %f %f instead of %f %f %f", pos[0], pos[1], pos[2], x, y, z);
+}
+
+/* ------------------------------------------------------------------------------------------------------- files */
+
+static void a_file_is_printed_to_its_end(void **unused)
+{
+    (void)unused;
+    struct rig *rig = start(CONFIG_BASE);
+    script(rig, HOME);
+    add_squares(rig, "sub.gcode", 3);
+    ask(rig, job_resume); /* not paused: says so, no error */
+    assert_non_null(strstr(rig_console(rig), "not paused"));
+    script(rig, "SDCARD_PRINT_FILE FILENAME=/SUB.gcode"); /* case differs, leading slash */
+    expect_status(rig, "print_stats", "state", "\"printing\"");
+    wait_status(rig, "print_stats", "state", "\"complete\"", 120);
+    assert_non_null(strstr(rig_console(rig), "Done printing file"));
+    expect_status(rig, "virtual_sdcard", "progress", "1.0");
+    expect_status(rig, "virtual_sdcard", "is_active", "false");
+    expect_status(rig, "virtual_sdcard", "file_path", "null");
+    expect_status(rig, "print_stats", "info", "{\"total_layer\": 3, \"current_layer\": 3}");
+    rig_run(rig, 5);
+    assert_true(fabs(rig_status_number(rig, "print_stats", "filament_used") - 12) < 1e-6);
+    expect_position(rig, 50, 50, 0.2);
+    script(rig, "SDCARD_RESET_FILE");
+    expect_status(rig, "print_stats", "state", "\"standby\"");
+    rig_destroy(rig);
+}
+
+static void files_that_cannot_be_printed(void **unused)
+{
+    (void)unused;
+    static const char *const names[] = {"none.gcode", "../printer.cfg", "/etc/passwd", "", ".", "a/../../printer.cfg"};
+    struct rig *rig = start(CONFIG_BASE);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char *text = mem_sprintf("SDCARD_PRINT_FILE FILENAME=\"%s\"", names[i]);
+        assert_int_not_equal(rig_script(rig, text, 10), OK);
+        assert_non_null(strstr(rig_error(rig), "Unable to open file"));
+        mem_free(text);
+    }
+    expect_status(rig, "print_stats", "state", "\"standby\"");
+    script(rig, "M27");
+    assert_non_null(strstr(rig_console(rig), "Not SD printing."));
+    assert_int_not_equal(rig_script(rig, "M28 x", 10), OK);
+    rig_destroy(rig);
+}
+
+/* An error in a line ends the print, names the line, runs on_error_gcode; the printer stays ready. */
+static void a_bad_line_ends_the_print(void **unused)
+{
+    (void)unused;
+    struct rig *rig = start(CONFIG_BASE "[virtual_sdcard]\non_error_gcode:\n  M117 it failed\n");
+    script(rig, HOME);
+    rig_add_gcode(rig, "bad.gcode", "G1 X10 F3000\nG1 X9999\nG1 X20\n");
+    script(rig, "SDCARD_PRINT_FILE FILENAME=bad.gcode");
+    wait_status(rig, "print_stats", "state", "\"error\"", 30);
+    assert_non_null(strstr(rig_console(rig), "!! "));
+    assert_non_null(strstr(rig_status(rig, "print_stats", "message"), "9999"));
+    expect_status(rig, "display_status", "message", "\"it failed\"");
+    rig_run(rig, 3);
+    expect_position(rig, 10, 0, 0);
+    assert_int_equal(printer_state(rig_printer(rig)), PRINTER_READY);
+    /* and the next one prints */
+    add_squares(rig, "good.gcode", 1);
+    script(rig, "SDCARD_PRINT_FILE FILENAME=good.gcode");
+    wait_status(rig, "print_stats", "state", "\"complete\"", 60);
+    rig_destroy(rig);
+}
+
+static void damaged_files_end_in_an_error(void **unused)
+{
+    (void)unused;
+    struct rig *rig = start(CONFIG_BASE);
+    script(rig, HOME);
+    char *long_line = MEM_ARRAY(char, 200000);
+    memset(long_line, 'G', 199998);
+    rig_add_gcode(rig, "long.gcode", long_line);
+    mem_free(long_line);
+    script(rig, "SDCARD_PRINT_FILE FILENAME=long.gcode");
+    wait_status(rig, "print_stats", "state", "\"error\"", 30);
+    assert_non_null(strstr(rig_status(rig, "print_stats", "message"), "offset 0"));
+
+    add_squares(rig, "short.gcode", 2000);
+    script(rig, "SDCARD_PRINT_FILE FILENAME=short.gcode");
+    rig_run(rig, 1);
+    rig_add_gcode(rig, "short.gcode", "G28\n");
+    wait_status(rig, "print_stats", "state", "\"error\"", 10000);
+    assert_non_null(strstr(rig_status(rig, "print_stats", "message"), "shorter"));
+    rig_destroy(rig);
+}
+
+/* ------------------------------------------------------------------------------------------------- pause, cancel */
+
+/* A pause in the file acts where it stands: every line before it is executed, none behind it. */
+static void a_pause_in_the_file(void **unused)
+{
+    (void)unused;
+    struct rig *rig = start(CONFIG_BASE);
+    script(rig, HOME);
+    rig_add_gcode(rig, "p.gcode", "G1 X10 F3000\nG1 X20\nPAUSE\nG1 X30\nG1 X40");
+    script(rig, "SDCARD_PRINT_FILE FILENAME=p.gcode");
+    wait_status(rig, "print_stats", "state", "\"paused\"", 30);
+    rig_run(rig, 5);
+    expect_position(rig, 20, 0, 0);
+    expect_status(rig, "pause_resume", "is_paused", "true");
+    script(rig, "G1 X100 Y100 F6000"); /* away by hand */
+    script(rig, "RESUME");
+    wait_status(rig, "print_stats", "state", "\"complete\"", 30);
+    rig_run(rig, 3);
+    expect_position(rig, 40, 0, 0);
+    rig_destroy(rig);
+}
+
+/* A client's pause stops at the horizon, shows the executed state, and the tail is played on resume: in the end the same
+ * filament is in the same places. */
+static void a_clients_pause_keeps_the_tail(void **unused)
+{
+    (void)unused;
+    struct rig *rig = start(CONFIG_MACROS);
+    script(rig, HOME);
+    add_squares(rig, "long.gcode", 40);
+    script(rig, "SDCARD_PRINT_FILE FILENAME=long.gcode");
+    double end_e = 160;
+    for (int i = 0; i < 5; i++) {
+        rig_run(rig, 3.3);
+        double took_s = ask(rig, job_pause);
+        assert_true(took_s < 3.5); /* the horizon, and the way to the parking place */
+        expect_status(rig, "print_stats", "state", "\"paused\"");
+        expect_status(rig, "pause_resume", "is_paused", "true");
+        rig_run(rig, 2);
+        double pos[4];
+        position(rig, pos);
+        assert_true(fabs(pos[0]) < 1e-6 && fabs(pos[1]) < 1e-6); /* the macro has parked it */
+        assert_true(pos[3] < end_e - 1);
+        ask(rig, job_pause); /* once more: nothing */
+        ask(rig, job_resume);
+        wait_status(rig, "print_stats", "state", "\"printing\"", 10);
+    }
+    wait_status(rig, "print_stats", "state", "\"complete\"", 400);
+    rig_run(rig, 3);
+    expect_position(rig, 50, 50, 0.2);
+    assert_true(fabs(rig_status_number(rig, "print_stats", "filament_used") - end_e) < 1e-6);
+    double pos[4];
+    position(rig, pos);
+    assert_true(fabs(pos[3] - end_e) < 1e-6);
+    rig_destroy(rig);
+}
+
+/* A heating wait in the file is taken back by a pause and runs again on resume. */
+static void a_pause_does_not_wait_for_a_heater(void **unused)
+{
+    (void)unused;
+    struct rig *rig = start(CONFIG_BASE);
+    rig_add_gcode(rig, "heat.gcode", "M109 S200\nM117 hot\n");
+    script(rig, "SDCARD_PRINT_FILE FILENAME=heat.gcode");
+    rig_run(rig, 2);
+    assert_true(ask(rig, job_pause) < 1.0);
+    expect_status(rig, "print_stats", "state", "\"paused\"");
+    expect_status(rig, "display_status", "message", "null");
+    assert_null(strstr(rig_console(rig), "!!"));
+    ask(rig, job_resume);
+    wait_status(rig, "print_stats", "state", "\"complete\"", 600);
+    expect_status(rig, "display_status", "message", "\"hot\"");
+    assert_true(rig_status_number(rig, "extruder", "temperature") > 195);
+    rig_destroy(rig);
+}
+
+static void cancel_ends_waits_at_once(void **unused)
+{
+    (void)unused;
+    static const char *const files[] = {"M109 S250\nG1 X1\n", "G28\nG28\nG28\n", "SLOW\n", "G4 P600000\nG1 X10\n"};
+    struct rig *rig = start(CONFIG_MACROS "[gcode_macro SLOW]\ngcode:\n  M109 S250\n  M117 too far\n");
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        script(rig, HOME);
+        rig_clear_console(rig);
+        rig_add_gcode(rig, "wait.gcode", files[i]);
+        script(rig, "SDCARD_PRINT_FILE FILENAME=wait.gcode");
+        rig_run(rig, 1.5);
+        expect_status(rig, "print_stats", "state", "\"printing\"");
+        double took_s = ask(rig, job_cancel);
+        if (took_s > 3)
+            fail_msg("%s: cancelling took %.2f s", files[i], took_s);
+        expect_status(rig, "print_stats", "state", "\"cancelled\"");
+        expect_status(rig, "virtual_sdcard", "file_path", "null");
+        expect_status(rig, "display_status", "message", "\"user cancel\"");
+        expect_job(rig, "cancelled");
+        assert_null(strstr(rig_console(rig), "!!"));
+        script(rig, "M104 S0");
+    }
+    rig_destroy(rig);
+}
+
+static void cancel_drops_what_was_planned(void **unused)
+{
+    (void)unused;
+    struct rig *rig = start(CONFIG_BASE);
+    script(rig, HOME);
+    add_squares(rig, "long.gcode", 100);
+    script(rig, "SDCARD_PRINT_FILE FILENAME=long.gcode");
+    rig_run(rig, 6);
+    ask(rig, job_pause);
+    double held[4], after[4];
+    position(rig, held);
+    ask(rig, job_cancel);
+    rig_run(rig, 3);
+    position(rig, after);
+    for (int i = 0; i < 4; i++)
+        assert_true(fabs(held[i] - after[i]) < 1e-6);
+    expect_status(rig, "print_stats", "state", "\"cancelled\"");
+    expect_status(rig, "pause_resume", "is_paused", "false");
+    script(rig, "G90\nG1 X100 Y100 F6000\nM400");
+    expect_position(rig, 100, 100, 0.2);
+    add_squares(rig, "next.gcode", 1);
+    script(rig, "SDCARD_PRINT_FILE FILENAME=next.gcode");
+    wait_status(rig, "print_stats", "state", "\"complete\"", 60);
+    rig_destroy(rig);
+}
+
+/* ------------------------------------------------------------------------------------------------ excluded objects */
+
+static void excluded_objects_are_left_out(void **unused)
+{
+    (void)unused;
+    struct rig *rig = start(CONFIG_BASE);
+    script(rig, HOME);
+    rig_add_gcode(rig, "two.gcode",
+                  "EXCLUDE_OBJECT_DEFINE NAME=left CENTER=20,20 POLYGON=[[10,10],[30,10],[30,30]]\n"
+                  "EXCLUDE_OBJECT_DEFINE NAME=right CENTER=80,20\n"
+                  "EXCLUDE_OBJECT NAME=LEFT\nM83\nG90\nG1 Z0.2 F600\n"
+                  "EXCLUDE_OBJECT_START NAME=left\nG1 X10 Y10 F6000\nG1 X30 E5 F3000\nG1 Y30 E5\nEXCLUDE_OBJECT_END NAME=left\n"
+                  "EXCLUDE_OBJECT_START NAME=right\nG1 X70 Y10 F6000\nG1 X90 E2 F3000\nEXCLUDE_OBJECT_END NAME=right\n");
+    script(rig, "SDCARD_PRINT_FILE FILENAME=two.gcode");
+    wait_status(rig, "print_stats", "state", "\"complete\"", 60);
+    rig_run(rig, 3);
+    expect_position(rig, 90, 10, 0.2);
+    double pos[4];
+    position(rig, pos);
+    assert_true(fabs(pos[3] - 2) < 1e-6); /* the left one's filament was not extruded */
+    expect_status(rig, "exclude_object", "excluded_objects", "[\"LEFT\"]");
+    const char *objects = rig_status(rig, "exclude_object", "objects");
+    assert_non_null(strstr(objects, "\"center\": [20, 20]"));
+    assert_non_null(strstr(objects, "[[10, 10], [30, 10], [30, 30]]"));
+    script(rig, "EXCLUDE_OBJECT\nEXCLUDE_OBJECT_DEFINE");
+    assert_non_null(strstr(rig_console(rig), "Excluded objects: LEFT"));
+    assert_non_null(strstr(rig_console(rig), "Known objects: LEFT RIGHT"));
+    assert_int_not_equal(rig_script(rig, "EXCLUDE_OBJECT_DEFINE NAME=x POLYGON=[[1,2]", 5), OK);
+    assert_int_not_equal(rig_script(rig, "EXCLUDE_OBJECT CURRENT=1", 5), OK);
+    script(rig, "SDCARD_RESET_FILE");
+    expect_status(rig, "exclude_object", "objects", "[]");
+    expect_status(rig, "exclude_object", "excluded_objects", "[]");
+    rig_destroy(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_is_printed_to_its_end),
+        cmocka_unit_test(files_that_cannot_be_printed),
+        cmocka_unit_test(a_bad_line_ends_the_print),
+        cmocka_unit_test(damaged_files_end_in_an_error),
+        cmocka_unit_test(a_pause_in_the_file),
+        cmocka_unit_test(a_clients_pause_keeps_the_tail),
+        cmocka_unit_test(a_pause_does_not_wait_for_a_heater),
+        cmocka_unit_test(cancel_ends_waits_at_once),
+        cmocka_unit_test(cancel_drops_what_was_planned),
+        cmocka_unit_test(excluded_objects_are_left_out),
+    };
+    return cmocka_run_group_tests_name("job", tests, NULL, NULL);
+}
