@@ -105,7 +105,6 @@ struct rig *rig_create(const struct rig_options *options)
         .board_options = on_board_options,
         .console = on_console,
         .ctx = rig,
-        .board_ctx = rig,
     };
     runtime_add(rig->runtime, &rig->machine, NULL);
     rig_run(rig, 0.0);
