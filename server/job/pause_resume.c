@@ -46,8 +46,8 @@ static void send_pause(struct pause_resume *pr)
         return;
     struct sdcard *sd = sdcard_of(pr->obj.printer);
     pr->is_pause_sent = true;
-    /* A file that a client has stopped already (job.c) is loaded but no longer active. */
-    pr->is_file_paused = sdcard_is_active(sd) || sdcard_is_stopping(sd);
+    /* A file that stands already, stopped by a client (job.c) or left paused by CLEAR_PAUSE, is ours to resume too. */
+    pr->is_file_paused = sdcard_is_active(sd) || sdcard_is_stopping(sd) || sdcard_is_paused(sd);
     if (pr->is_file_paused)
         sdcard_pause(sd);
     else
@@ -140,7 +140,7 @@ static enum err cmd_cancel(void *ctx, struct gcode_command *cmd, struct err_info
     (void)info;
     struct pause_resume *pr = ctx;
     struct sdcard *sd = sdcard_of(pr->obj.printer);
-    if (sdcard_is_active(sd) || sdcard_is_stopping(sd) || pr->is_file_paused)
+    if (sdcard_is_active(sd) || sdcard_is_stopping(sd) || sdcard_is_paused(sd))
         sdcard_cancel(sd);
     else
         gcode_respond_info(gcode_of(cmd), "action:cancel");

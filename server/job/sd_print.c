@@ -10,6 +10,7 @@
 #include "server/job/template.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
+#include "server/machine/toolhead.h"
 
 #include <string.h>
 #include <strings.h>
@@ -54,6 +55,20 @@ static void end_with_error(struct sdcard *sd, const char *text)
     sd->is_active = sd->is_stopping = false;
     run_on_error(sd);
     print_stats_error(sd->stats, text);
+}
+
+/* All lines have been read. The print is complete when they have been executed; whoever pauses or cancels before that
+ * ends the wait. Called without the turn: others may use the printer meanwhile. */
+static void wait_executed(struct sdcard *sd)
+{
+    struct err_info info;
+    sd->in_line = sd->is_waiting_end = true;
+    enum err err = toolhead_wait_moves(printer_toolhead(sd->obj.printer), &info);
+    sd->in_line = sd->is_waiting_end = false;
+    if (sd->is_taken_back || sd->is_cancelled)
+        fiber_clear_cancel(fiber_current());
+    sd->is_taken_back = sd->is_cancelled = false;
+    sd->is_executed = err == OK && sd->is_active;
 }
 
 static void end_of_file(struct sdcard *sd)
@@ -137,10 +152,12 @@ static bool step(struct sdcard *sd)
     struct gcode *g = sd->obj.printer->gcode;
     struct sd_line line;
     struct err_info info = {{0}};
-    if (gcode_lock(g)) {
+    if (fiber_is_cancelled(fiber_current()) || gcode_lock(g)) {
         sd->is_active = false; /* the printer goes away */
         return false;
     }
+    bool is_at_end = false, is_executed = sd->is_executed;
+    sd->is_executed = false;
     if (sd->is_active && sd->is_start_due && !begin(sd))
         sd->is_active = false;
     if (sd->is_active) {
@@ -149,8 +166,10 @@ static bool step(struct sdcard *sd)
             sd->position = line.end_bytes;
         } else if (err == OK) {
             run_line(sd, &line);
-        } else if (err == ERR_CLOSED) {
+        } else if (err == ERR_CLOSED && is_executed) {
             end_of_file(sd);
+        } else if (err == ERR_CLOSED) {
+            is_at_end = true;
         } else {
             gcode_respond_error(g, info.text);
             end_with_error(sd, info.text);
@@ -158,6 +177,10 @@ static bool step(struct sdcard *sd)
     }
     wake_settler(sd);
     gcode_unlock(g);
+    if (is_at_end) {
+        wait_executed(sd);
+        wake_settler(sd);
+    }
     return sd->is_active && !printer_is_shutdown(sd->obj.printer);
 }
 
@@ -212,7 +235,7 @@ enum err sdcard_settle(struct sdcard *sd, bool is_cancel)
         if (is_cancel) {
             sd->is_cancelled = true;
             fiber_cancel(sd->printer_fiber);
-        } else if (!sd->is_taken_back && is_outermost && is_repeatable(gcode_current_line(g))) {
+        } else if (!sd->is_taken_back && (sd->is_waiting_end || (is_outermost && is_repeatable(gcode_current_line(g))))) {
             sd->is_taken_back = true;
             fiber_cancel(sd->printer_fiber);
         }

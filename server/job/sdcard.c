@@ -37,6 +37,11 @@ bool sdcard_is_active(const struct sdcard *sd)
     return sd->is_active;
 }
 
+bool sdcard_is_paused(const struct sdcard *sd)
+{
+    return sd->reader && !sd->is_active && !sd->is_stopping && print_stats_state(sd->stats) == PRINT_PAUSED;
+}
+
 bool sdcard_is_stopping(const struct sdcard *sd)
 {
     return sd->is_stopping;

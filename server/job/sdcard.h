@@ -31,6 +31,7 @@ void sdcard_stop(struct sdcard *sd);
 void sdcard_cancel(struct sdcard *sd);
 
 bool sdcard_is_active(const struct sdcard *sd);   /* is a file being printed (not paused)? */
+bool sdcard_is_paused(const struct sdcard *sd);   /* a file stands in the middle of its print */
 bool sdcard_is_stopping(const struct sdcard *sd); /* between sdcard_stop and what PAUSE makes of it */
 bool sdcard_is_cancelling(const struct sdcard *sd); /* a client has cancelled, CANCEL_PRINT will run */
 bool sdcard_is_loaded(const struct sdcard *sd);

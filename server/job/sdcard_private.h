@@ -44,6 +44,8 @@ struct sdcard {
     bool is_cancelled;            /* the cancel of the running line ends the print */
     struct fiber *printer_fiber;  /* runs the lines; NULL: none */
     bool in_line;
+    bool is_waiting_end;          /* all lines have been read, the motion goes on */
+    bool is_executed;             /* and has ended */
     struct fiber *settler;        /* waits in sdcard_settle */
 
     struct sd_tail tail;

@@ -10,6 +10,7 @@
 #include "server/job/print_stats.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
+#include "server/machine/toolhead.h"
 #include "server/mmu/private.h"
 
 #include <string.h>
@@ -154,7 +155,7 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     printer_load_object(obj->printer, "pause_resume", section);
     printer_load_object(obj->printer, "idle_timeout", section);
     printer_subscribe(obj->printer, PRINT_STATS_EVENT, on_print_stats, m);
-    printer_subscribe(obj->printer, IDLE_TIMEOUT_EVENT_PRINTING, on_activity, m);
+    printer_subscribe(obj->printer, TOOLHEAD_EVENT_SYNC_PRINT_TIME, on_activity, m);
     printer_subscribe(obj->printer, IDLE_TIMEOUT_EVENT_IDLE, on_idle, m);
     idle_timeout_set_keep(obj->printer, keeps_place, m);
     return OK;

@@ -155,6 +155,7 @@ static enum err resume_steps(struct mmu *m, const char *params, struct err_info 
     enum err err = m->job.state == MMU_STATE_PAUSE_LOCKED ? mmu_do_unlock(m, info) : reheat(m, info);
     if (err)
         return err;
+    pause_resume_force(m->obj.printer); /* CLEAR_PAUSE has made it forget: a locked job is resumed nevertheless */
     char *script = mem_sprintf("__RESUME %s", params);
     err = run(m, script, info);
     mem_free(script);

@@ -1,178 +1,18 @@
-/* Jobs on a whole simulated printer: files, pause, resume, cancel, excluded objects, the unit's print-job states. */
-#include "tests/sim/harness.h"
+/* Jobs on a whole simulated printer: files, pause, resume, cancel, excluded objects. */
+#include "tests/sim/job_rig.h"
 
-#include "base/fiber.h"
 #include "base/mem.h"
-#include "base/strbuf.h"
-#include "motion/engine.h"
 #include "server/job/job.h"
 #include "server/machine/printer.h"
-#include "server/mmu/mmu.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-#define CONFIG_BASE                                                                                                   \
-    "[mcu]\nserial: /dev/ttyS0\n"                                                                                     \
-    "[printer]\nkinematics: cartesian\nmax_velocity: 200\nmax_accel: 3000\n"                                          \
-    "[stepper_x]\nstep_pin: PA1\ndir_pin: PA2\nenable_pin: !PA3\nmicrosteps: 16\nrotation_distance: 40\n"             \
-    "endstop_pin: ^PB0\nposition_endstop: 0\nposition_max: 200\nhoming_speed: 50\n"                                   \
-    "[stepper_y]\nstep_pin: PA4\ndir_pin: PA5\nenable_pin: !PA6\nmicrosteps: 16\nrotation_distance: 40\n"             \
-    "endstop_pin: ^PB1\nposition_endstop: 0\nposition_max: 200\nhoming_speed: 50\n"                                   \
-    "[stepper_z]\nstep_pin: PA7\ndir_pin: PA8\nenable_pin: !PA9\nmicrosteps: 16\nrotation_distance: 8\n"              \
-    "endstop_pin: ^PB2\nposition_endstop: 0\nposition_max: 200\n"                                                     \
-    "[extruder]\nstep_pin: PC0\ndir_pin: PC1\nenable_pin: !PC2\nmicrosteps: 16\nrotation_distance: 33.5\n"            \
-    "nozzle_diameter: 0.4\nfilament_diameter: 1.75\nheater_pin: PB3\nsensor_type: EPCOS 100K B57560G104F\n"           \
-    "sensor_pin: PC4\ncontrol: pid\npid_Kp: 22\npid_Ki: 1\npid_Kd: 114\nmin_temp: 0\nmax_temp: 300\n"                 \
-    "min_extrude_temp: 0\n"                                                                                           \
-    "[pause_resume]\n[exclude_object]\n[display_status]\n[respond]\n"
-#define HOME "SET_KINEMATIC_POSITION X=0 Y=0 Z=0"
-#define CONFIG_MMU CONFIG_BASE "[mmu]\n"
-#define CONFIG_MACROS                                                                                                 \
-    CONFIG_MMU "[gcode_macro PAUSE]\nrename_existing: BASE_PAUSE\ngcode:\n  BASE_PAUSE\n  G91\n  G1 Z5 F600\n  G90\n"    \
-               "  G1 X0 Y0 F6000\n"                                                                                   \
-               "[gcode_macro RESUME]\nrename_existing: BASE_RESUME\ngcode:\n  BASE_RESUME\n"                          \
-               "[gcode_macro CANCEL_PRINT]\nrename_existing: BASE_CANCEL\ngcode:\n  M117 user cancel\n  BASE_CANCEL\n"
-
-
-static struct rig *start(const char *config)
-{
-    struct rig *rig = rig_create(&(struct rig_options){.config_text = config, .seed = 7, .is_verbose = getenv("VERBOSE")});
-    assert_true(rig_wait_ready(rig));
-    return rig;
-}
-
-static void script(struct rig *rig, const char *text)
-{
-    if (rig_script(rig, text, 600) != OK)
-        fail_msg("%s: %s", text, rig_error(rig));
-}
-
-static void expect_status(struct rig *rig, const char *object, const char *field, const char *json)
-{
-    const char *now = rig_status(rig, object, field);
-    if (!now || strcmp(now, json) != 0)
-        fail_msg("%s.%s is %s instead of %s\n%s", object, field, now ? now : "absent", json, rig_console(rig));
-}
-
-static void expect_job(struct rig *rig, const char *state)
-{
-    char *json = mem_sprintf("\"%s\"", state);
-    expect_status(rig, "mmu", "print_state", json);
-    expect_status(rig, "mmu", "print_job_state", json);
-    mem_free(json);
-}
-
-struct status_wait {
-    struct rig *rig;
-    const char *object, *field, *json;
-};
-
-static bool has_status(void *ctx)
-{
-    const struct status_wait *w = ctx;
-    const char *now = rig_status(w->rig, w->object, w->field);
-    return now && strcmp(now, w->json) == 0;
-}
-
-static void wait_status(struct rig *rig, const char *object, const char *field, const char *json, double timeout_s)
-{
-    struct status_wait w = {rig, object, field, json};
-    if (!rig_run_until(rig, has_status, &w, timeout_s))
-        fail_msg("%s.%s is %s, not %s after %.1f s\n%s", object, field, rig_status(rig, object, field), json, timeout_s,
-                 rig_console(rig));
-}
-
-/* A request of a client: in a fiber of its own, as the API runs it. */
-struct request {
-    struct rig *rig;
-    enum err (*fn)(struct printer *printer, struct err_info *info);
-    const char *message; /* for MMU_PAUSE */
-    bool is_forced, is_done;
-    enum err result;
-    struct err_info info;
-    double took_s;
-};
-
-static void run_request(void *arg)
-{
-    struct request *r = arg;
-    double begun_s = rig_now_s(r->rig);
-    r->result = r->fn ? r->fn(rig_printer(r->rig), &r->info)
-                      : mmu_pause(rig_printer(r->rig), r->message, r->is_forced, &r->info);
-    r->took_s = rig_now_s(r->rig) - begun_s;
-    r->is_done = true;
-}
-
-static bool is_request_done(void *ctx)
-{
-    return ((struct request *)ctx)->is_done;
-}
-
-/* Returns how long the request took [s]. */
-static double request(struct rig *rig, struct request *r, double timeout_s)
-{
-    r->rig = rig;
-    assert_non_null(fiber_spawn(rig_printer(rig)->fibers, "client", run_request, r));
-    if (!rig_run_until(rig, is_request_done, r, timeout_s))
-        fail_msg("the request has not ended after %.1f s\n%s", timeout_s, rig_console(rig));
-    return r->took_s;
-}
-
-static double ask(struct rig *rig, enum err (*fn)(struct printer *, struct err_info *))
-{
-    struct request r = {.fn = fn};
-    double took_s = request(rig, &r, 120);
-    if (r.result)
-        fail_msg("refused: %s\n%s", r.info.text, rig_console(rig));
-    return took_s;
-}
-
-/* Lines of `count` squares of 20 mm at 50 mm/s with relative filament. */
-static char *squares(int count)
-{
-    struct strbuf text;
-    strbuf_init(&text);
-    strbuf_adds(&text, "G90\nM83\nG1 X50 Y50 Z0.2 F6000\n");
-    for (int i = 0; i < count; i++)
-        strbuf_addf(&text, "G1 X70 E1 F3000\nG1 Y70 E1\nG1 X50 E1\nG1 Y50 E1\nSET_PRINT_STATS_INFO CURRENT_LAYER=%d TOTAL_LAYER=%d\n",
-                    i + 1, count);
-    return strbuf_take(&text);
-}
-
-static void add_squares(struct rig *rig, const char *name, int count)
-{
-    char *text = squares(count);
-    rig_add_gcode(rig, name, text);
-    mem_free(text);
-}
-
-static void position(struct rig *rig, double pos[4])
-{
-    double all[ENGINE_AXES_MAX];
-    engine_commanded_position(rig_printer(rig)->engine, all);
-    memcpy(pos, all, 4 * sizeof(double));
-}
-
-static void expect_position(struct rig *rig, double x, double y, double z)
-{
-    double pos[4];
-    position(rig, pos);
-    if (fabs(pos[0] - x) > 1e-6 || fabs(pos[1] - y) > 1e-6 || fabs(pos[2] - z) > 1e-6)
-        fail_msg("at %f %f %f instead of %f %f %f", pos[0], pos[1], pos[2], x, y, z);
-}
 
 /* ------------------------------------------------------------------------------------------------------- files */
 
 static void a_file_is_printed_to_its_end(void **unused)
 {
     (void)unused;
-    struct rig *rig = start(CONFIG_BASE);
+    struct rig *rig = job_rig_start(CONFIG_BASE);
     script(rig, HOME);
     add_squares(rig, "sub.gcode", 3);
     ask(rig, job_resume); /* not paused: says so, no error */
@@ -197,7 +37,7 @@ static void files_that_cannot_be_printed(void **unused)
 {
     (void)unused;
     static const char *const names[] = {"none.gcode", "../printer.cfg", "/etc/passwd", "", ".", "a/../../printer.cfg"};
-    struct rig *rig = start(CONFIG_BASE);
+    struct rig *rig = job_rig_start(CONFIG_BASE);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char *text = mem_sprintf("SDCARD_PRINT_FILE FILENAME=\"%s\"", names[i]);
         assert_int_not_equal(rig_script(rig, text, 10), OK);
@@ -215,7 +55,7 @@ static void files_that_cannot_be_printed(void **unused)
 static void a_bad_line_ends_the_print(void **unused)
 {
     (void)unused;
-    struct rig *rig = start(CONFIG_BASE "[virtual_sdcard]\non_error_gcode:\n  M117 it failed\n");
+    struct rig *rig = job_rig_start(CONFIG_BASE "[virtual_sdcard]\non_error_gcode:\n  M117 it failed\n");
     script(rig, HOME);
     rig_add_gcode(rig, "bad.gcode", "G1 X10 F3000\nG1 X9999\nG1 X20\n");
     script(rig, "SDCARD_PRINT_FILE FILENAME=bad.gcode");
@@ -236,7 +76,7 @@ static void a_bad_line_ends_the_print(void **unused)
 static void damaged_files_end_in_an_error(void **unused)
 {
     (void)unused;
-    struct rig *rig = start(CONFIG_BASE);
+    struct rig *rig = job_rig_start(CONFIG_BASE);
     script(rig, HOME);
     char *long_line = MEM_ARRAY(char, 200000);
     memset(long_line, 'G', 199998);
@@ -261,7 +101,7 @@ static void damaged_files_end_in_an_error(void **unused)
 static void a_pause_in_the_file(void **unused)
 {
     (void)unused;
-    struct rig *rig = start(CONFIG_BASE);
+    struct rig *rig = job_rig_start(CONFIG_BASE);
     script(rig, HOME);
     rig_add_gcode(rig, "p.gcode", "G1 X10 F3000\nG1 X20\nPAUSE\nG1 X30\nG1 X40");
     script(rig, "SDCARD_PRINT_FILE FILENAME=p.gcode");
@@ -282,7 +122,7 @@ static void a_pause_in_the_file(void **unused)
 static void a_clients_pause_keeps_the_tail(void **unused)
 {
     (void)unused;
-    struct rig *rig = start(CONFIG_MACROS);
+    struct rig *rig = job_rig_start(CONFIG_MACROS);
     script(rig, HOME);
     add_squares(rig, "long.gcode", 40);
     script(rig, "SDCARD_PRINT_FILE FILENAME=long.gcode");
@@ -316,7 +156,7 @@ static void a_clients_pause_keeps_the_tail(void **unused)
 static void a_pause_does_not_wait_for_a_heater(void **unused)
 {
     (void)unused;
-    struct rig *rig = start(CONFIG_BASE);
+    struct rig *rig = job_rig_start(CONFIG_BASE);
     rig_add_gcode(rig, "heat.gcode", "M109 S200\nM117 hot\n");
     script(rig, "SDCARD_PRINT_FILE FILENAME=heat.gcode");
     rig_run(rig, 2);
@@ -335,7 +175,7 @@ static void cancel_ends_waits_at_once(void **unused)
 {
     (void)unused;
     static const char *const files[] = {"M109 S250\nG1 X1\n", "G28\nG28\nG28\n", "SLOW\n", "G4 P600000\nG1 X10\n"};
-    struct rig *rig = start(CONFIG_MACROS "[gcode_macro SLOW]\ngcode:\n  M109 S250\n  M117 too far\n");
+    struct rig *rig = job_rig_start(CONFIG_MACROS "[gcode_macro SLOW]\ngcode:\n  M109 S250\n  M117 too far\n");
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         script(rig, HOME);
         rig_clear_console(rig);
@@ -359,7 +199,7 @@ static void cancel_ends_waits_at_once(void **unused)
 static void cancel_drops_what_was_planned(void **unused)
 {
     (void)unused;
-    struct rig *rig = start(CONFIG_BASE);
+    struct rig *rig = job_rig_start(CONFIG_BASE);
     script(rig, HOME);
     add_squares(rig, "long.gcode", 100);
     script(rig, "SDCARD_PRINT_FILE FILENAME=long.gcode");
@@ -387,7 +227,7 @@ static void cancel_drops_what_was_planned(void **unused)
 static void excluded_objects_are_left_out(void **unused)
 {
     (void)unused;
-    struct rig *rig = start(CONFIG_BASE);
+    struct rig *rig = job_rig_start(CONFIG_BASE);
     script(rig, HOME);
     rig_add_gcode(rig, "two.gcode",
                   "EXCLUDE_OBJECT_DEFINE NAME=left CENTER=20,20 POLYGON=[[10,10],[30,10],[30,30]]\n"
