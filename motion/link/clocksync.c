@@ -33,12 +33,18 @@ void clocksync_start(struct clocksync *cs, struct host_ns sent, uint64_t clock)
     cs->half_rtt_at = sent;
 }
 
+/* The 64-bit clock nearest to `near` that ends in these 32 bits. */
+static uint64_t extend(uint64_t near, uint32_t clock32)
+{
+    int64_t delta = (int32_t)(clock32 - (uint32_t)near);
+    if (delta < 0 && (uint64_t)-delta > near)
+        return clock32;
+    return near + (uint64_t)delta;
+}
+
 uint64_t clocksync_extend(const struct clocksync *cs, uint32_t clock32)
 {
-    int64_t delta = (int32_t)(clock32 - (uint32_t)cs->last_clock);
-    if (delta < 0 && (uint64_t)-delta > cs->last_clock)
-        return clock32;
-    return cs->last_clock + (uint64_t)delta;
+    return extend(cs->last_clock, clock32);
 }
 
 /* The round trip bounds how late the board read its clock after we asked. Aged, because links slow down. */
@@ -69,13 +75,24 @@ static bool is_outlier(struct clocksync *cs, double error, struct host_ns sent)
     return false;
 }
 
+static struct clock_line line_at(const struct clocksync *cs, double delay_s, double clock_offset)
+{
+    return (struct clock_line){.time = host_ns_add_s(cs->origin, cs->time_avg_s + delay_s),
+                               .clock = cs->origin_clock + cs->clock_avg + clock_offset,
+                               .freq_hz = cs->freq_hz};
+}
+
 void clocksync_sample(struct clocksync *cs, struct host_ns sent, struct host_ns received, uint32_t clock32)
 {
-    cs->last_clock += (uint32_t)(clock32 - (uint32_t)cs->last_clock);
+    /* Nearest to what we expect rather than to the latest: right after seconds of silence on a fast board, and also when
+     * answers have changed places on the way. */
+    struct clock_line line = line_at(cs, 0., 0.);
+    uint64_t clock = extend(clock_line_at(&line, received), clock32);
+    cs->last_clock = clock > cs->last_clock ? clock : cs->last_clock;
     if (sent.ns == 0)
         return;
     update_half_rtt(cs, sent, received);
-    double t = host_ns_diff_s(sent, cs->origin), c = (double)cs->last_clock - cs->origin_clock;
+    double t = host_ns_diff_s(sent, cs->origin), c = (double)clock - cs->origin_clock;
     double dt = t - cs->time_avg_s;
     cs->sample_count++;
     if (is_outlier(cs, c - (cs->clock_avg + dt * cs->freq_hz), sent))
@@ -86,13 +103,6 @@ void clocksync_sample(struct clocksync *cs, struct host_ns sent, struct host_ns 
     cs->clock_avg += DECAY * dc;
     cs->clock_cov = (1. - DECAY) * (cs->clock_cov + DECAY * dt * dc);
     cs->freq_hz = cs->clock_cov / cs->time_var;
-}
-
-static struct clock_line line_at(const struct clocksync *cs, double delay_s, double clock_offset)
-{
-    return (struct clock_line){.time = host_ns_add_s(cs->origin, cs->time_avg_s + delay_s),
-                               .clock = cs->origin_clock + cs->clock_avg + clock_offset,
-                               .freq_hz = cs->freq_hz};
 }
 
 struct clock_line clocksync_line(const struct clocksync *cs)

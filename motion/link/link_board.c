@@ -380,9 +380,12 @@ static void finish_drain(struct link_board *b)
     if (!is_stuck && (b->sendq.ready_bytes > 0 || sendq_next_ready_clock(&b->sendq) != UINT64_MAX || b->tx_bytes > 0 ||
                       !session_is_quiet(&b->session)))
         return;
+    enum err result = is_stuck ? ERR_CLOSED : OK;
+    if (!is_stuck && b->transport->ops->sync && !b->transport->ops->sync(b->transport))
+        result = ERR_IO;
     b->is_draining = false;
     publish_stats(b);
-    link_answer(b->link, b->drain_port, b->drain_token, is_stuck ? ERR_CLOSED : OK);
+    link_answer(b->link, b->drain_port, b->drain_token, result);
 }
 
 struct host_ns link_board_step(struct link_board *b, struct host_ns now)

@@ -23,6 +23,8 @@ struct transport_ops {
     size_t (*write)(struct transport *t, const uint8_t *data, size_t len_bytes, struct host_ns now);
     /* Forget what was written and has not left yet; may be NULL. */
     void (*flush)(struct transport *t);
+    /* Write out what the transport itself still buffers; false: that failed. May be NULL. */
+    bool (*sync)(struct transport *t);
     /* Wake `actor` when there is something to read, and when there is room again after a short write. The actor's own
      * thread. NULL stops it. */
     void (*attach)(struct transport *t, struct actor *actor);

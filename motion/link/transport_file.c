@@ -31,10 +31,15 @@ static size_t file_write(struct transport *base, const uint8_t *data, size_t len
     return fwrite(data, 1, len_bytes, t->file) == len_bytes ? len_bytes : TRANSPORT_CLOSED;
 }
 
+static bool file_sync(struct transport *base)
+{
+    return fflush(((struct transport_file *)base)->file) == 0;
+}
+
 static void file_attach(struct transport *base, struct actor *actor)
 {
+    (void)base;
     (void)actor;
-    fflush(((struct transport_file *)base)->file);
 }
 
 static void file_destroy(struct transport *base)
@@ -48,6 +53,7 @@ static void file_destroy(struct transport *base)
 static const struct transport_ops file_ops = {
     .read = file_read,
     .write = file_write,
+    .sync = file_sync,
     .attach = file_attach,
     .destroy = file_destroy,
 };
