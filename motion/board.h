@@ -82,7 +82,8 @@ struct board_options {
     enum board_transport transport;
     const char *path;               /* device, pty or output file; unused for pipes */
     unsigned baud;                  /* serial; 0: 250000 */
-    struct bytepipe *tx, *rx;       /* pipes: kept until boards_destroy; reader of rx becomes the link */
+    struct bytepipe *tx, *rx;       /* pipes: kept until boards_destroy; reader of rx becomes the link. In a real runtime
+                                       stop the board's actor first: it may be about to notify the link */
     const char *dictionary_json;    /* file: the dictionary, uncompressed JSON */
     size_t dictionary_bytes;
     enum board_restart_method restart_method;

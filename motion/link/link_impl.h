@@ -21,8 +21,9 @@ struct link_query {
     uint32_t tag, token;
     int32_t number, oid;
     struct link_timing timing;
-    uint64_t block_seq;
-    struct host_ns started, retry_at, give_up_at;
+    uint64_t block_seq;  /* of the block that carried it last, 0: it waits in a lane */
+    uint64_t first_seq;  /* of the first */
+    struct host_ns retry_at, give_up_at;
 };
 
 struct link_route {

@@ -54,8 +54,7 @@ void link_query_open(struct link_board *b, const struct link_request *r, struct 
     }
     *q = (struct link_query){.is_open = true, .mode = r->mode, .len_bytes = r->len_bytes, .port = r->port,
                              .tag = link_tag(r->port, r->token), .token = r->token, .number = r->number, .oid = r->oid,
-                             .timing = r->timing, .started = now, .retry_at = HOST_NS_NEVER,
-                             .give_up_at = HOST_NS_NEVER};
+                             .timing = r->timing, .retry_at = HOST_NS_NEVER, .give_up_at = HOST_NS_NEVER};
     memcpy(q->msg, r->msg, r->len_bytes);
     b->query_count++;
     if (q->mode == LINK_QUERY_SLOW)
@@ -96,6 +95,8 @@ void link_query_sent(struct link_board *b, uint32_t tag, uint64_t block_seq)
     if (!q)
         return;
     q->block_seq = block_seq;
+    if (!q->has_left)
+        q->first_seq = block_seq;
     q->has_left = true;
     if (!b->transport || b->transport->is_file)
         finish_empty(b, q, OK);
@@ -109,10 +110,9 @@ bool link_query_reply(struct link_board *b, int number, int32_t oid, const uint8
         struct link_query *q = &b->queries[i];
         if (!q->is_open || q->number != number || (q->oid != LINK_OID_ANY && q->oid != oid))
             continue;
-        if (q->mode == LINK_QUERY_SLOW && host_ns_before(sent, q->started))
+        /* An answer that the board gave before it had our question is to somebody else's, or comes twice. */
+        if (!q->has_left || b->session.reply_seq <= q->first_seq)
             continue;
-        if (!q->has_left)
-            continue; /* an answer to somebody else's question: ours has not left yet */
         finish(b, q, OK, payload, len_bytes, sent, received);
         is_taken = true;
     }

@@ -154,6 +154,7 @@ static void handle_block(struct session *s, const uint8_t *block, size_t len_byt
     if (rseq > s->done_reply_seq + 1)
         s->done_reply_seq = rseq - 1;
     struct host_ns received = host_ns_add_s(now, -session_wire_s(s, len_bytes));
+    s->reply_seq = rseq;
     s->on_reply(s->ctx, block + FRAME_HEADER_BYTES, len_bytes - FRAME_MIN_BYTES, s->last_reply_sent, received);
 }
 

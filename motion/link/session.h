@@ -49,6 +49,7 @@ struct session {
     uint32_t need_ack_bytes, last_ack_bytes;
     struct host_ns idle;          /* when the wire has nothing more to carry */
     struct host_ns resend_at;     /* HOST_NS_NEVER: nothing to wait for */
+    uint64_t reply_seq;           /* during on_reply: the board had taken all blocks below this when it answered */
     struct host_ns rtt_start, last_reply_sent;
     double srtt_s, rttvar_s, rto_s;
     bool must_resend;             /* nak'ed: session_take_resend at once */

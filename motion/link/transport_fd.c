@@ -54,7 +54,7 @@ size_t transport_fd_write(struct transport *base, const uint8_t *data, size_t le
 void transport_fd_attach(struct transport *base, struct actor *actor)
 {
     struct transport_fd *t = (struct transport_fd *)base;
-    if (t->actor)
+    if (t->actor && t->actor->slot) /* a runtime that has let go of the actor watches nothing for it */
         actor_watch(t->actor, t->fd, 0, NULL, NULL);
     t->actor = actor;
     if (actor)
