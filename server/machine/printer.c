@@ -229,15 +229,23 @@ void printer_emergency_stop(struct printer *printer, const char *who)
 
 /* --- ending --- */
 
-/* Brake at the commit horizon and forget the rest: what is queued may take minutes. */
+/* Brake at the commit horizon and forget the rest, which may take minutes. What was still on its way to the planner is
+ * not part of the tail, so this is repeated until nothing moves any more. */
 static void stop_motion(struct printer *printer)
 {
+    struct engine *engine = printer->engine;
+    struct engine_status status;
     struct err_info info;
-    (void)!engine_hold(printer->engine, &info); /* held already, or homing (which ends as its script is cancelled) */
-    while (engine_is_holding(printer->engine) && fiber_sleep(HOLD_POLL_S) == OK)
-        ;
-    if (engine_is_held(printer->engine))
-        (void)!engine_drop_tail(printer->engine, &info);
+    do {
+        (void)!engine_hold(engine, &info); /* held already, or homing (which ends as its script is cancelled) */
+        while (engine_is_holding(engine) && fiber_sleep(HOLD_POLL_S) == OK)
+            ;
+        if (engine_is_held(engine))
+            (void)!engine_drop_tail(engine, &info);
+        if (fiber_sleep(HOLD_POLL_S) != OK)
+            return;
+        engine_get_status(engine, printer_now(printer), &status);
+    } while (!status.is_idle);
 }
 
 /* Motion, motors and heaters off in order, as far as the boards still listen. */
