@@ -271,6 +271,7 @@ static void open_machine(struct host *host)
         .status = host->status,
         .config_path = o->config_path,
         .data_dir = o->data_dir,
+        .version = LOCKSTEP_VERSION,
         .seed = o->seed,
         .motion_priority = MOTION_PRIORITY,
         .link_priority = LINK_PRIORITY,

@@ -212,6 +212,17 @@ const struct config_option *section_find(const struct config_section *section, c
 
 /* --- errors and warnings --- */
 
+/* An option that two objects read is wrong only once. */
+static bool has_error(const struct config *config, unsigned file_index, int line, const char *text)
+{
+    for (size_t i = 0; i < config->error_count; i++) {
+        const struct stored_error *error = &config->errors[i];
+        if (error->file_index == file_index && error->pub.line == line && strcmp(error->pub.text, text) == 0)
+            return true;
+    }
+    return false;
+}
+
 void config_verror_at(struct config *config, unsigned file_index, int line, const char *fmt, va_list args)
 {
     if (config->error_count >= CONFIG_ERRORS_MAX) {
@@ -221,6 +232,10 @@ void config_verror_at(struct config *config, unsigned file_index, int line, cons
     struct strbuf text;
     strbuf_init(&text);
     strbuf_vaddf(&text, fmt, args);
+    if (has_error(config, file_index, line, text.data)) {
+        strbuf_deinit(&text);
+        return;
+    }
     config->errors = grow(config->errors, config->error_count, &config->error_cap, sizeof *config->errors);
     config->errors[config->error_count] = (struct stored_error){
         .pub = {.file = file_index < config->file_count ? config->files[file_index].label : "",

@@ -139,6 +139,7 @@ struct printer *printer_create_bare(const struct printer_services *services, enu
     if (services->status)
         status_hub_reset(services->status);
     gcode_set_batch(printer->gcode, services->is_batch);
+    gcode_set_firmware(printer->gcode, "Lockstep", services->version ? services->version : "unknown");
     gcode_add_output(printer->gcode, on_output, printer);
     gcode_set_emergency(printer->gcode, on_emergency, printer);
     return printer;

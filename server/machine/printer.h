@@ -60,6 +60,7 @@ struct printer_services {
     struct status_hub *status;   /* where status is published; NULL: nowhere */
     const char *config_path;
     const char *data_dir;        /* DATA; NULL in `plan` and `check` */
+    const char *version;         /* of the program, for M115; NULL: unknown */
     bool is_batch;               /* `plan`: waits return at once, cold extrusion is allowed, nothing is real */
     uint64_t seed;
     unsigned batch_threads;      /* step-solving threads in batch mode */
