@@ -105,7 +105,7 @@ static char *plan(const char *lockstep, const char *config, const char *dict, co
     if (fd < 0)
         return NULL;
     close(fd);
-    snprintf(command, sizeof command, "'%s' plan -c '%s' -d '%s' -o '%s' --threads %s '%s' >/dev/null", lockstep, config, dict,
+    snprintf(command, sizeof command, "'%s' plan -c '%s' -d '%s' -o '%s' --threads %s '%s' >/dev/null 2>&1", lockstep, config, dict,
              out, threads, oracle.gcode);
     char *data = system(command) == 0 ? read_file(out, len_bytes) : NULL;
     unlink(out);
@@ -135,6 +135,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", info.text);
         return 1;
     }
+    for (unsigned i = 0; i < oracle.stepper_count; i++)
+        step_list_init(&lists[i]);
     size_t dict_bytes, len_bytes, other_bytes;
     char *json = read_file(argv[3], &dict_bytes);
     struct wire_dict *dict = json ? wire_dict_create(json, dict_bytes) : NULL;
