@@ -21,12 +21,6 @@ double motion_fence_s(const struct motion *m, unsigned marked_queues, double win
 {
     const struct engine *e = m->e;
     double fence = fmax(m->motion_end_s + fmax(m->kfd_s, window_s) + FENCE_SLACK_S, m->gen_s);
-    /* A change of advance that still waits for its time must not come after what stands behind it in the stream. */
-    for (uint64_t i = m->timed_begin; i < m->timed_stamped; i++) {
-        const struct timed *t = timed_at(m, i);
-        if (t->kind == ITEM_ADVANCE && !t->is_done)
-            fence = fmax(fence, t->time_s);
-    }
     for (unsigned i = 0; i < e->queue_count; i++) {
         if (!(marked_queues >> i & 1))
             continue;

@@ -58,10 +58,18 @@ static enum err restart(void *ctx, bool is_firmware, struct err_info *info)
     return OK;
 }
 
+/* What a request has changed is published before it is answered: a client that asks right behind sees it. */
+static enum err settled(struct api_printer *ap, enum err err)
+{
+    if (ap->printer)
+        printer_refresh_status(ap->printer);
+    return err;
+}
+
 static enum err run_script(void *ctx, const char *script, struct err_info *info)
 {
     struct api_printer *ap = ctx;
-    return gcode_run_script(ap->printer->gcode, script, strlen(script), info);
+    return settled(ap, gcode_run_script(ap->printer->gcode, script, strlen(script), info));
 }
 
 static void add_help(void *ctx, const char *name, const char *help)
@@ -87,22 +95,22 @@ static void gcode_help(void *ctx, struct strbuf *out)
 
 static enum err print_start(void *ctx, const char *filename, struct err_info *info)
 {
-    return job_start(((struct api_printer *)ctx)->printer, filename, info);
+    return settled(ctx, job_start(((struct api_printer *)ctx)->printer, filename, info));
 }
 
 static enum err print_pause(void *ctx, struct err_info *info)
 {
-    return job_pause(((struct api_printer *)ctx)->printer, info);
+    return settled(ctx, job_pause(((struct api_printer *)ctx)->printer, info));
 }
 
 static enum err print_resume(void *ctx, struct err_info *info)
 {
-    return job_resume(((struct api_printer *)ctx)->printer, info);
+    return settled(ctx, job_resume(((struct api_printer *)ctx)->printer, info));
 }
 
 static enum err print_cancel(void *ctx, struct err_info *info)
 {
-    return job_cancel(((struct api_printer *)ctx)->printer, info);
+    return settled(ctx, job_cancel(((struct api_printer *)ctx)->printer, info));
 }
 
 static enum err query_endstops(void *ctx, struct strbuf *out, struct err_info *info)
@@ -133,17 +141,17 @@ static enum err mmu_state(void *ctx, struct strbuf *out, struct err_info *info)
 
 static enum err pause_mmu(void *ctx, const char *message, bool is_forced, struct err_info *info)
 {
-    return mmu_pause(((struct api_printer *)ctx)->printer, message, is_forced, info);
+    return settled(ctx, mmu_pause(((struct api_printer *)ctx)->printer, message, is_forced, info));
 }
 
 static enum err unlock_mmu(void *ctx, struct err_info *info)
 {
-    return mmu_unlock(((struct api_printer *)ctx)->printer, info);
+    return settled(ctx, mmu_unlock(((struct api_printer *)ctx)->printer, info));
 }
 
 static enum err resume_mmu(void *ctx, struct err_info *info)
 {
-    return mmu_resume(((struct api_printer *)ctx)->printer, info);
+    return settled(ctx, mmu_resume(((struct api_printer *)ctx)->printer, info));
 }
 
 struct api_printer *api_printer_create(void (*wake_fn)(void *ctx), void *ctx)

@@ -32,6 +32,7 @@
 #define MOTION_PRIORITY 50
 #define LINK_PRIORITY   55 /* above motion: acknowledgements and trsync must not wait for planning */
 #define END_TIMEOUT_S   10.0 /* how long an orderly stop may take before it is made at once */
+#define OFF_TIME_S      0.7  /* a heater's pin follows its target with the next reading of its sensor, 0.3 s apart */
 #define WEBSOCKETS_MAX  50
 #define UPLOAD_BYTES_MAX (1024ull << 20)
 
@@ -150,6 +151,9 @@ static void end_fiber(void *arg)
     static const char script[] = "TURN_OFF_HEATERS\nM84";
     if (gcode_run_script(host->printer->gcode, script, sizeof script - 1, &info) != OK)
         log_warn(host->log, "host", "heaters and motors were not switched off in order", "reason=%s", info.text);
+    enum err slept = fiber_sleep(OFF_TIME_S);
+    if (slept != OK)
+        log_warn(host->log, "host", "the end was cut short", "reason=%s", err_name(slept));
     runtime_stop(host->runtime);
 }
 

@@ -133,6 +133,9 @@ struct printer_object *printer_first_object(const struct printer *printer); /* f
 /* Next object (after `prev`, or the first if NULL) made by the descriptor with this section name; NULL at the end. */
 struct printer_object *printer_next_of(const struct printer *printer, const char *section, struct printer_object *prev);
 
+/* Publish every object's status as it is now. It is published by itself a few times a second and when an object says so. */
+void printer_refresh_status(struct printer *printer);
+
 /* --- time --- */
 struct host_ns printer_now(const struct printer *printer);
 double printer_now_s(const struct printer *printer); /* the same in seconds: eventtime */

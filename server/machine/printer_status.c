@@ -33,21 +33,28 @@ char *printer_status_json(struct printer_object *obj)
     return strbuf_take(&json);
 }
 
+void printer_refresh_status(struct printer *printer)
+{
+    struct printer_private *p = priv(printer);
+    if (!printer->services->status)
+        return;
+    p->is_status_touched = false;
+    for (struct printer_object *obj = p->first; obj; obj = obj->next)
+        if (obj->status)
+            (void)status_entry_refresh(obj->status, obj, obj->desc->status);
+    (void)status_publish(printer->services->status, printer_now_s(printer));
+}
+
 struct host_ns printer_publish(struct printer *printer, struct host_ns now)
 {
     struct printer_private *p = priv(printer);
-    struct status_hub *hub = printer->services->status;
-    if (!hub)
+    if (!printer->services->status)
         return HOST_NS_NEVER;
     if (!p->is_status_touched && host_ns_before(now, p->status_due))
         return p->status_due;
     if (!host_ns_before(now, p->status_due))
         p->status_due = host_ns_add_s(now, runtime_is_virtual(printer->services->runtime) ? STATUS_PERIOD_VIRTUAL_S
                                                                                          : STATUS_PERIOD_REAL_S);
-    p->is_status_touched = false;
-    for (struct printer_object *obj = p->first; obj; obj = obj->next)
-        if (obj->status)
-            (void)status_entry_refresh(obj->status, obj, obj->desc->status);
-    (void)status_publish(hub, (double)now.ns * 1e-9);
+    printer_refresh_status(printer);
     return p->status_due;
 }

@@ -68,7 +68,7 @@ class Printer:
     def print_file(self, name, timeout_s):
         """Start a file and wait for its end; returns the last print_stats."""
         status, reply = self.request("POST", f"/printer/print/start?filename={name}")
-        assert (status, reply["result"]) == (200, "ok"), (status, reply)
+        assert status == 200 and reply["result"] == "ok", (status, reply)
 
         def finished():
             stats = self.status("print_stats")["print_stats"]

@@ -27,8 +27,8 @@ def read_config(path):
 
 
 def corners(path):
-    """End points of the file's straight moves (x, y, z), and the filament it asks for, by a plain reading of G-code."""
-    points, position = [], {"X": 0.0, "Y": 0.0, "Z": 0.0}
+    """End points of the file's moves (x, y, z), and the filament it asks for, by a plain reading of G-code."""
+    points, position = [], {"X": None, "Y": None, "Z": None}  # None: a macro may have moved it
     filament, absolute, absolute_e, last_e = 0.0, True, True, 0.0
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
@@ -42,7 +42,7 @@ def corners(path):
                 absolute_e = code == "M82"
             elif code == "G92":
                 last_e = next((float(w[1:]) for w in rest if w[0] == "E"), last_e)
-            elif code in ("G0", "G1"):
+            elif code in ("G0", "G1", "G2", "G3"):
                 moved = False
                 for word in rest:
                     if word[0] in "XYZ":
@@ -55,8 +55,6 @@ def corners(path):
                         last_e = value
                 if moved:
                     points.append((position["X"], position["Y"], position["Z"]))
-            elif code in ("G2", "G3"):
-                raise AssertionError("this checker reads straight moves only")
     return points, filament
 
 
@@ -123,8 +121,9 @@ class Judge:
                 else:
                     previous = None
                 sampled = clock, x, y
-            while target < len(points) and abs(x - points[target][0]) <= 1.01 * STEP_XY and \
-                    abs(y - points[target][1]) <= 1.01 * STEP_XY and abs(z - points[target][2]) <= 1.01 * STEP_Z:
+            while target < len(points) and all(
+                    wanted is None or abs(value - wanted) <= 1.01 * step for value, wanted, step in
+                    zip((x, y, z), points[target], (STEP_XY, STEP_XY, STEP_Z))):
                 target += 1
         assert target == len(points), f"corner {target} of {len(points)} was not reached: {points[target]}"
         printer = self.config["printer"]

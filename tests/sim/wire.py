@@ -179,60 +179,64 @@ class Board:
                 handler(clock, **values)
 
     # --- commands ---
-    def on_config_stepper(self, clock, oid, step_pin, dir_pin, **_):
+    def on_config_stepper(self, arrival, oid, step_pin, dir_pin, **_):
         self.steppers[oid] = Stepper((self.pin_names[step_pin], self.pin_names[dir_pin]))
 
-    def on_queue_step(self, clock, oid, interval, count, add):
-        self.steppers[oid].queue(clock, interval, count, add)
+    def on_queue_step(self, arrival, oid, interval, count, add):
+        self.steppers[oid].queue(arrival, interval, count, add)
 
-    def on_set_next_step_dir(self, clock, oid, dir):
+    def on_set_next_step_dir(self, arrival, oid, dir):
         self.steppers[oid].next_direction = dir
 
-    def on_reset_step_clock(self, clock, oid, **values):
+    def on_reset_step_clock(self, arrival, oid, clock):
         self.steppers[oid].needs_reset = False
-        self.steppers[oid].last_clock = values["clock"] if "clock" in values else 0
+        self.steppers[oid].last_clock = clock
 
-    def on_stepper_stop_on_trigger(self, clock, oid, trsync_oid):
+    def on_stepper_stop_on_trigger(self, arrival, oid, trsync_oid):
         self.steppers[oid].trsync = trsync_oid
 
-    def on_endstop_home(self, clock, oid, sample_count, rest_ticks, **_):
+    def on_endstop_home(self, arrival, oid, sample_count, rest_ticks, **_):
         if sample_count:
             self.rest_ticks[oid] = rest_ticks
 
-    def on_config_endstop(self, clock, oid, pin, **_):
+    def on_config_endstop(self, arrival, oid, pin, **_):
         self.endstops[oid] = self.pin_names[pin]
 
-    def on_config_digital_out(self, clock, oid, pin, value, default_value, max_duration):
+    def on_config_digital_out(self, arrival, oid, pin, value, default_value, max_duration):
         self.outputs[oid] = {"pin": self.pin_names[pin], "max_duration": max_duration, "updates": [],
                              "default": default_value}
 
-    def on_config_pwm_out(self, clock, oid, pin, value, default_value, max_duration, **_):
-        self.on_config_digital_out(clock, oid, pin, value, default_value, max_duration)
+    def on_config_pwm_out(self, arrival, oid, pin, value, default_value, max_duration, **_):
+        self.on_config_digital_out(arrival, oid, pin, value, default_value, max_duration)
 
-    def on_queue_digital_out(self, clock, oid, on_ticks, **values):
+    def on_queue_digital_out(self, arrival, oid, clock, on_ticks):
         self.outputs[oid]["updates"].append((clock, on_ticks))
 
-    def on_queue_pwm_out(self, clock, oid, value, **_):
+    def on_queue_pwm_out(self, arrival, oid, clock, value):
         self.outputs[oid]["updates"].append((clock, value))
 
-    def on_update_digital_out(self, clock, oid, value):
-        self.outputs[oid]["updates"].append((clock, value))
+    def on_update_digital_out(self, arrival, oid, value):
+        self.outputs[oid]["updates"].append((arrival, value))
+
+    def on_emergency_stop(self, arrival):
+        for output in self.outputs.values():
+            output["updates"].append((arrival, output["default"]))
 
     # --- answers ---
-    def from_trsync_state(self, clock, oid, can_trigger, trigger_reason, **_):
+    def from_trsync_state(self, arrival, oid, can_trigger, trigger_reason, **_):
         if can_trigger == 0:
             for stepper in self.steppers.values():
                 if stepper.trsync == oid:
-                    stepper.stop(clock)
+                    stepper.stop(arrival)
                     stepper.trsync = None
 
-    def from_endstop_state(self, clock, oid, next_clock, **_):
+    def from_endstop_state(self, arrival, oid, next_clock, **_):
         if oid in self.rest_ticks and next_clock:
             at = (next_clock - self.rest_ticks[oid]) & 0xFFFFFFFF
-            at = clock + ((at - clock + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+            at = arrival + ((at - arrival + 0x80000000) & 0xFFFFFFFF) - 0x80000000
             self.triggers.append((at, self.endstops[oid]))
 
-    def from_shutdown(self, clock, static_string_id, **_):
+    def from_shutdown(self, arrival, static_string_id, **_):
         names = {number: text for text, number in self.dictionary["enumerations"]["static_string_id"].items()}
         self.shutdowns.append(names.get(static_string_id, str(static_string_id)))
 
