@@ -86,9 +86,9 @@ class Printer:
 class Board:
     """Our firmware as a process behind a pty."""
 
-    def __init__(self, program, path):
+    def __init__(self, program, path, config):
         self.path = path
-        self.process = subprocess.Popen([program, "mcu", "--pty", path])
+        self.process = subprocess.Popen([program, "mcu", "--pty", path, "-c", config])
         end = time.monotonic() + 10
         while not os.path.exists(path):
             assert self.process.poll() is None and time.monotonic() < end, "the board did not start"

@@ -113,7 +113,7 @@ def main():
         pty, config = os.path.join(data, "board"), os.path.join(data, "printer.cfg")
         with open(config, "w", encoding="ascii") as file:
             file.write(CONFIG.format(pty=pty))
-        board = daemon.Board(program, pty)
+        board = daemon.Board(program, pty, config)
         printer = daemon.Printer(program, config, data)
         try:
             printer.wait_ready()
