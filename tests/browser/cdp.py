@@ -211,8 +211,10 @@ class Browser:
         params = {"key": key, "code": code or key, "modifiers": modifiers}
         if text or len(key) == 1:
             params["text"] = text or key
+        params["windowsVirtualKeyCode"] = {"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39,
+                                            "ArrowDown": 40, "PageUp": 33, "PageDown": 34}.get(key, 0)
         if key == "Enter":
-            params.update(text="\r", windowsVirtualKeyCode=13)
+            params["text"] = "\r"
         self.call("Input.dispatchKeyEvent", type="keyDown", **params)
         params.pop("text", None)
         self.call("Input.dispatchKeyEvent", type="keyUp", **params)
