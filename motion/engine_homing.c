@@ -1,8 +1,12 @@
 /* Homing and probing, the caller's side: check, hand the request over, wait, take the position over. */
 #include "engine_int.h"
 
+#include "base/fiber.h"
+
 #include <math.h>
 #include <string.h>
+
+#define RELEASE_POLL_S 0.001
 
 static enum err check_request(struct engine *e, const struct engine_home_request *r, struct err_info *info)
 {
@@ -95,6 +99,21 @@ static void ignore_result(void *ctx, const struct board_trigger_result *result)
     (void)ctx, (void)result;
 }
 
+static void note_stopped(void *ctx, const struct board_trigger_result *result)
+{
+    (void)result;
+    *(bool *)ctx = true;
+}
+
+/* Let go of an endstop: the link answers for its file in virtual time, so the fiber waits for that. */
+static void release_batch(struct engine_endstop *endstop)
+{
+    bool is_stopped = false;
+    board_trigger_stop(endstop->trigger, note_stopped, &is_stopped);
+    while (!is_stopped && fiber_current() && fiber_sleep(RELEASE_POLL_S) == OK)
+        ;
+}
+
 /* Offline the endstops trigger at the end of the move. The boards get the same commands in the same order. */
 static enum err home_batch(struct engine *e, const struct engine_home_request *r, const struct item *item,
                            struct engine_home_result *result, struct err_info *info)
@@ -121,7 +140,7 @@ static enum err home_batch(struct engine *e, const struct engine_home_request *r
     motion_reach_fence(m, motion_fence_s(m, 0, 0.0));
     m->kgen_s = fmax(m->kgen_s, m->gen_s);
     for (unsigned i = 0; i < r->endstop_count; i++) {
-        board_trigger_stop(r->endstops[i]->trigger, ignore_result, NULL);
+        release_batch(r->endstops[i]);
         result->has_trigger[i] = true;
         result->trigger_time[i].s = m->motion_end_s;
     }
