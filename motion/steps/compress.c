@@ -253,12 +253,12 @@ static struct choice find_run(struct compress *c, int limit)
         struct scan s;
         is_last = spread(&s, &b);
         const int n = scan(c, &s, limit);
-        if (n < count)
-            break;
         if (n == count) /* as long, with other adds: which of them are shorter to send decides */
             keep_best(&best, &longest, count);
-        count = n;
-        longest = s;
+        if (n >= count) { /* fewer: what goes on lies between two lanes of this phase */
+            count = n;
+            longest = s;
+        }
         if (n == limit)
             break;
         narrow(&b, &s, c->low[n], c->high[n], 0.5 * n);
