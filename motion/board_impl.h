@@ -116,9 +116,9 @@ struct boards {
 struct board_trigger {
     struct boards *boards;
     struct board_port *port;
-    struct link_trigger *link;
-    struct link_trigger *unused_link; /* before it becomes `link` */
-    struct link_trigger_setup setup; /* handed to the link with the first start */
+    struct link_trigger *link; /* the link's from the first start on */
+    bool is_handed_over;
+    struct link_trigger_setup setup;
     struct board_lane *lanes[BOARD_TRIGGER_BOARDS_MAX];
     struct board *board[BOARD_TRIGGER_BOARDS_MAX];
     struct {

@@ -20,15 +20,15 @@ struct board_trigger *board_trigger_create(struct boards *boards, struct board_p
     t->port = board_port_of(boards, port);
     t->setup.port = &t->port->link;
     t->setup.token = (uint32_t)boards->trigger_count;
-    /* Made now, as the thread that arms it may not allocate; described when all boards are known. */
-    t->unused_link = link_trigger_create(&t->setup);
+    t->link = link_trigger_create(); /* now, as the thread that arms it may not allocate; set up when all boards are known */
     boards->triggers[boards->trigger_count++] = t;
     return t;
 }
 
 void board_trigger_destroy(struct board_trigger *t)
 {
-    mem_free(t->unused_link);
+    if (!t->is_handed_over)
+        link_trigger_destroy(t->link);
     mem_free(t);
 }
 
@@ -45,7 +45,7 @@ unsigned board_trigger_oid(struct board_trigger *t, struct board *board)
     int part = part_of(t, board);
     if (part >= 0)
         return t->setup.parts[part].oid;
-    CHECK(t->setup.part_count < BOARD_TRIGGER_BOARDS_MAX && !t->link);
+    CHECK(t->setup.part_count < BOARD_TRIGGER_BOARDS_MAX && !t->is_handed_over);
     size_t i = t->setup.part_count++;
     unsigned oid = board_oid(board);
     t->board[i] = board;
@@ -105,16 +105,14 @@ static enum err arm_board(struct board_trigger *t, size_t part, uint64_t start, 
     return err;
 }
 
-static bool add_to_link(struct board_trigger *t)
+static bool hand_over(struct board_trigger *t)
 {
-    if (t->link)
+    if (t->is_handed_over)
         return true;
-    link_trigger_describe(t->unused_link, &t->setup);
-    if (!link_request(t->boards->link, &(struct link_request){.kind = LINK_ADD_TRIGGER, .trigger = t->unused_link}))
-        return false;
-    t->link = t->unused_link;
-    t->unused_link = NULL;
-    return true;
+    link_trigger_set_up(t->link, &t->setup);
+    struct link_request request = {.kind = LINK_ADD_TRIGGER, .trigger = t->link};
+    t->is_handed_over = link_request(t->boards->link, &request);
+    return t->is_handed_over;
 }
 
 enum err board_trigger_start(struct board_trigger *t, struct host_ns now, struct print_time start,
@@ -124,7 +122,7 @@ enum err board_trigger_start(struct board_trigger *t, struct host_ns now, struct
     CHECK(t->setup.part_count > 0);
     if (t->is_armed)
         return ERR_STATE;
-    if (!add_to_link(t))
+    if (!hand_over(t))
         return ERR_FULL;
     struct link_request request = {.kind = LINK_TRIGGER_ARM, .trigger = t->link};
     double expire_s = t->setup.part_count > 1 ? EXPIRE_SEVERAL_S : EXPIRE_ONE_S;
@@ -167,7 +165,7 @@ void board_trigger_stop(struct board_trigger *t, board_trigger_fn *fn, void *ctx
     t->stop_ctx = ctx;
     t->is_stopping = true;
     struct link_request request = {.kind = LINK_TRIGGER_STOP, .trigger = t->link};
-    if (t->link && link_request(t->boards->link, &request))
+    if (t->is_handed_over && link_request(t->boards->link, &request))
         return;
     t->is_armed = t->is_stopping = false;
     struct board_trigger_result result = {.result = ERR_STATE, .reason = BOARD_TRIGGER_HOST};

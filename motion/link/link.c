@@ -125,6 +125,14 @@ static void run_emergency(struct link *link)
             link_board_stop(link->boards[i]);
 }
 
+static bool all_configured(const struct link *link)
+{
+    for (size_t i = 0; i < LINK_BOARDS_MAX; i++)
+        if (link->boards[i] && !link->boards[i]->is_configured)
+            return false;
+    return true;
+}
+
 /* Time budget: 200 us with nothing to do but one block each way per board. */
 static struct host_ns link_step(struct actor *self, struct host_ns now)
 {
@@ -132,10 +140,16 @@ static struct host_ns link_step(struct actor *self, struct host_ns now)
     run_emergency(link);
     link_run_requests(link, now);
     struct host_ns next = HOST_NS_NEVER;
+    bool is_guarded = all_configured(link); /* from then on nothing is allocated here */
+    if (is_guarded)
+        mem_guard_begin();
     for (size_t i = 0; i < LINK_BOARDS_MAX; i++)
         if (link->boards[i])
             next = host_ns_min(next, link_board_step(link->boards[i], now));
-    return host_ns_min(next, link_trigger_step(link, now));
+    next = host_ns_min(next, link_trigger_step(link, now));
+    if (is_guarded)
+        mem_guard_end();
+    return next;
 }
 
 struct link *link_create(struct runtime *runtime, struct log *log)
@@ -156,7 +170,7 @@ void link_destroy(struct link *link)
     for (size_t i = 0; i < atomic_load(&link->all_count); i++)
         link_board_destroy(link->all_boards[i]);
     for (size_t i = 0; i < link->trigger_count; i++)
-        mem_free(link->triggers[i]);
+        link_trigger_destroy(link->triggers[i]);
     mpsc_deinit(&link->requests);
     mem_free(link);
 }

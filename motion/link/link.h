@@ -110,7 +110,7 @@ struct link_request {
     struct lane *lane;           /* kept until link_destroy */
     struct transport *transport; /* taken */
     const struct dict *dict;     /* kept until link_destroy */
-    struct link_trigger *trigger; /* LINK_ADD_TRIGGER: taken */
+    struct link_trigger *trigger; /* LINK_ADD_TRIGGER: taken, set up */
     union {
         uint8_t msg[FRAME_PAYLOAD_MAX];
         struct link_trigger_times {
@@ -169,15 +169,15 @@ struct link_trigger_part {
     struct link_board *board;
     uint8_t oid;
 };
-/* Filled by the creator before LINK_ADD_TRIGGER, constant afterwards. */
+/* Constant from LINK_ADD_TRIGGER on. */
 struct link_trigger_setup {
     struct link_port *port;
     uint32_t token;
     struct link_trigger_part parts[LINK_TRIGGER_BOARDS_MAX];
     size_t part_count;
 };
-struct link_trigger *link_trigger_create(const struct link_trigger_setup *setup);
-/* Describe it anew, before LINK_ADD_TRIGGER hands it over. */
-void link_trigger_describe(struct link_trigger *trigger, const struct link_trigger_setup *setup);
+struct link_trigger *link_trigger_create(void);
+void link_trigger_destroy(struct link_trigger *trigger); /* only if it was never handed over */
+void link_trigger_set_up(struct link_trigger *trigger, const struct link_trigger_setup *setup);
 
 #endif

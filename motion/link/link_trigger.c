@@ -14,14 +14,17 @@
 #define STOP_RETRY_S   0.05
 #define STOP_RETRIES   10
 
-struct link_trigger *link_trigger_create(const struct link_trigger_setup *setup)
+struct link_trigger *link_trigger_create(void)
 {
-    struct link_trigger *t = MEM_NEW(struct link_trigger);
-    t->setup = *setup;
-    return t;
+    return MEM_NEW(struct link_trigger);
 }
 
-void link_trigger_describe(struct link_trigger *t, const struct link_trigger_setup *setup)
+void link_trigger_destroy(struct link_trigger *t)
+{
+    mem_free(t);
+}
+
+void link_trigger_set_up(struct link_trigger *t, const struct link_trigger_setup *setup)
 {
     t->setup = *setup;
 }

@@ -30,7 +30,8 @@ void sendq_add_lane(struct sendq *q, struct lane *lane);
 /* The board has `count` move items, all free. */
 void sendq_set_slots(struct sendq *q, size_t count);
 
-/* Let everything become ready whose min_clock (and move item) has come at board clock `clock`. UINT64_MAX: everything. */
+/* Let everything become ready whose min_clock (and move item) has come at board clock `clock`. UINT64_MAX: the clock is
+ * not known (or there is none, a file): everything, move items or not. */
 void sendq_advance(struct sendq *q, uint64_t clock);
 /* The clock at which the next command becomes ready that is not yet; UINT64_MAX: none. */
 uint64_t sendq_next_ready_clock(struct sendq *q);

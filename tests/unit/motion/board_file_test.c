@@ -54,7 +54,7 @@ static void script_plan(struct rig *rig)
 
 static void check_output(struct rig *rig, struct files *files)
 {
-    size_t len, at = 0, blocks = 0, payload_bytes = 0;
+    size_t len = 0, at = 0, blocks = 0, payload_bytes = 0;
     uint8_t *data = (uint8_t *)test_read_file(files->path, &len);
     const struct board_format *step = board_command(rig->board[0], "queue_step oid=%c interval=%u count=%hu add=%hi");
     assert_non_null(step);

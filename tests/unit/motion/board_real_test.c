@@ -70,6 +70,7 @@ struct threads {
     atomic_bool is_ready, is_over;
     atomic_uint pongs;
     unsigned refused;
+    bool is_panic;
 };
 
 static void on_pong(void *ctx, const struct board_reply *reply)
@@ -101,7 +102,7 @@ static void script(struct rig *rig)
     }
     while (!atomic_load(&t->is_over))
         assert_int_equal(fiber_sleep(0.002), OK);
-    for (int i = 0; i < 500 && rig->event_count < rig->count; i++)
+    for (int i = 0; i < 500 && rig->event_count < (t->is_panic ? 1 : rig->count); i++)
         assert_int_equal(fiber_sleep(0.002), OK);
 }
 
@@ -136,7 +137,10 @@ static void *stream(void *arg)
     boards_wake(t->rig.boards);
     for (int i = 0; i < 3000 && atomic_load(&t->pongs) < STREAM_COMMANDS; i++)
         sleep_ms(1);
-    boards_emergency_stop(t->rig.boards, "end of the test");
+    if (t->is_panic)
+        boards_panic(t->rig.boards); /* reaches what has a descriptor: the pty */
+    else
+        boards_emergency_stop(t->rig.boards, "end of the test");
     atomic_store(&t->is_over, true);
     return NULL;
 }
@@ -146,16 +150,16 @@ static void *watch(void *arg)
     struct threads *t = arg;
     while (!atomic_load(&t->is_over))
         sleep_ms(5);
-    sleep_ms(1200);
+    sleep_ms(300);
     runtime_stop(t->rig.rt);
     return NULL;
 }
 
-static void test_threads(void **state)
+static void run(bool is_panic)
 {
-    (void)state;
     struct threads *t = MEM_NEW(struct threads);
     struct rig *rig = &t->rig;
+    t->is_panic = is_panic;
     rig->rt = runtime_create_real();
     rig->machine = (struct actor){.name = "machine", .step = rig_step};
     rig->fibers = fiber_pool_create(4);
@@ -187,7 +191,7 @@ static void test_threads(void **state)
                   STREAM_COMMANDS, t->refused, stats.srtt_s, (unsigned long long)stats.bytes_retransmit);
     assert_true(rig->is_done);
     assert_int_equal(atomic_load(&t->pongs), STREAM_COMMANDS);
-    assert_int_equal(rig->event_count, 2); /* both stopped, nothing else happened */
+    assert_int_equal(rig->event_count, is_panic ? 1 : 2); /* stopped, and nothing else happened */
     assert_int_equal(rig->event.kind, BOARD_EVENT_SHUTDOWN);
     runtime_remove(rig->rt, sim_board_actor(rig->sim[0])); /* before the reader of its pipe goes */
     runtime_remove(rig->rt, sim_board_actor(rig->sim[1]));
@@ -205,8 +209,20 @@ static void test_threads(void **state)
     mem_free(t);
 }
 
+static void test_threads(void **state)
+{
+    (void)state;
+    run(false);
+}
+
+static void test_panic(void **state)
+{
+    (void)state;
+    run(true);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads), cmocka_unit_test(test_panic)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
