@@ -201,7 +201,6 @@ static enum MHD_Result dispatch_rpc(struct http_request *r)
     r->rpc->ready = on_rpc_ready;
     r->rpc->transport_ctx = r;
     strbuf_deinit(&r->body);
-    strbuf_init(&r->body);
     return step_rpc(r);
 }
 
@@ -292,7 +291,6 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     (void)cls, (void)connection;
     struct http_request *r = MEM_NEW(struct http_request);
     r->uri = mem_strdup(uri);
-    strbuf_init(&r->body);
     return r;
 }
 

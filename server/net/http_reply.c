@@ -72,7 +72,7 @@ enum MHD_Result http_reply_options(struct http_request *r)
 static enum MHD_Result reply_rpc(struct http_request *r)
 {
     struct strbuf text = r->rpc->out;
-    strbuf_init(&r->rpc->out);
+    r->rpc->out = (struct strbuf){.data = NULL};
     if (text.len_bytes == 0) {
         strbuf_deinit(&text);
         return http_queue(r, MHD_HTTP_NO_CONTENT, MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT));
@@ -89,11 +89,10 @@ enum MHD_Result http_reply_call(struct http_request *r)
         return http_reply_error(r, (unsigned)call->code, "%s", call->error_text);
     if (call->result.len_bytes == 0)
         return http_queue(r, MHD_HTTP_NO_CONTENT, MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT));
-    struct strbuf body;
-    strbuf_init(&body);
+    struct strbuf body = {.data = NULL};
     if (call->route->flags & API_BARE) {
         body = call->result;
-        strbuf_init(&call->result);
+        call->result = (struct strbuf){.data = NULL};
     } else {
         strbuf_adds(&body, "{\"result\":");
         strbuf_add(&body, call->result.data, call->result.len_bytes);

@@ -189,7 +189,7 @@ int ws_client_receive(struct ws_client *client, const char *data, size_t len_byt
     strbuf_add(&client->incoming, data, len_bytes);
     if (is_last) {
         struct strbuf message = client->incoming;
-        strbuf_init(&client->incoming);
+        client->incoming = (struct strbuf){.data = NULL};
         handle(client, message.data, message.len_bytes);
         strbuf_deinit(&message);
     }

@@ -39,6 +39,10 @@ class Server:
         with open(f"/proc/{self.process.pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
 
+    def is_sanitized(self):
+        with open(f"/proc/{self.process.pid}/maps") as maps:
+            return any("libasan" in line or "libtsan" in line for line in maps)
+
     def http(self, verb, target, body=b"", headers=None):
         return http(self.port, verb, target, body, headers)
 
