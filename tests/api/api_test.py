@@ -637,7 +637,8 @@ class Subscriptions(Case):
             pass
         begin = time.monotonic()
         good.result("server.database.get_item", {"namespace": "big"})
-        self.assertLess(time.monotonic() - begin, 5)
+        if not self.server.is_sanitized():
+            self.assertLess(time.monotonic() - begin, 5)
         end = time.monotonic() + 10
         while self.server.get("/server/info")["websocket_count"] > 1 and time.monotonic() < end:
             time.sleep(0.05)
