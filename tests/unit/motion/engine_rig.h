@@ -48,6 +48,7 @@ struct machine {
     size_t event_count;
     void (*body)(struct machine *m);
     size_t board_of[MOTOR_COUNT], endstop_board;
+    bool is_real; /* a thread for each actor and the wall clock; the motors may be looked at when it is over */
     double start_pos[4];
 };
 
@@ -224,11 +225,24 @@ static inline void machine_script(struct rig *rig)
     m->body(m);
 }
 
+static inline void machine_make_real(struct machine *m)
+{
+    struct rig *rig = &m->rig;
+    boards_destroy(rig->boards);
+    runtime_destroy(rig->rt);
+    rig->rt = runtime_create_real();
+    const struct boards_options options = {.runtime = rig->rt, .machine = &rig->machine};
+    rig->boards = boards_create(&options);
+    board_on_event(rig->boards, NULL, rig_on_event, rig);
+}
+
 /* Run `body` in a fiber of a machine with `boards` boards; all motors on board 0, or as `board_of` says. */
 static inline void machine_run(struct machine *m, uint64_t seed, size_t boards, const struct engine_config *config,
                                void (*body)(struct machine *m), double limit_s)
 {
     rig_init(&m->rig, seed);
+    if (m->is_real)
+        machine_make_real(m);
     m->rig.machine.step = machine_step;
     static struct endstop_input inputs[3];
     for (size_t i = 0; i < boards; i++) {
