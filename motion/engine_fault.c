@@ -113,18 +113,9 @@ static void fill(struct motion *m, struct motion_snapshot *s)
     s->is_idle = !m->was_busy;
 }
 
-/* A sequence lock over atomic words: a reader that meets a write in progress tries again. */
 void motion_snapshot_publish(struct motion *m)
 {
-    struct engine *e = m->e;
     struct motion_snapshot s;
-    uint64_t words[ARRAY_COUNT(e->snapshot)] = {0};
     fill(m, &s);
-    memcpy(words, &s, sizeof s);
-    const unsigned seq = atomic_load_explicit(&e->snapshot_seq, memory_order_relaxed);
-    atomic_store_explicit(&e->snapshot_seq, seq + 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
-    for (size_t i = 0; i < ARRAY_COUNT(words); i++)
-        atomic_store_explicit(&e->snapshot[i], words[i], memory_order_relaxed);
-    atomic_store_explicit(&e->snapshot_seq, seq + 2, memory_order_release);
+    published_write(&m->e->snapshot, &s, sizeof s);
 }

@@ -19,6 +19,7 @@
 #include "motion/board_homing.h"
 #include "motion/engine.h"
 #include "motion/kin/kin.h"
+#include "motion/link/published.h"
 #include "motion/plan/lookahead.h"
 #include "motion/plan/move.h"
 #include "motion/plan/segq.h"
@@ -462,8 +463,7 @@ struct engine {
     struct spsc ring, control, events;
     _Atomic double consumed_s;
     atomic_bool is_room_wanted, is_stopped, is_faulted;
-    atomic_uint snapshot_seq;  /* odd while it is written */
-    _Atomic uint64_t snapshot[(sizeof(struct motion_snapshot) + 7) / 8];
+    struct published snapshot; /* a struct motion_snapshot */
     char fault_text[FAULT_TEXT_MAX]; /* written before is_faulted is set */
 
     struct motion m;

@@ -371,27 +371,13 @@ enum err engine_drop_tail(struct engine *e, struct err_info *info)
 
 /* ------------------------------------------------------------------------------------------------------ status */
 
-static void read_snapshot(struct engine *e, struct motion_snapshot *s)
-{
-    uint64_t words[ARRAY_COUNT(e->snapshot)];
-    unsigned seq;
-    do {
-        while ((seq = atomic_load_explicit(&e->snapshot_seq, memory_order_acquire)) & 1)
-            ;
-        for (size_t i = 0; i < ARRAY_COUNT(words); i++)
-            words[i] = atomic_load_explicit(&e->snapshot[i], memory_order_relaxed);
-        atomic_thread_fence(memory_order_acquire);
-    } while (atomic_load_explicit(&e->snapshot_seq, memory_order_relaxed) != seq);
-    memcpy(s, words, sizeof *s);
-}
-
 void engine_get_status(struct engine *e, struct host_ns now, struct engine_status *status)
 {
     struct motion_snapshot s;
     memset(status, 0, sizeof *status);
     if (e->is_batch)
         motion_snapshot_publish(&e->m);
-    read_snapshot(e, &s);
+    published_read(&e->snapshot, &s, sizeof s);
     const double waiting_s = fmax(e->appended_s - atomic_load(&e->consumed_s), 0.0);
     status->print_time.s = s.print_time_s;
     status->est_print_time.s = e->is_batch ? s.print_time_s : boards_est_print_time(e->boards, now).s;

@@ -108,9 +108,10 @@ static inline void rig_run(struct rig *rig, void (*script)(struct rig *rig), dou
 
 static inline void rig_deinit(struct rig *rig)
 {
+    for (size_t i = 0; i < rig->count; i++)
+        runtime_remove(rig->rt, sim_board_actor(rig->sim[i]));
     boards_destroy(rig->boards);
     for (size_t i = 0; i < rig->count; i++) {
-        runtime_remove(rig->rt, sim_board_actor(rig->sim[i]));
         sim_board_destroy(rig->sim[i]);
         bytepipe_deinit(&rig->to_board[i]);
         bytepipe_deinit(&rig->from_board[i]);

@@ -275,7 +275,7 @@ static inline void machine_run(struct machine *m, uint64_t seed, size_t boards, 
     }
     m->body = body;
     rig_run(&m->rig, machine_script, limit_s);
-    for (size_t i = 0; i < boards; i++) {
+    for (size_t i = 0; i < boards && !m->is_real; i++) {
         struct sim_board_stats stats;
         sim_board_get_stats(m->rig.sim[i], &stats);
         if (stats.is_shut_down)
