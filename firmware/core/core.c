@@ -222,7 +222,8 @@ const struct module core_module = {
 static enum timer_result stats_event(struct mcu *m, struct timer *timer)
 {
     update_uptime(m, port_clock(m->setup.port));
-    mcu_send(m, &core_responses[CORE_STATS], m->stats_count, m->stats_sum, m->stats_sumsq);
+    uint32_t count = m->stats_count ? m->stats_count : 1; /* hosts divide by it */
+    mcu_send(m, &core_responses[CORE_STATS], count, m->stats_sum, m->stats_sumsq);
     m->stats_count = m->stats_sum = m->stats_sumsq = 0;
     timer->clock += MCU_STATS_PERIOD_S * port_clock_hz(m->setup.port);
     return TIMER_AGAIN;

@@ -45,7 +45,7 @@ static void fan_pin_changed(void *ctx, struct mcu_ticks clock, uint32_t level)
 static uint32_t tach_input(void *ctx, struct mcu_ticks clock)
 {
     struct fan *fan = ctx;
-    plant_advance_fan(fan, plant_time_ns(fan->plant, &fan->desc.tach, clock));
+    plant_advance_fan(fan, plant_sync(fan->plant, &fan->desc.tach, clock));
     return (fan->phase < 0.5) != fan->desc.tach.is_inverted;
 }
 
@@ -121,8 +121,9 @@ static uint32_t sensor_adc(const struct sensor *s)
 static uint32_t sensor_input(void *ctx, struct mcu_ticks clock)
 {
     struct sensor *s = ctx;
+    int64_t now_ns = plant_sync(s->plant, &s->desc.pin, clock);
     if (s->desc.heater >= 0)
-        plant_advance_heater(&s->plant->heaters[s->desc.heater], plant_time_ns(s->plant, &s->desc.pin, clock));
+        plant_advance_heater(&s->plant->heaters[s->desc.heater], now_ns);
     switch (s->fault) {
     case PLANT_SENSOR_FROZEN:
         return s->frozen_adc;

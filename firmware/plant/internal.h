@@ -86,6 +86,9 @@ enum err plant_feed(struct plant *plant, const struct plant_pin *pin, const char
 double plant_pin_duty(const struct plant_pin *pin, uint32_t level);
 int64_t plant_time_ns(const struct plant *plant, const struct plant_pin *pin, struct mcu_ticks clock);
 
+/* Something on the board of `pin` looks at the machine at `clock`: let the other boards get there too. Returns the time. */
+int64_t plant_sync(struct plant *plant, const struct plant_pin *pin, struct mcu_ticks clock);
+
 enum err plant_wire_motion(struct plant *plant, struct err_info *info) ERR_NODISCARD;
 enum err plant_wire_heat(struct plant *plant, struct err_info *info) ERR_NODISCARD;
 void plant_advance_heater(struct heater *heater, int64_t now_ns);

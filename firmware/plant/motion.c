@@ -200,8 +200,8 @@ bool plant_endstop_is_triggered(const struct plant *plant, size_t index)
 
 static uint32_t endstop_input(void *ctx, struct mcu_ticks clock)
 {
-    (void)clock;
     const struct endstop *e = ctx;
+    (void)plant_sync(e->plant, &e->desc.pin, clock);
     return is_triggered(e) != e->desc.pin.is_inverted;
 }
 

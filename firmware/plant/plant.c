@@ -60,6 +60,16 @@ int64_t plant_time_ns(const struct plant *plant, const struct plant_pin *pin, st
     return sim_board_host_time(plant->boards[pin->board], clock).ns;
 }
 
+int64_t plant_sync(struct plant *plant, const struct plant_pin *pin, struct mcu_ticks clock)
+{
+    struct host_ns now = sim_board_host_time(plant->boards[pin->board], clock);
+    for (size_t i = 0; plant->board_count > 1 && i < plant->board_count; i++) {
+        if (i != pin->board)
+            sim_board_catch_up(plant->boards[i], now);
+    }
+    return now.ns;
+}
+
 /* --- creation --- */
 
 static void copy_pin(struct plant_pin *pin)

@@ -49,7 +49,7 @@ struct sim_board {
     int64_t debt;       /* processor time used and not yet passed [ticks] */
     uint64_t clock_mhz; /* true frequency [mHz] */
     struct host_ns boot_at;
-    bool is_booted, is_reset_due, is_silent;
+    bool is_booted, is_running, is_reset_due, is_silent;
     /* pins */
     struct sim_pin *pins;
     size_t pin_count;

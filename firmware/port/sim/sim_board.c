@@ -126,8 +126,11 @@ static void run_timers(struct sim_board *board, uint64_t until)
 
 void sim_board_catch_up(struct sim_board *board, struct host_ns now)
 {
-    if (board->is_booted)
-        run_timers(board, ticks_at(board, now));
+    if (!board->is_booted || board->is_running)
+        return;
+    board->is_running = true;
+    run_timers(board, ticks_at(board, now));
+    board->is_running = false;
 }
 
 static void receive(struct sim_board *board)
@@ -173,12 +176,14 @@ static struct host_ns board_step(struct actor *self, struct host_ns now)
         board->clock = board->tx_level_at = board->options.start_clock;
         boot(board);
     }
+    board->is_running = true;
     uint64_t calls = board->stats.timer_calls;
     run_timers(board, ticks_at(board, now));
     receive(board);
     run_timers(board, board->clock); /* what the commands made due at this very tick */
     uint64_t busy = (board->stats.timer_calls - calls) * board->options.timer_cost_ticks;
     mcu_count_loop(&board->mcu, (uint32_t)(board->clock - busy));
+    board->is_running = false;
     board->stats.slices++;
     if (!board->options.serial_baud)
         board->tx_level_bytes = 0;

@@ -75,7 +75,8 @@ typedef void sim_bytes_fn(void *ctx, struct mcu_ticks clock, bool to_host, const
 void sim_board_tap(struct sim_board *board, sim_bytes_fn *fn, void *ctx); /* one tap; NULL clears */
 
 /* --- time --- */
-/* Run the timers up to `now`, for somebody who wants to look at the pins between two slices. */
+/* Run the timers up to `now`, for somebody who wants to look at the pins between two slices. Nothing happens while the
+ * board is running already (from its own callbacks). */
 void sim_board_catch_up(struct sim_board *board, struct host_ns now);
 struct mcu_ticks sim_board_clock(const struct sim_board *board);
 uint32_t sim_board_clock_hz(const struct sim_board *board); /* nominal */

@@ -168,6 +168,58 @@ static void motors_and_endstops(void **state)
     plant_destroy(plant);
 }
 
+/* The motor on one board, the endstop on another, each with a crystal of its own: the trigger comes at the right step. */
+static void boards_share_a_machine(void **state)
+{
+    (void)state;
+    struct sim_board_options fast = {.drift_ppm = 30}, slow = {.drift_ppm = -30, .start_clock = 1234567};
+    struct bench_host *a = bench_create(&fast), *b = bench_create(&slow);
+    runtime_remove(b->rt, sim_board_actor(b->board)); /* both on one runtime */
+    runtime_destroy(b->rt);
+    b->rt = a->rt;
+    runtime_add(a->rt, sim_board_actor(b->board), NULL);
+    struct sim_board *boards[2] = {a->board, b->board};
+    struct plant_motor motor = {.name = "m", .step = pin("PA0"), .dir = pin("PA1"), .mm_per_step = 1, .role = PLANT_ROLE_X};
+    struct plant_endstop stop = {.name = "e", .pin = {.board = 1, .name = "PA2"}, .of = PLANT_ENDSTOP_AXIS, .at_mm = -1000};
+    struct plant_desc desc = {.boards = boards, .board_count = 2, .kinematics = PLANT_CARTESIAN, .motors = &motor,
+                              .motor_count = 1, .endstops = &stop, .endstop_count = 1};
+    struct plant *plant;
+    assert_int_equal(plant_create(&plant, &desc, NULL), OK);
+    bench_run(a, 0);
+    bench_collect(b);
+    bench_send(a, "allocate_oids count=1 | config_stepper oid=0 step_pin=0 dir_pin=1 invert_step=0 step_pulse_ticks=100"
+                  " | finalize_config crc=1");
+    bench_send(b, "allocate_oids count=2 | config_trsync oid=0 | config_endstop oid=1 pin=2 pull_up=1"
+                  " | finalize_config crc=1");
+    uint32_t t0 = bench_clock(a) + HZ / 10, step = HZ / 4000; /* 4,000 steps/s */
+    bench_sendf(a, "reset_step_clock oid=0 clock=%u | queue_step oid=0 interval=%u count=3000 add=0", t0, step);
+    bench_send(b, "trsync_start oid=0 report_clock=0 report_ticks=0 expire_reason=4");
+    bench_sendf(b, "endstop_home oid=1 clock=%u sample_ticks=960 sample_count=4 rest_ticks=1600 pin_value=1 trsync_oid=0"
+                   " trigger_reason=1",
+                bench_clock(b) + HZ / 10);
+    bench_run(a, 0.6);
+    bench_collect(b);
+    const char *line = bench_find(b, "trsync_state");
+    assert_int_equal(bench_value(line, "trigger_reason"), 1);
+    bench_send(b, "endstop_query_state oid=1");
+    uint32_t hit = (uint32_t)bench_value(bench_find(b, "endstop_state"), "next_clock") - 1600;
+    uint64_t now_b = sim_board_clock(b->board).t, now_a = sim_board_clock(a->board).t;
+    double hit_s = host_ns_diff_s(sim_board_host_time(b->board, (struct mcu_ticks){now_b - (uint32_t)((uint32_t)now_b - hit)}),
+                                  (struct host_ns){0});
+    uint32_t step_1000 = t0 + 1000 * step;
+    double step_s = host_ns_diff_s(
+        sim_board_host_time(a->board, (struct mcu_ticks){now_a - (uint32_t)((uint32_t)now_a - step_1000)}), (struct host_ns){0});
+    assert_true(hit_s >= step_s && hit_s < step_s + 30e-6); /* within a sample of the step that reached it */
+    runtime_remove(a->rt, sim_board_actor(b->board));
+    bench_destroy(a);
+    sim_board_destroy(b->board);
+    bytepipe_deinit(&b->to_board);
+    bytepipe_deinit(&b->from_board);
+    wire_dict_destroy(b->dict);
+    free(b);
+    plant_destroy(plant);
+}
+
 static void wiring_mistakes_are_named(void **state)
 {
     (void)state;
@@ -365,6 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_undoes_inverse),
         cmocka_unit_test(motors_and_endstops),
+        cmocka_unit_test(boards_share_a_machine),
         cmocka_unit_test(wiring_mistakes_are_named),
         cmocka_unit_test(hot_end_follows_pid_and_fails_when_cut),
         cmocka_unit_test(bed_follows_two_points),
