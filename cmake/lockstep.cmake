@@ -12,6 +12,7 @@ find_package(Threads REQUIRED)
 add_library(lockstep_flags INTERFACE)
 target_compile_options(lockstep_flags INTERFACE
     -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Wstrict-prototypes -Wmissing-prototypes -Werror
+    -Wno-maybe-uninitialized # guesses wrongly about results that are set unless an error is returned
     -ffp-contract=off -fno-strict-aliasing -fstack-protector-strong -g)
 target_compile_definitions(lockstep_flags INTERFACE _GNU_SOURCE)
 if(LOCKSTEP_SANITIZE)
