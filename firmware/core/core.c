@@ -68,6 +68,8 @@ static void cmd_finalize_config(struct mcu *m, const uint32_t *args)
         return;
     }
     move_pool_create(m);
+    if (m->pending)
+        return;
     m->config_crc = args[0];
     m->is_finalized = true;
 }
@@ -218,14 +220,20 @@ const struct module core_module = {
 
 /* --- life --- */
 
-/* Every MCU_STATS_PERIOD_S: the load of the board since the last time, and a look at the clock's wrap. */
+/* Every second a look at the clock's wrap (five seconds of a fast clock would not fit 2^31 ticks), every
+ * MCU_STATS_PERIOD_S the load of the board since the last time. */
 static enum timer_result stats_event(struct mcu *m, struct timer *timer)
 {
     update_uptime(m, port_clock(m->setup.port));
-    uint32_t count = m->stats_count ? m->stats_count : 1; /* hosts divide by it */
-    mcu_send(m, &core_responses[CORE_STATS], count, m->stats_sum, m->stats_sumsq);
-    m->stats_count = m->stats_sum = m->stats_sumsq = 0;
-    timer->clock += MCU_STATS_PERIOD_S * port_clock_hz(m->setup.port);
+    timer->clock += port_clock_hz(m->setup.port);
+    if (m->stats_countdown == 0) {
+        uint32_t count = m->stats_count ? m->stats_count : 1; /* hosts divide by it */
+        mcu_send(m, &core_responses[CORE_STATS], count, m->stats_sum, m->stats_sumsq);
+        m->stats_count = m->stats_sum = m->stats_sumsq = 0;
+        m->stats_countdown = MCU_STATS_PERIOD_S;
+    }
+    m->stats_countdown--;
+    timer->is_report = m->stats_countdown == 0;
     return TIMER_AGAIN;
 }
 

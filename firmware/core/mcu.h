@@ -205,6 +205,7 @@ struct mcu {
     /* uptime and statistics */
     uint32_t last_clock, clock_high;
     uint32_t stats_count, stats_sum, stats_sumsq;
+    uint8_t stats_countdown; /* seconds to the next report */
 };
 
 static inline void mcu_wake(struct mcu *m)
