@@ -52,6 +52,7 @@ enum object_flags {
     OBJECT_ON_DEMAND = 16, /* created when another object calls printer_load_object, even without a section */
     OBJECT_FIRST = 32,    /* sections of this kind are created before the others (boards, pin aliases, thermistors) */
     OBJECT_LAST = 64,     /* ... after the others (the toolhead, which needs every stepper) */
+    OBJECT_INTERNAL = 256, /* made by other objects only (printer_load_object): never from a section of a file */
     OBJECT_SETTINGS = 128 /* read by other objects (a stepper by its kinematics), which bind its table (section_bind): no
                            * object of its own is made, and it is an error if nobody does */
 };

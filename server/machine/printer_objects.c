@@ -190,6 +190,8 @@ static const struct object_desc *desc_of_section(const char *name)
 {
     const struct object_desc *desc = object_find_desc(name);
     bool is_bare = desc && !strcmp(desc->section, name);
+    if (desc && (desc->flags & OBJECT_INTERNAL))
+        return NULL;
     return is_bare && !(desc->flags & OBJECT_EXACT) && !desc->option_count ? NULL : desc;
 }
 

@@ -5,8 +5,10 @@
 #include "base/strbuf.h"
 #include "base/thermistor.h"
 #include "server/config/config.h"
+#include "server/machine/objects.h"
 #include "server/machine/output.h"
 #include "server/machine/printer.h"
+#include "server/machine/status.h"
 #include "server/machine/thermistor.h"
 
 #include <math.h>
@@ -35,6 +37,13 @@ struct sensor {
     /* host */
     const char *path;
     struct printer_timer timer;
+    struct host_sensor *shown;
+};
+
+/* The computer's sensor is also an object of its own, under the last word of its section's name. */
+struct host_sensor {
+    struct printer_object obj;
+    double temp_c;
 };
 
 static const struct option_desc type_options[] = {
@@ -166,9 +175,38 @@ static struct host_ns on_host_timer(void *ctx, struct host_ns now)
                          temp_c < s->min_c ? "below minimum" : "above maximum", temp_c < s->min_c ? s->min_c : s->max_c);
         return HOST_NS_NEVER;
     }
+    if (s->shown)
+        s->shown->temp_c = temp_c;
     s->fn(s->ctx, printer_est_print_time(s->printer), temp_c);
     return host_ns_add_s(now, HOST_REPORT_S);
 }
+
+static void setup_host(struct sensor *s, struct config_section *section)
+{
+    section_bind(section, host_options, ARRAY_COUNT(host_options));
+    s->source = SOURCE_HOST;
+    s->path = section_string(section, "sensor_path");
+    const char *space = strrchr(section_name(section), ' ');
+    char *name = mem_sprintf("temperature_host %s", space ? space + 1 : section_name(section));
+    s->shown = (struct host_sensor *)printer_load_object(s->printer, name, section);
+    mem_free(name);
+}
+
+static void host_status(struct printer_object *obj, struct status_writer *writer)
+{
+    status_float_round(writer, "temperature", ((struct host_sensor *)obj)->temp_c, 2);
+}
+
+static const struct status_field_desc host_fields[] = {{"temperature", "float", "last reading"}};
+
+const struct object_desc temperature_host_desc = {
+    .section = "temperature_host",
+    .flags = OBJECT_NAMED | OBJECT_ON_DEMAND | OBJECT_INTERNAL,
+    .help = "The computer's own temperature.",
+    .size_bytes = sizeof(struct host_sensor),
+    OBJECT_FIELDS(host_fields),
+    .status = host_status,
+};
 
 /* --- life --- */
 
@@ -191,9 +229,7 @@ struct sensor *sensor_setup(struct printer *printer, struct config_section *sect
     } else if (sensor_curve_builtin(&s->curve, type) == OK) {
         setup_adc(s, section);
     } else if (!strcmp(type, "temperature_host")) {
-        section_bind(section, host_options, ARRAY_COUNT(host_options));
-        s->source = SOURCE_HOST;
-        s->path = section_string(section, "sensor_path");
+        setup_host(s, section);
     } else if (*type) {
         report_unknown(section, type);
     } else {

@@ -5,7 +5,7 @@
     /* boards and what is said about their pins and sensors */                                                        \
     X(mcu) X(board_pins) X(duplicate_pin_override) X(thermistor) X(adc_temperature)                                   \
     /* what every printer has */                                                                                      \
-    X(webhooks) X(configfile) X(gcode) X(gcode_move) X(stepper_enable) X(query_endstops) X(homing) X(motion_report)   \
+    X(webhooks) X(configfile) X(system_stats) X(gcode) X(gcode_move) X(stepper_enable) X(query_endstops) X(homing) X(motion_report)   \
     X(stepper_buzz)                                                                                                   \
     /* motion */                                                                                                      \
     X(printer_section) X(toolhead) X(extruder) X(extruder_further) X(extruder_stepper) X(force_move) X(gcode_arcs)    \
@@ -14,7 +14,7 @@
     X(stepper_x_further) X(stepper_y_further) X(stepper_z_further)                                                    \
     X(stepper_a_further) X(stepper_b_further) X(stepper_c_further)                                                    \
     /* heat, fans, pins */                                                                                            \
-    X(heaters) X(heater_bed) X(heater_generic) X(verify_heater) X(temperature_sensor)                                 \
+    X(heaters) X(heater_bed) X(heater_generic) X(verify_heater) X(temperature_sensor) X(temperature_host)                                 \
     X(fan) X(fan_generic) X(heater_fan) X(controller_fan) X(output_pin) X(static_digital_output)                      \
     /* jobs */                                                                                                        \
     X(virtual_sdcard) X(print_stats) X(pause_resume) X(idle_timeout) X(exclude_object) X(display_status) X(respond)   \

@@ -27,6 +27,7 @@ static const char config[] = "[mcu]\nserial: /dev/ttyACM0\n"
                              "[heater_generic chamber]\ngcode_id: C\nheater_pin: PB6\nsensor_type: PT1000\nsensor_pin: PC6\n"
                              "control: watermark\nmax_delta: 1\nmin_temp: 0\nmax_temp: 90\n"
                              "[temperature_sensor board]\nsensor_type: Generic 3950\nsensor_pin: PC7\ngcode_id: X\n"
+                             "[temperature_sensor pi]\nsensor_type: temperature_host\n"
                              "[fan]\npin: PB5\n"
                              "[heater_fan hotend]\npin: PB7\n";
 
@@ -236,6 +237,9 @@ static void test_fans(void **state)
     rig_run(rig, 1.0);
     assert_true(fan_speed(rig, "fan") == 0.5);
     assert_string_equal(rig_status(rig, "fan", "rpm"), "null");
+    assert_string_equal(rig_status(rig, "temperature_host pi", "temperature"), "40.0");
+    assert_string_equal(rig_status(rig, "temperature_sensor pi", "measured_max_temp"), "40.0");
+    assert_true(rig_status_number(rig, "system_stats", "memavail") > 0);
     assert_int_equal(rig_script(rig, "M106\nM400", 10), OK);
     rig_run(rig, 1.0);
     assert_true(fan_speed(rig, "fan") == 1.0);
