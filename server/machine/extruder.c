@@ -147,9 +147,12 @@ static enum err activate_queue(struct printer *printer, struct extruder *self, s
         if (e)
             break;
     }
-    if (!e)
-        printer_toolhead(printer)->extruder = self->base.name;
-    return e;
+    if (e)
+        return e;
+    struct toolhead *th = printer_toolhead(printer);
+    th->extruder = self->base.name;
+    printer_status_touch(&th->base);
+    return OK;
 }
 
 enum err extruder_activate(struct printer *printer, const char *name, struct err_info *info)

@@ -61,6 +61,7 @@ static enum err send_advance(struct extruder_motion *motion, double advance_s, d
     if (!e) {
         motion->advance_s = advance_s;
         motion->smooth_time_s = smooth_time_s;
+        printer_status_touch(motion->owner);
     }
     return e;
 }
@@ -141,6 +142,7 @@ enum err extruder_motion_follow(struct extruder_motion *motion, const char *name
     if (e)
         return e;
     extruder_motion_set_queue_name(motion, name);
+    printer_status_touch(motion->owner);
     return OK;
 }
 
