@@ -10,6 +10,7 @@
 #include "server/job/print_stats.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
+#include "server/mmu/gates_status.h"
 #include "server/machine/toolhead.h"
 #include "server/mmu/private.h"
 
@@ -186,6 +187,7 @@ static void status(struct printer_object *obj, struct status_writer *writer)
     status_string(writer, "reason_for_pause", m->reason ? m->reason : "");
     status_string(writer, "next_step", mmu_state_next_step(state));
     status_int(writer, "print_start_detection", m->has_detection);
+    mmu_write_gates_status(writer);
 }
 
 static const struct option_desc options[] = {
@@ -222,6 +224,7 @@ static const struct status_field_desc fields[] = {
     {"reason_for_pause", "str", "why the job is paused, else empty"},
     {"next_step", "str", "what a person can do now"},
     {"print_start_detection", "int", "the configuration's"},
+    MMU_GATES_FIELDS,
 };
 
 static const struct event_desc events[] = {
