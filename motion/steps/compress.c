@@ -10,7 +10,8 @@
 #define ADD_MIN  (-32768.0)
 #define ADD_MAX  32767.0
 #define SLACK    1e-5 /* rounding of quotients below 2^30 whose denominators are below 2^15 */
-#define FILL     16   /* windows computed at a time */
+#define FILL     16   /* windows computed at first; then as many again as there are */
+#define ROUND    6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
 
 /* A value of add with the intervals that go with it, for a run of `count` steps. */
 struct choice {
@@ -23,10 +24,10 @@ void compress_init(struct compress *c, double max_error_ticks)
     *c = (struct compress){.capacity = 4 * COMPRESS_RUN_MAX, .max_error = floor(max_error_ticks)};
     c->clocks = MEM_ARRAY(double, (size_t)c->capacity + 1);
     c->first = c->end = 1; /* the slot before `first` holds the exact clock of the step before */
-    c->low = MEM_ARRAY(double, COMPRESS_RUN_MAX + FILL);
-    c->high = MEM_ARRAY(double, COMPRESS_RUN_MAX + FILL);
-    c->inverse = MEM_ARRAY(double, COMPRESS_RUN_MAX + FILL + 1);
-    for (int k = 1; k <= COMPRESS_RUN_MAX + FILL; k++)
+    c->low = MEM_ARRAY(double, COMPRESS_RUN_MAX);
+    c->high = MEM_ARRAY(double, COMPRESS_RUN_MAX);
+    c->inverse = MEM_ARRAY(double, COMPRESS_RUN_MAX + 1);
+    for (int k = 1; k <= COMPRESS_RUN_MAX; k++)
         c->inverse[k] = 1.0 / k;
     c->look_at = COMPRESS_LOOK_MIN;
     c->scan = scan_choose();
@@ -83,17 +84,13 @@ static void fill_windows(struct compress *c, int to)
 /* Follow the adds of *s through the run. */
 static int scan(struct compress *c, struct scan *s, int limit)
 {
-    for (int i = 0; i < SCAN_LANES; i++) {
-        s->min[i] = -INFINITY;
-        s->max[i] = INFINITY;
-    }
     for (int from = 0;;) {
         const int to = c->window_count < limit ? c->window_count : limit;
         const int n = c->scan(s, c->low, c->high, from, to);
         if (n < to || n == limit)
             return n;
         from = n;
-        fill_windows(c, n + FILL < limit ? n + FILL : limit);
+        fill_windows(c, 2 * n < limit ? 2 * n : limit);
     }
 }
 
@@ -159,41 +156,49 @@ struct bracket {
     double min, max;
 };
 
-/* Spread the lanes over the whole numbers of the bracket, rising. True: every one of them has a lane. */
-static bool spread(struct scan *s, const struct bracket *b)
+static inline double whole_below(double x)
 {
-    const double first = ceil(b->min), last = floor(b->max), width = last - first;
-    const bool is_all = width < SCAN_LANES;
-    const double gap = is_all ? 1.0 : width / SCAN_LANES, start = is_all ? first : first + 0.5 * gap;
+    const double near = (x + ROUND) - ROUND;
+    return near > x ? near - 1.0 : near;
+}
+static inline double whole_above(double x)
+{
+    const double near = (x + ROUND) - ROUND;
+    return near < x ? near + 1.0 : near;
+}
+
+/* Spread the lanes over the whole numbers first .. last, rising. */
+static void spread(struct scan *s, double first, double last)
+{
+    const double gap = last - first < SCAN_LANES ? 1.0 : (last - first) / SCAN_LANES;
+    const double start = gap > 1.0 ? first + 0.5 * gap : first;
     for (int i = 0; i < SCAN_LANES; i++) {
-        const double add = (double)(int)(start + gap * i + 65536.0) - 65536.0; /* floor, also of negative numbers */
+        const double add = (start + gap * i + ROUND) - ROUND;
         s->add[i] = add < last ? add : last;
     }
-    return is_all;
 }
 
 /* After step n (counted from 0) fits none of the lanes that had intervals up to it: some need a larger add, those after
  * them a smaller one; only what lies between can go on. An add that misses window n by d ticks has to change by at least
- * d / (n/2), because n/2 is the fastest at which a line can turn there while it is held somewhere before. */
+ * d / (n/2), because n/2 is the fastest at which a line can turn there while it is held somewhere before. Lanes that fell
+ * out earlier bound the bracket where no other does. */
 static void narrow(struct bracket *b, const struct scan *s, double low, double high, double x)
 {
-    double too_small = 0.0, missed = -1.0;
-    int i = 0;
-    for (; i < SCAN_LANES && s->min[i] > s->max[i]; i++)
-        b->min = s->add[i] + 0.5; /* fell out before the last ones did */
-    for (; i < SCAN_LANES && s->min[i] <= s->max[i]; i++) {
-        const double bend = s->add[i] * x, above = low - bend - s->max[i];
-        if (above <= 0.0) {
-            b->max = s->add[i] - (s->min[i] - (high - bend)) / x;
-            break;
-        }
-        too_small = s->add[i];
-        missed = above;
+    const unsigned small = s->alive & ~s->large;
+    const int first = __builtin_ctz(s->alive), last = 31 - __builtin_clz(s->alive);
+    const double inverse = 1.0 / x;
+    if (small) {
+        const int i = 31 - __builtin_clz(small);
+        b->min = s->add[i] + (low - s->add[i] * x - s->max[i]) * inverse;
+    } else if (first > 0) {
+        b->min = s->add[first - 1] + 0.5;
     }
-    if (missed > 0.0)
-        b->min = too_small + missed / x;
-    if (i < SCAN_LANES && s->min[i] > s->max[i])
-        b->max = s->add[i] - 0.5;
+    if (s->large) {
+        const int i = __builtin_ctz(s->large);
+        b->max = s->add[i] - (s->min[i] - (high - s->add[i] * x)) * inverse;
+    } else if (last < SCAN_LANES - 1) {
+        b->max = s->add[last + 1] - 0.5;
+    }
 }
 
 static bool try_lane(struct choice *best, const struct scan *s, int lane, int n)
@@ -211,12 +216,7 @@ static bool try_lane(struct choice *best, const struct scan *s, int lane, int n)
  * has the widest range of intervals, or else any. */
 static void keep_best(struct choice *best, const struct scan *s, int n)
 {
-    int first = 0, last = SCAN_LANES - 1;
-    while (s->min[first] > s->max[first])
-        first++;
-    while (s->min[last] > s->max[last])
-        last--;
-    const int middle = (first + last) / 2;
+    const int first = __builtin_ctz(s->alive), last = 31 - __builtin_clz(s->alive), middle = (first + last) / 2;
     const int shortest = s->add[first] >= 0.0 ? first : s->add[last] <= 0.0 ? last : middle;
     bool is_whole = try_lane(best, s, shortest, n) || try_lane(best, s, middle, n);
     for (int i = first; i <= last && !is_whole; i++)
@@ -227,7 +227,7 @@ static void keep_best(struct choice *best, const struct scan *s, int n)
 static void keep_best_whole(struct compress *c, struct choice *best, const struct scan *s, int n)
 {
     for (int i = 0; i < SCAN_LANES; i++) {
-        if (s->min[i] > s->max[i])
+        if (!(s->alive >> i & 1))
             continue;
         const struct choice choice = follow(c, s->add[i], n);
         if (is_better(&choice, best))
@@ -247,26 +247,30 @@ static struct choice find_run(struct compress *c, int limit)
         return best;
     const double steep = 2.0 * (c->high[1] - c->low[0]), shallow = 2.0 * (c->low[1] - c->high[0]);
     struct bracket b = {shallow > ADD_MIN ? shallow : ADD_MIN, steep < ADD_MAX ? steep : ADD_MAX};
-    struct scan longest;
+    struct scan phases[2], *longest = NULL;
     int count = 0;
-    for (bool is_last = false; !is_last && ceil(b.min) <= floor(b.max);) {
-        struct scan s;
-        is_last = spread(&s, &b);
-        const int n = scan(c, &s, limit);
+    for (bool is_last = false; !is_last;) {
+        const double first = whole_above(b.min), last = whole_below(b.max);
+        if (first > last)
+            break;
+        struct scan *s = longest == &phases[0] ? &phases[1] : &phases[0];
+        spread(s, first, last);
+        is_last = last - first < SCAN_LANES;
+        const int n = scan(c, s, limit);
         if (n == count) /* as long, with other adds: which of them are shorter to send decides */
-            keep_best(&best, &longest, count);
+            keep_best(&best, longest, count);
         if (n >= count) { /* fewer: what goes on lies between two lanes of this phase */
             count = n;
             longest = s;
         }
         if (n == limit)
             break;
-        narrow(&b, &s, c->low[n], c->high[n], 0.5 * n);
+        narrow(&b, s, c->low[n], c->high[n], 0.5 * n);
     }
     if (count > 0)
-        keep_best(&best, &longest, count);
+        keep_best(&best, longest, count);
     if (best.count < count)
-        keep_best_whole(c, &best, &longest, count);
+        keep_best_whole(c, &best, longest, count);
     return best;
 }
 

@@ -1,11 +1,28 @@
 #include "motion/steps/compress_scan.h"
 
-#include <stdbool.h>
+#include <math.h>
 #include <string.h>
+
+/* Which lanes have intervals, and which of them are too large for the step (low, high, x) that none of them takes. */
+static void mark(struct scan *s, double high, double x)
+{
+    unsigned alive = 0, large = 0;
+    for (int i = 0; i < SCAN_LANES; i++) {
+        alive |= (unsigned)(s->min[i] <= s->max[i]) << i;
+        large |= (unsigned)(high - s->add[i] * x < s->min[i]) << i;
+    }
+    s->alive = alive;
+    s->large = large & alive;
+}
 
 int scan_portable(struct scan *s, const double *low, const double *high, int from, int to)
 {
-    for (int k = from; k < to; k++) {
+    for (int i = 0; i < SCAN_LANES && from == 0; i++) {
+        s->min[i] = -INFINITY;
+        s->max[i] = INFINITY;
+    }
+    int k = from;
+    for (; k < to; k++) {
         const double x = 0.5 * k, l = low[k], h = high[k];
         double min[SCAN_LANES], max[SCAN_LANES];
         unsigned alive = 0;
@@ -16,11 +33,12 @@ int scan_portable(struct scan *s, const double *low, const double *high, int fro
             alive |= min[i] <= max[i];
         }
         if (!alive)
-            return k;
+            break;
         memcpy(s->min, min, sizeof min);
         memcpy(s->max, max, sizeof max);
     }
-    return to;
+    mark(s, k < to ? high[k] : (double)INFINITY, 0.5 * k);
+    return k;
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -29,11 +47,15 @@ int scan_portable(struct scan *s, const double *low, const double *high, int fro
 __attribute__((target("avx2"))) static int scan_avx2(struct scan *s, const double *low, const double *high, int from,
                                                      int to)
 {
-    const __m256d add0 = _mm256_loadu_pd(s->add), add1 = _mm256_loadu_pd(s->add + 4);
-    __m256d min0 = _mm256_loadu_pd(s->min), min1 = _mm256_loadu_pd(s->min + 4);
-    __m256d max0 = _mm256_loadu_pd(s->max), max1 = _mm256_loadu_pd(s->max + 4);
+    const __m256d add0 = _mm256_loadu_pd(s->add), add1 = _mm256_loadu_pd(s->add + 4), half = _mm256_set1_pd(0.5);
+    __m256d min0 = _mm256_set1_pd(-INFINITY), min1 = min0, max0 = _mm256_set1_pd(INFINITY), max1 = max0;
+    if (from > 0) {
+        min0 = _mm256_loadu_pd(s->min);
+        min1 = _mm256_loadu_pd(s->min + 4);
+        max0 = _mm256_loadu_pd(s->max);
+        max1 = _mm256_loadu_pd(s->max + 4);
+    }
     __m256d x = _mm256_set1_pd(0.5 * from);
-    const __m256d half = _mm256_set1_pd(0.5);
     int k = from;
     for (; k < to; k++, x = _mm256_add_pd(x, half)) {
         const __m256d l = _mm256_set1_pd(low[k]), h = _mm256_set1_pd(high[k]);
@@ -54,16 +76,25 @@ __attribute__((target("avx2"))) static int scan_avx2(struct scan *s, const doubl
     _mm256_storeu_pd(s->min + 4, min1);
     _mm256_storeu_pd(s->max, max0);
     _mm256_storeu_pd(s->max + 4, max1);
+    const __m256d h = _mm256_set1_pd(k < to ? high[k] : (double)INFINITY);
+    const __m256d hi0 = _mm256_sub_pd(h, _mm256_mul_pd(add0, x)), hi1 = _mm256_sub_pd(h, _mm256_mul_pd(add1, x));
+    s->alive = (unsigned)(_mm256_movemask_pd(_mm256_cmp_pd(min0, max0, _CMP_LE_OQ)) |
+                          _mm256_movemask_pd(_mm256_cmp_pd(min1, max1, _CMP_LE_OQ)) << 4);
+    s->large = s->alive & (unsigned)(_mm256_movemask_pd(_mm256_cmp_pd(hi0, min0, _CMP_LT_OQ)) |
+                                     _mm256_movemask_pd(_mm256_cmp_pd(hi1, min1, _CMP_LT_OQ)) << 4);
     return k;
 }
 
 __attribute__((target("avx512f"))) static int scan_avx512(struct scan *s, const double *low, const double *high,
                                                           int from, int to)
 {
-    const __m512d add = _mm512_loadu_pd(s->add);
-    __m512d min = _mm512_loadu_pd(s->min), max = _mm512_loadu_pd(s->max);
+    const __m512d add = _mm512_loadu_pd(s->add), half = _mm512_set1_pd(0.5);
+    __m512d min = _mm512_set1_pd(-INFINITY), max = _mm512_set1_pd(INFINITY);
+    if (from > 0) {
+        min = _mm512_loadu_pd(s->min);
+        max = _mm512_loadu_pd(s->max);
+    }
     __m512d x = _mm512_set1_pd(0.5 * from);
-    const __m512d half = _mm512_set1_pd(0.5);
     int k = from;
     for (; k < to; k++, x = _mm512_add_pd(x, half)) {
         const __m512d bend = _mm512_mul_pd(add, x);
@@ -76,6 +107,9 @@ __attribute__((target("avx512f"))) static int scan_avx512(struct scan *s, const 
     }
     _mm512_storeu_pd(s->min, min);
     _mm512_storeu_pd(s->max, max);
+    const __m512d hi = _mm512_sub_pd(_mm512_set1_pd(k < to ? high[k] : (double)INFINITY), _mm512_mul_pd(add, x));
+    s->alive = _mm512_cmp_pd_mask(min, max, _CMP_LE_OQ);
+    s->large = s->alive & _mm512_cmp_pd_mask(hi, min, _CMP_LT_OQ);
     return k;
 }
 

@@ -7,13 +7,15 @@
 #define SCAN_LANES 8
 
 struct scan {
-    double add[SCAN_LANES];
+    double add[SCAN_LANES];                  /* rising */
     double min[SCAN_LANES], max[SCAN_LANES]; /* intervals possible so far with each add; min > max: none */
+    unsigned alive;                          /* bit i: lane i has intervals */
+    unsigned large;                          /* after a stop, bit i: the add of lane i was too large for the step */
 };
 
 /* Steps k = from .. to-1 (counted from 0) have windows [low[k], high[k]] for interval + add * k/2. Narrow the intervals
- * by one step after the other as long as some add has any left. Returns the number of the first step after which none
- * would have (the state is that before it), or `to`. */
+ * (of all, when from is 0) by one step after the other as long as some add has any left. Returns the number of the first
+ * step after which none would have (the state is that before it), or `to`. */
 typedef int scan_fn(struct scan *s, const double *low, const double *high, int from, int to);
 
 scan_fn scan_portable;

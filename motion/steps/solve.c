@@ -109,30 +109,53 @@ void solver_emit(struct solver *s, int d, int count)
     s->sink(s->ctx, d, s->clocks, count, s->is_committed);
 }
 
-/* All crossings of a part that starts with speed v (along d, >= 0) `first` mm before the first of them:
- * first + k step = v u + h u^2  =>  u = 2 x / (v + sqrt(v^2 + 4 h x)), free of cancellation.
- * u_max clips rounding at the end of the part. Clocks are rounded to whole ticks by adding and taking away 1.5 * 2^52. */
+#define ROUND         6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
+#define BEND_CLEAR    1e-3 /* h/v [1/s] from which sqrt(..) - v keeps the time to 1e-13 s */
+
+/* Times of n crossings x0, x0 + step, ... ahead on a part that starts with speed v >= 0 and half acceleration h:
+ * x = v u + h u^2. Three forms of the same root, chosen for the whole part: steady speed; clearly bent, where
+ * (sqrt(v^2 + 4 h x) - v) / (2 h) loses nothing that matters; and 2 x / (v + sqrt(..)), which never cancels. */
+static void crossings(double *restrict u, int n, double x0, double step, double v, double h)
+{
+    const double v2 = v * v, h4 = 4.0 * h;
+    if (h == 0.0) {
+        const double inverse = 1.0 / v;
+        for (int k = 0; k < n; k++)
+            u[k] = (x0 + k * step) * inverse;
+    } else if (h > BEND_CLEAR * v || h < -BEND_CLEAR * v) {
+        const double inverse = 0.5 / h;
+        for (int k = 0; k < n; k++) {
+            const double disc = v2 + h4 * (x0 + k * step);
+            u[k] = (sqrt(disc > 0.0 ? disc : 0.0) - v) * inverse;
+        }
+    } else {
+        for (int k = 0; k < n; k++) {
+            const double x = x0 + k * step, disc = v2 + h4 * x;
+            u[k] = 2.0 * x / (v + sqrt(disc > 0.0 ? disc : 0.0));
+        }
+    }
+}
+
+/* Solve and hand over all crossings of a part. Rounding at its ends is clipped to [0, u_max]. */
 static void emit_crossings(struct solver *s, int d, int count, double t_s, double u_max, double first, double v,
                            double h)
 {
-    const double whole = 6755399441055744.0, step = s->step_mm, hz = s->hz, v2 = v * v, h4 = 4.0 * h;
-    const double clock0 = s->base_clock + (t_s - s->base_s) * hz;
+    const double hz = s->hz, clock0 = s->base_clock + (t_s - s->base_s) * hz, clock_max = u_max * hz;
     double last = 0.0;
     for (int from = 0; from < count; from += SOLVE_BLOCK) {
         const int n = count - from < SOLVE_BLOCK ? count - from : SOLVE_BLOCK;
-        const double x0 = first + from * step;
+        double *restrict clocks = s->clocks;
+        crossings(clocks, n, first + from * s->step_mm, s->step_mm, v, h);
+        last = clocks[n - 1];
         for (int k = 0; k < n; k++) {
-            const double x = x0 + k * step;
-            double disc = v2 + h4 * x;
-            disc = disc > 0.0 ? disc : 0.0;
-            double u = x > 0.0 ? 2.0 * x / (v + sqrt(disc)) : 0.0;
-            u = u < u_max ? u : u_max;
-            s->clocks[k] = (clock0 + u * hz + whole) - whole;
-            last = u;
+            double ticks = clocks[k] * hz;
+            ticks = ticks < clock_max ? ticks : clock_max;
+            ticks = ticks > 0.0 ? ticks : 0.0;
+            clocks[k] = (clock0 + ticks + ROUND) - ROUND;
         }
         solver_emit(s, d, n);
     }
-    s->last_step_s = t_s + last;
+    s->last_step_s = t_s + (last < u_max ? last : u_max);
 }
 
 /* One monotone part in direction d from speed v (its sign is d's, or 0). */
