@@ -10,6 +10,7 @@
 #define ADD_MIN  (-32768.0)
 #define ADD_MAX  32767.0
 #define SLACK    1e-5 /* rounding of quotients below 2^30 whose denominators are below 2^15 */
+#define GUESS_MIN 8  /* runs shorter than this are searched without a guess */
 #define FILL     16   /* windows computed at first; then as many again as there are */
 #define ROUND    6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
 
@@ -30,6 +31,7 @@ void compress_init(struct compress *c, double max_error_ticks)
     for (int k = 1; k <= COMPRESS_RUN_MAX; k++)
         c->inverse[k] = 1.0 / k;
     c->look_at = COMPRESS_LOOK_MIN;
+    c->guess = GUESS_MIN;
     c->scan = scan_choose();
 }
 
@@ -235,18 +237,10 @@ static void keep_best_whole(struct compress *c, struct choice *best, const struc
     }
 }
 
-/* The longest run from `first` on, looking at up to `limit` (>= 1) steps: adds spread over a bracket are followed until
- * all fail, then the bracket between the failing ones is searched more finely, down to single whole numbers. */
-static struct choice find_run(struct compress *c, int limit)
+/* Search the bracket for the longest run of up to `limit` steps: adds spread over it are followed until all fail, then
+ * what lies between the failing ones is searched more finely, down to single whole numbers. Improves *best. */
+static void search(struct compress *c, struct bracket b, int limit, struct choice *best)
 {
-    if (c->window_count < 2)
-        fill_windows(c, limit < FILL ? limit : FILL);
-    struct choice best = {.add = 0.0, .count = 1};
-    whole_intervals(&best, c->low[0], c->high[0]);
-    if (limit == 1 || c->high[0] > STEP_FAR_TICKS)
-        return best;
-    const double steep = 2.0 * (c->high[1] - c->low[0]), shallow = 2.0 * (c->low[1] - c->high[0]);
-    struct bracket b = {shallow > ADD_MIN ? shallow : ADD_MIN, steep < ADD_MAX ? steep : ADD_MAX};
     struct scan phases[2], *longest = NULL;
     int count = 0;
     for (bool is_last = false; !is_last;) {
@@ -258,7 +252,7 @@ static struct choice find_run(struct compress *c, int limit)
         is_last = last - first < SCAN_LANES;
         const int n = scan(c, s, limit);
         if (n == count) /* as long, with other adds: which of them are shorter to send decides */
-            keep_best(&best, longest, count);
+            keep_best(best, longest, count);
         if (n >= count) { /* fewer: what goes on lies between two lanes of this phase */
             count = n;
             longest = s;
@@ -267,10 +261,54 @@ static struct choice find_run(struct compress *c, int limit)
             break;
         narrow(&b, s, c->low[n], c->high[n], 0.5 * n);
     }
-    if (count > 0)
-        keep_best(&best, longest, count);
-    if (best.count < count)
-        keep_best_whole(c, &best, longest, count);
+    if (count > best->count || (count > 0 && count == best->count))
+        keep_best(best, longest, count);
+    if (best->count < count)
+        keep_best_whole(c, best, longest, count);
+}
+
+/* Lines through windows i < j (counted from 0) have slopes within these bounds. */
+static inline void bound(struct bracket *b, const struct compress *c, int i, int j)
+{
+    const double inverse = 2.0 * c->inverse[j - i];
+    const double min = (c->low[j] - c->high[i]) * inverse, max = (c->high[j] - c->low[i]) * inverse;
+    b->min = min > b->min ? min : b->min;
+    b->max = max < b->max ? max : b->max;
+}
+
+/* The longest run from `first` on, looking at up to `limit` (>= 1) steps. If there is a run of `guess` steps or more, its
+ * add lies within the bounds that a few windows up to there give, a much smaller bracket; otherwise the run is shorter
+ * than that, and a shorter guess is tried. */
+static struct choice find_run(struct compress *c, int limit)
+{
+    if (c->window_count < 2)
+        fill_windows(c, limit < FILL ? limit : FILL);
+    struct choice best = {.add = 0.0, .count = 1};
+    whole_intervals(&best, c->low[0], c->high[0]);
+    if (limit == 1 || c->high[0] > STEP_FAR_TICKS)
+        return best;
+    int guess = c->guess;
+    while (guess > limit)
+        guess /= 2;
+    for (;; guess /= 2) {
+        if (guess < GUESS_MIN)
+            guess = 2;
+        if (guess > c->window_count)
+            fill_windows(c, guess);
+        struct bracket b = {ADD_MIN, ADD_MAX};
+        bound(&b, c, 0, guess - 1);
+        if (guess > 2) {
+            bound(&b, c, guess / 2, guess - 1);
+            bound(&b, c, 0, guess / 2);
+            bound(&b, c, guess / 4, guess - 1);
+        }
+        if (b.min <= b.max)
+            search(c, b, limit, &best);
+        if (best.count >= guess || guess == 2)
+            break;
+        limit = guess - 1;
+    }
+    c->guess = best.count < GUESS_MIN ? GUESS_MIN : 1 << (31 - __builtin_clz((unsigned)best.count));
     return best;
 }
 

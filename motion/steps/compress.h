@@ -26,6 +26,7 @@ struct compress {
     double *inverse;  /* 1/k */
     double *low, *high; /* windows of the run from `first`, step k's divided by k */
     int window_count;
+    int guess;        /* how long the next run may be: a power of two, from the last one */
     scan_fn *scan;
 };
 

@@ -104,9 +104,24 @@ void solver_advance(struct solver *s, int d, int count, double end_mm)
         s->is_committed = true;
 }
 
-void solver_emit(struct solver *s, int d, int count)
+static void flush(struct solver *s)
 {
-    s->sink(s->ctx, d, s->clocks, count, s->is_committed);
+    if (s->block_count > 0)
+        s->sink(s->ctx, s->block_dir, s->clocks, s->block_count, s->is_block_committed);
+    s->block_count = 0;
+}
+
+double *solver_put(struct solver *s, int d, int count)
+{
+    if (d != s->block_dir || s->block_count + count > SOLVE_BLOCK)
+        flush(s);
+    if (s->block_count == 0) {
+        s->block_dir = d;
+        s->is_block_committed = s->is_committed;
+    }
+    double *clocks = s->clocks + s->block_count;
+    s->block_count += count;
+    return clocks;
 }
 
 #define ROUND         6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
@@ -144,7 +159,7 @@ static void emit_crossings(struct solver *s, int d, int count, double t_s, doubl
     double last = 0.0;
     for (int from = 0; from < count; from += SOLVE_BLOCK) {
         const int n = count - from < SOLVE_BLOCK ? count - from : SOLVE_BLOCK;
-        double *restrict clocks = s->clocks;
+        double *restrict clocks = solver_put(s, d, n);
         crossings(clocks, n, first + from * s->step_mm, s->step_mm, v, h);
         last = clocks[n - 1];
         for (int k = 0; k < n; k++) {
@@ -153,7 +168,6 @@ static void emit_crossings(struct solver *s, int d, int count, double t_s, doubl
             ticks = ticks > 0.0 ? ticks : 0.0;
             clocks[k] = (clock0 + ticks + ROUND) - ROUND;
         }
-        solver_emit(s, d, n);
     }
     s->last_step_s = t_s + (last < u_max ? last : u_max);
 }
@@ -309,5 +323,6 @@ int solver_run(struct solver *s, const struct segq *view, double until_s, int st
             if (s->taps[i].end_s <= s->t_s)
                 tap_advance(&s->taps[i], view, advance, s->t_s);
     }
+    flush(s);
     return step_count;
 }

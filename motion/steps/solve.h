@@ -43,7 +43,10 @@ struct solver {
     double base_s, base_clock, hz;
     solve_sink_fn *sink;
     void *ctx;
+    /* steps not handed over yet, all in one direction */
     double clocks[SOLVE_BLOCK];
+    int block_count, block_dir;
+    bool is_block_committed; /* is_committed as the block's first step found it */
 };
 
 void solver_init(struct solver *s, double step_mm, double hz, solve_sink_fn *sink, void *ctx);
@@ -71,8 +74,8 @@ static inline double solver_down_mm(const struct solver *s)
 int solver_count(const struct solver *s, int d, double end_mm);
 /* After a monotone part that ended at end_mm with `count` steps in direction d: update grid and direction. */
 void solver_advance(struct solver *s, int d, int count, double end_mm);
-/* Hand over `count` clocks of s->clocks; `is_first` of a part: the direction may change here. */
-void solver_emit(struct solver *s, int d, int count);
+/* Room for the clocks of `count` <= SOLVE_BLOCK steps in direction d, which the caller fills in. */
+double *solver_put(struct solver *s, int d, int count);
 
 /* One piece from t_s on, du long, position given by a quadratic. Returns the number of steps. */
 int solve_quadratic(struct solver *s, double t_s, double du, const struct quad *q);

@@ -42,7 +42,6 @@ static int solve_part(struct solver *s, const struct path *path, double t_s, dou
     const int count = solver_count(s, d, at_hi[0]);
     const double clock0 = s->base_clock + (t_s - s->base_s) * s->hz;
     double state[3] = {at_lo[0], at_lo[1], at_lo[2]}, u = lo;
-    int filled = 0;
     for (int k = 0; k < count; k++) {
         const double target = s->origin_mm + ((double)s->n + d * (k + 0.5)) * s->step_mm;
         double left = u, right = hi, x = d * (target - state[0]);
@@ -62,11 +61,7 @@ static int solve_part(struct solver *s, const struct path *path, double t_s, dou
             if (moved < 1e-11 || fabs(x) < 1e-12)
                 break;
         }
-        s->clocks[filled++] = floor(clock0 + u * s->hz + 0.5);
-        if (filled == SOLVE_BLOCK || k + 1 == count) {
-            solver_emit(s, d, filled);
-            filled = 0;
-        }
+        *solver_put(s, d, 1) = floor(clock0 + u * s->hz + 0.5);
     }
     if (count > 0)
         s->last_step_s = t_s + u;

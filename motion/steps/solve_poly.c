@@ -123,18 +123,13 @@ static int solve_part(struct solver *s, const struct poly4 *p, double t_s, doubl
     const int count = solver_count(s, d, end_mm);
     const double clock0 = s->base_clock + (t_s - s->base_s) * s->hz;
     double u = lo, target = d > 0 ? solver_up_mm(s) : solver_down_mm(s), from_mm = start_mm;
-    int filled = 0;
     for (int k = 0; k < count; k++) {
         const double x = d * (target - from_mm);
         if (x > 0.0)
             u = crossing(p, d, target, u, hi, x);
         from_mm = target;
         target = s->origin_mm + ((double)s->n + d * (k + 1.5)) * s->step_mm;
-        s->clocks[filled++] = floor(clock0 + u * s->hz + 0.5);
-        if (filled == SOLVE_BLOCK || k + 1 == count) {
-            solver_emit(s, d, filled);
-            filled = 0;
-        }
+        *solver_put(s, d, 1) = floor(clock0 + u * s->hz + 0.5);
     }
     if (count > 0)
         s->last_step_s = t_s + u;
