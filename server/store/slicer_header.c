@@ -28,7 +28,7 @@ struct scan {
     struct strmap pairs; /* key -> text */
     char *slicer, *version;
     uint64_t start_byte, end_byte; /* of the lines that are not comments */
-    bool has_start;
+    bool has_start, is_prusa_family;
     double extruder_c, bed_c, top_z_mm; /* NAN: no such command or comment */
     slicer_picture_fn *picture;
     void *ctx;
@@ -64,6 +64,7 @@ static void generated_by(struct scan *scan, const char *text)
     char word[64] = "";
     snprintf(word, sizeof word, "%.*s", (int)(text + len - version), *version ? version : "");
     set_slicer(scan, text, name_len, *version ? word : "");
+    scan->is_prusa_family = true;
 }
 
 static void find_slicer(struct scan *scan, const char *comment)
@@ -428,6 +429,8 @@ static json_t *build(const struct scan *scan)
             json_object_set_new(out, RULES[i].member, value);
     }
     set_plate_temp(scan, out);
+    if (scan->is_prusa_family && !json_object_get(out, "referenced_tools"))
+        json_object_set_new(out, "referenced_tools", json_array()); /* these could have named tools and did not */
     set_if_absent(out, "first_layer_bed_temp", scan->bed_c);
     set_if_absent(out, "first_layer_extr_temp", scan->extruder_c);
     set_if_absent(out, "object_height", scan->top_z_mm);
