@@ -31,8 +31,9 @@ struct value_iterator {
 struct dict_entry *dict_find(struct jinja_run *run, struct value dict, struct value key); /* NULL: absent or failed */
 bool dict_remove(struct jinja_run *run, struct value dict, struct value key, struct value *item);
 void dict_clear(struct value dict);
-#define DICT_FOREACH(entry, dict)                                                                                     \
-    for (struct dict_entry *entry = (dict).dict->entries; entry < (dict).dict->entries + (dict).dict->used; entry++)  \
+#define DICT_FOREACH(entry, mapping)                                                                                  \
+    for (struct dict_entry *entry = (mapping).dict->entries;                                                          \
+         entry < (mapping).dict->entries + (mapping).dict->used; entry++)                                             \
         if (entry->is_there)
 
 struct value value_iterator_over(struct jinja_run *run, struct value list, const char *type_name);
@@ -65,6 +66,8 @@ static inline double value_number(struct value v)
 size_t str_offset(const struct value_str *str, size_t index);
 /* UndefinedError of an undefined value. */
 enum err value_fail_undefined(struct jinja_run *run, struct value undefined) ERR_NODISCARD;
+/* Append with & < > " ' as HTML entities. */
+void value_escape_html(struct strbuf *out, const char *text, size_t len_bytes);
 /* "%d" % x and the like (value_format.c). */
 enum err value_percent(struct jinja_run *run, struct value format, struct value args, struct value *out) ERR_NODISCARD;
 

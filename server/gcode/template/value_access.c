@@ -1,0 +1,300 @@
+/* Looking into values: in, [], ., slices. */
+#include "server/gcode/template/value_private.h"
+
+#include "base/check.h"
+
+#include <string.h>
+
+/* --------------------------------------------------------------------------------------------------------------- in */
+
+static enum err contains_in_list(struct jinja_run *run, struct value list, struct value item, bool *out)
+{
+    *out = false;
+    enum err err = OK;
+    for (size_t i = 0; i < list.seq->count && err == OK && !*out; i++)
+        err = value_equal(run, list.seq->items[i], item, out);
+    return err;
+}
+
+static bool contains_in_range(struct value range, struct value item)
+{
+    const struct value_range *r = range.range;
+    if (!value_is_number(item))
+        return false;
+    double d = value_number(item);
+    if (item.kind == VALUE_FLOAT && (d != (double)(int64_t)d))
+        return false;
+    int64_t i = item.kind == VALUE_FLOAT ? (int64_t)d : value_integer(item);
+    bool is_between = r->step > 0 ? i >= r->start && i < r->stop : i <= r->start && i > r->stop;
+    return is_between && ((__int128)i - r->start) % r->step == 0;
+}
+
+static enum err contains_in_object(struct jinja_run *run, const struct value_object *object, struct value item, bool *out)
+{
+    if (object->type->contains)
+        return object->type->contains(run, object->ctx, item, out);
+    *out = false;
+    if (!object->type->get || !value_is_text(item))
+        return OK;
+    struct value found;
+    enum err err = object->type->get(run, object->ctx, item.str->data, item.str->len_bytes, &found);
+    *out = err == OK;
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
+enum err value_contains(struct jinja_run *run, struct value container, struct value item, bool *out)
+{
+    *out = false;
+    switch (container.kind) {
+    case VALUE_LIST:
+    case VALUE_TUPLE:
+        return contains_in_list(run, container, item, out);
+    case VALUE_DICT:
+        *out = dict_find(run, container, item) != NULL;
+        if (!run->has_failed && !*out && container.dict->count == 0) {
+            uint64_t hash;
+            return value_hash(run, item, &hash); /* an unhashable key is an error even here */
+        }
+        return run->has_failed ? ERR_INVALID : OK;
+    case VALUE_STR:
+    case VALUE_MARKUP:
+        if (item.kind == VALUE_UNDEFINED)
+            return value_fail_undefined(run, item);
+        if (!value_is_text(item))
+            return value_error(run, "TypeError", "'in <string>' requires string as left operand, not %s",
+                               value_type_name(item));
+        *out = memmem(container.str->data, container.str->len_bytes, item.str->data, item.str->len_bytes) != NULL;
+        return OK;
+    case VALUE_RANGE:
+        *out = contains_in_range(container, item);
+        return OK;
+    case VALUE_ITERATOR: {
+        struct value list;
+        enum err err = value_iterate(run, container, &list);
+        return err == OK ? contains_in_list(run, list, item, out) : err;
+    }
+    case VALUE_OBJECT:
+        return contains_in_object(run, container.object, item, out);
+    case VALUE_UNDEFINED:
+        return OK; /* nothing is in it */
+    default:
+        return value_error(run, "TypeError", "argument of type '%s' is not iterable", value_type_name(container));
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------- [] and . */
+
+static struct value text_item(struct jinja_run *run, struct value v, size_t index)
+{
+    size_t begin = str_offset(v.str, index), end = begin + 1;
+    while (((unsigned char)v.str->data[end] & 0xc0) == 0x80)
+        end++;
+    return value_str(run, v.str->data + begin, end - begin);
+}
+
+/* v[i] of a sequence; false: not in it. */
+static bool item_by_index(struct jinja_run *run, struct value v, int64_t index, struct value *out)
+{
+    int64_t count;
+    if (value_length(run, v, &count) != OK)
+        return false;
+    if (index < 0)
+        index += count;
+    if (index < 0 || index >= count)
+        return false;
+    if (v.kind == VALUE_RANGE)
+        *out = value_range_item(v, index);
+    else if (value_is_text(v))
+        *out = text_item(run, v, (size_t)index);
+    else
+        *out = v.seq->items[index];
+    return true;
+}
+
+/* "'dict object' has no attribute 'x'": what Jinja2 says when such an undefined value is used. */
+static struct value undefined_member(struct jinja_run *run, struct value v, struct value key)
+{
+    struct strbuf sb;
+    strbuf_init(&sb);
+    const char *type = v.kind == VALUE_NONE ? "None" : value_type_name(v);
+    if (value_is_text(key)) {
+        strbuf_addf(&sb, "'%s%s' has no attribute '%.100s'", type, v.kind == VALUE_NONE ? "" : " object", key.str->data);
+    } else {
+        strbuf_addf(&sb, "%s%s has no element ", type, v.kind == VALUE_NONE ? "" : " object");
+        if (value_repr(run, key, &sb) != OK)
+            strbuf_adds(&sb, "?");
+    }
+    struct value undefined = value_undefined_hint(run, sb.data);
+    strbuf_deinit(&sb);
+    return undefined;
+}
+
+static bool is_indexable(struct value v)
+{
+    return v.kind == VALUE_LIST || v.kind == VALUE_TUPLE || v.kind == VALUE_RANGE || value_is_text(v);
+}
+
+/* The item v[key]; ERR_NOT_FOUND: it has none. */
+static enum err find_item(struct jinja_run *run, struct value v, struct value key, struct value *out)
+{
+    if (v.kind == VALUE_DICT) {
+        uint64_t hash;
+        if (key.kind == VALUE_LIST || key.kind == VALUE_DICT)
+            return ERR_NOT_FOUND;
+        enum err err = value_hash(run, key, &hash);
+        const struct dict_entry *entry = err == OK ? dict_find(run, v, key) : NULL;
+        if (run->has_failed)
+            return ERR_INVALID;
+        if (!entry)
+            return ERR_NOT_FOUND;
+        *out = entry->item;
+        return OK;
+    }
+    if (v.kind == VALUE_OBJECT && v.object->type->get && value_is_text(key))
+        return v.object->type->get(run, v.object->ctx, key.str->data, key.str->len_bytes, out);
+    if (is_indexable(v) && value_is_integer(key))
+        return item_by_index(run, v, value_integer(key), out) ? OK : run->has_failed ? ERR_INVALID : ERR_NOT_FOUND;
+    return ERR_NOT_FOUND;
+}
+
+/* The attribute v.name; ERR_NOT_FOUND. */
+static enum err find_attribute(struct jinja_run *run, struct value v, const char *name, size_t len_bytes,
+                               struct value *out)
+{
+    if (v.kind == VALUE_NAMESPACE) {
+        const struct dict_entry *entry = dict_find(run, v, value_str(run, name, len_bytes));
+        if (entry)
+            *out = entry->item;
+        return entry ? OK : run->has_failed ? ERR_INVALID : ERR_NOT_FOUND;
+    }
+    if (v.kind == VALUE_OBJECT)
+        return v.object->type->get ? v.object->type->get(run, v.object->ctx, name, len_bytes, out) : ERR_NOT_FOUND;
+    return value_method(run, v, name, len_bytes, out);
+}
+
+enum err value_subscript(struct jinja_run *run, struct value v, struct value key, struct value *out)
+{
+    if (v.kind == VALUE_UNDEFINED)
+        return value_fail_undefined(run, v);
+    enum err err = find_item(run, v, key, out);
+    if (err == ERR_NOT_FOUND && value_is_text(key))
+        err = find_attribute(run, v, key.str->data, key.str->len_bytes, out);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    *out = undefined_member(run, v, key);
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+enum err value_attribute(struct jinja_run *run, struct value v, const char *name, size_t len_bytes, struct value *out)
+{
+    if (v.kind == VALUE_UNDEFINED)
+        return value_fail_undefined(run, v);
+    enum err err = find_attribute(run, v, name, len_bytes, out);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    struct value key = value_str(run, name, len_bytes);
+    err = find_item(run, v, key, out);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    *out = undefined_member(run, v, key);
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- slices */
+
+static bool slice_part(struct jinja_run *run, struct value v, bool *is_given, int64_t *out)
+{
+    *is_given = v.kind != VALUE_NONE;
+    if (!*is_given)
+        return true;
+    if (!value_is_integer(v)) {
+        (void)value_error(run, "TypeError", "slice indices must be integers or None or have an __index__ method");
+        return false;
+    }
+    *out = value_integer(v);
+    return true;
+}
+
+static int64_t clamp_index(int64_t index, int64_t count, int64_t lowest, int64_t highest)
+{
+    if (index < 0) {
+        index = index < -count ? lowest : index + count;
+        return index < lowest ? lowest : index;
+    }
+    return index > highest ? highest : index;
+}
+
+/* Start, number and step of the items of v[start:stop:step], by Python's rules. */
+static bool slice_bounds(struct jinja_run *run, int64_t count, const struct value parts[3], int64_t *start, int64_t *number,
+                         int64_t *step)
+{
+    bool has_start, has_stop, has_step;
+    int64_t stop = 0;
+    if (!slice_part(run, parts[0], &has_start, start) || !slice_part(run, parts[1], &has_stop, &stop) ||
+        !slice_part(run, parts[2], &has_step, step))
+        return false;
+    if (!has_step)
+        *step = 1;
+    if (*step == 0) {
+        (void)value_error(run, "ValueError", "slice step cannot be zero");
+        return false;
+    }
+    bool is_up = *step > 0;
+    int64_t lowest = is_up ? 0 : -1, highest = is_up ? count : count - 1;
+    *start = has_start ? clamp_index(*start, count, lowest, highest) : is_up ? 0 : count - 1;
+    stop = has_stop ? clamp_index(stop, count, lowest, highest) : is_up ? count : -1;
+    __int128 span = is_up ? (__int128)stop - *start : (__int128)*start - stop;
+    __int128 size = is_up ? *step : -(__int128)*step;
+    *number = span <= 0 ? 0 : (int64_t)((span + size - 1) / size);
+    return true;
+}
+
+static enum err slice_text(struct jinja_run *run, struct value v, int64_t start, int64_t number, int64_t step,
+                           struct value *out)
+{
+    struct strbuf sb;
+    strbuf_init(&sb);
+    for (int64_t i = 0; i < number; i++) {
+        size_t begin = str_offset(v.str, (size_t)(start + i * step)), end = begin + 1;
+        while (((unsigned char)v.str->data[end] & 0xc0) == 0x80)
+            end++;
+        strbuf_add(&sb, v.str->data + begin, end - begin);
+    }
+    *out = value_from_strbuf(run, &sb);
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+enum err value_slice(struct jinja_run *run, struct value v, struct value start, struct value stop, struct value step,
+                     struct value *out)
+{
+    if (v.kind == VALUE_UNDEFINED)
+        return value_fail_undefined(run, v);
+    if (!is_indexable(v)) {
+        /* v[slice] finds nothing, as Jinja2's look-up has it. */
+        *out = undefined_member(run, v, value_none());
+        return run->has_failed ? ERR_LIMIT : OK;
+    }
+    const struct value parts[3] = {start, stop, step};
+    int64_t count = 0, first = 0, number = 0, by = 1;
+    if (value_length(run, v, &count) != OK || !slice_bounds(run, count, parts, &first, &number, &by) ||
+        !run_charge(run, (uint64_t)(v.kind == VALUE_RANGE ? 1 : number)))
+        return ERR_INVALID;
+    if (value_is_text(v))
+        return slice_text(run, v, first, number, by, out);
+    if (v.kind == VALUE_RANGE) {
+        struct value_range *range = run_alloc(run, sizeof *range);
+        if (!range)
+            return ERR_LIMIT;
+        range->start = v.range->start + first * v.range->step;
+        range->step = v.range->step * by;
+        range->stop = range->start + number * range->step;
+        *out = (struct value){.kind = VALUE_RANGE, .range = range};
+        return OK;
+    }
+    struct value seq = value_tuple(run, (size_t)number);
+    for (size_t i = 0; i < seq.seq->count; i++)
+        seq.seq->items[i] = v.seq->items[first + (int64_t)i * by];
+    seq.kind = v.kind;
+    *out = seq;
+    return run->has_failed ? ERR_LIMIT : OK;
+}
