@@ -7,8 +7,6 @@
 #include "server/machine/motion_registry.h"
 #include "server/machine/printer.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define STEP_PULSE_DEFAULT_S 0.000002
@@ -23,33 +21,26 @@ const struct option_desc stepper_options[] = {
      .help = "Microsteps of the driver per full step"},
     {.name = "full_steps_per_rotation", .type = OPTION_INT, .default_text = "200", .limits = ">=1",
      .help = "Full steps of the motor per turn"},
-    {.name = "gear_ratio", .type = OPTION_TABLE, .separators = ",:", .count = 2,
+    {.name = "gear_ratio", .type = OPTION_FLOAT_TABLE, .separators = ",:", .count = 2, .default_text = "",
      .help = "Gears between motor and axis, such as 80:16, 57:11"},
     {.name = "step_pulse_duration", .type = OPTION_FLOAT, .unit = "s", .limits = ">=0 <=0.001",
-     .default_text = "0.000002", .help = "Shortest time between the edges of a step pulse"},
+     .help = "Shortest time between the edges of a step pulse; 2 us without it"},
 };
 const size_t stepper_option_count = sizeof stepper_options / sizeof stepper_options[0];
 
 /* Product of "a:b" pairs: turns of the motor per turn of the axis. */
 static double gear_ratio(struct config_section *section)
 {
-    struct config_table table = section_table(section, "gear_ratio");
+    struct config_number_table table = section_number_table(section, "gear_ratio");
     double ratio = 1.0;
     for (size_t i = 0; i < table.count; i++) {
-        const struct config_list *row = &table.rows[i];
-        double turns[2] = {0.0, 0.0};
-        for (size_t k = 0; k < row->count && k < 2; k++) {
-            char *end;
-            turns[k] = strtod(row->items[k], &end);
-            if (*end || !isfinite(turns[k]) || turns[k] <= 0.0)
-                turns[k] = 0.0;
-        }
-        if (row->count != 2 || turns[0] == 0.0 || turns[1] == 0.0) {
-            config_error_option(section, "gear_ratio", "Unable to parse option 'gear_ratio' in section '%s': each gear is "
-                                "two numbers above 0 such as 80:16", section_name(section));
+        const double *gear = table.rows[i].items;
+        if (!(gear[0] > 0 && gear[1] > 0)) {
+            config_error_option(section, "gear_ratio", "Option 'gear_ratio' in section '%s' needs numbers above 0 "
+                                "(found: %g:%g, expected: pairs such as 80:16)", section_name(section), gear[0], gear[1]);
             return 1.0;
         }
-        ratio *= turns[0] / turns[1];
+        ratio *= gear[0] / gear[1];
     }
     return ratio;
 }
@@ -67,7 +58,8 @@ void stepper_setup(struct stepper *stepper, struct printer *printer, struct conf
     int full_steps = section_int(section, "full_steps_per_rotation");
     stepper->steps_per_rotation = (double)full_steps * microsteps * gear_ratio(section);
     stepper->step_dist_mm = stepper->rotation_distance_mm / stepper->steps_per_rotation;
-    stepper->step_pulse_s = section_float_or(section, "step_pulse_duration", STEP_PULSE_DEFAULT_S);
+    stepper->step_pulse_s = section_has(section, "step_pulse_duration") ? section_float(section, "step_pulse_duration")
+                                                                        : STEP_PULSE_DEFAULT_S;
     stepper->enable = stepper_enable_setup(printer, section);
     registry_add_stepper(printer, stepper);
 }
