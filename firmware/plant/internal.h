@@ -2,6 +2,7 @@
 #ifndef FIRMWARE_PLANT_INTERNAL_H
 #define FIRMWARE_PLANT_INTERNAL_H
 
+#include "base/mem.h"
 #include "firmware/plant/plant.h"
 
 #define PLANT_CELL_NS   20000000LL /* time step of the thermal model */
@@ -60,6 +61,7 @@ struct held_switch {
 };
 
 struct plant {
+    struct arena names; /* of things and pins */
     struct sim_board **boards;
     size_t board_count;
     enum plant_kinematics kinematics;
@@ -74,9 +76,6 @@ struct plant {
     size_t motor_count, endstop_count, heater_count, sensor_count, fan_count, switch_count;
 };
 
-/* Number of the pin on its board; ERR_NOT_FOUND with a text. */
-enum err plant_find_pin(const struct plant *plant, const struct plant_pin *pin, const char *owner, uint32_t *number,
-                        struct err_info *info) ERR_NODISCARD;
 /* Watch or feed a pin if it is connected; `ctx` is the object. */
 enum err plant_watch(struct plant *plant, const struct plant_pin *pin, const char *owner, sim_output_fn *fn, void *ctx,
                      struct err_info *info) ERR_NODISCARD;

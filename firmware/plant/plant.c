@@ -3,7 +3,6 @@
 
 #include "base/check.h"
 #include "base/fmath.h"
-#include "base/mem.h"
 #include "firmware/plant/internal.h"
 
 #include <string.h>
@@ -12,8 +11,9 @@
 
 /* --- pins --- */
 
-enum err plant_find_pin(const struct plant *plant, const struct plant_pin *pin, const char *owner, uint32_t *number,
-                        struct err_info *info)
+/* The board's number of `pin`. */
+static enum err find_pin(const struct plant *plant, const struct plant_pin *pin, const char *owner, uint32_t *number,
+                         struct err_info *info)
 {
     if (pin->board >= plant->board_count)
         return err_set(info, ERR_NOT_FOUND, "Pin %s of %s is on a board that does not exist", pin->name, owner);
@@ -27,10 +27,8 @@ enum err plant_watch(struct plant *plant, const struct plant_pin *pin, const cha
                      struct err_info *info)
 {
     uint32_t number;
-    if (!pin->name)
-        return OK;
-    enum err e = plant_find_pin(plant, pin, owner, &number, info);
-    if (!e)
+    enum err e = pin->name ? find_pin(plant, pin, owner, &number, info) : OK;
+    if (pin->name && !e)
         sim_board_watch(plant->boards[pin->board], number, fn, ctx);
     return e;
 }
@@ -39,10 +37,8 @@ enum err plant_feed(struct plant *plant, const struct plant_pin *pin, const char
                     struct err_info *info)
 {
     uint32_t number;
-    if (!pin->name)
-        return OK;
-    enum err e = plant_find_pin(plant, pin, owner, &number, info);
-    if (!e)
+    enum err e = pin->name ? find_pin(plant, pin, owner, &number, info) : OK;
+    if (pin->name && !e)
         sim_board_set_input(plant->boards[pin->board], number, fn, ctx);
     return e;
 }
@@ -72,25 +68,15 @@ int64_t plant_sync(struct plant *plant, const struct plant_pin *pin, struct mcu_
 
 /* --- creation --- */
 
-static void copy_pin(struct plant_pin *pin)
+static const char *copy_name(struct plant *p, const char *name)
+{
+    return arena_strdup(&p->names, name ? name : "");
+}
+
+static void copy_pin(struct plant *p, struct plant_pin *pin)
 {
     if (pin->name)
-        pin->name = mem_strdup(pin->name);
-}
-
-static void free_pin(struct plant_pin *pin)
-{
-    mem_free((char *)(uintptr_t)pin->name);
-}
-
-static const char *copy_name(const char *name)
-{
-    return mem_strdup(name ? name : "");
-}
-
-static void free_name(const char *name)
-{
-    mem_free((char *)(uintptr_t)name);
+        pin->name = arena_strdup(&p->names, pin->name);
 }
 
 static void copy_motion(struct plant *p, const struct plant_desc *desc)
@@ -99,24 +85,24 @@ static void copy_motion(struct plant *p, const struct plant_desc *desc)
     for (size_t i = 0; i < desc->motor_count; i++) {
         struct plant_motor *d = &p->motors[i].desc;
         *d = desc->motors[i];
-        d->name = copy_name(d->name);
-        copy_pin(&d->step);
-        copy_pin(&d->dir);
-        copy_pin(&d->enable);
+        d->name = copy_name(p, d->name);
+        copy_pin(p, &d->step);
+        copy_pin(p, &d->dir);
+        copy_pin(p, &d->enable);
     }
     p->motor_count = desc->motor_count;
     p->endstops = MEM_ARRAY(struct endstop, desc->endstop_count + 1);
     for (size_t i = 0; i < desc->endstop_count; i++) {
         p->endstops[i] = (struct endstop){.desc = desc->endstops[i], .plant = p};
-        p->endstops[i].desc.name = copy_name(desc->endstops[i].name);
-        copy_pin(&p->endstops[i].desc.pin);
+        p->endstops[i].desc.name = copy_name(p, desc->endstops[i].name);
+        copy_pin(p, &p->endstops[i].desc.pin);
     }
     p->endstop_count = desc->endstop_count;
     p->switches = MEM_ARRAY(struct held_switch, desc->switch_count + 1);
     for (size_t i = 0; i < desc->switch_count; i++) {
         p->switches[i].desc = desc->switches[i];
-        p->switches[i].desc.name = copy_name(desc->switches[i].name);
-        copy_pin(&p->switches[i].desc.pin);
+        p->switches[i].desc.name = copy_name(p, desc->switches[i].name);
+        copy_pin(p, &p->switches[i].desc.pin);
     }
     p->switch_count = desc->switch_count;
 }
@@ -126,24 +112,24 @@ static void copy_heat(struct plant *p, const struct plant_desc *desc)
     p->fans = MEM_ARRAY(struct fan, desc->fan_count + 1);
     for (size_t i = 0; i < desc->fan_count; i++) {
         p->fans[i] = (struct fan){.desc = desc->fans[i], .plant = p};
-        p->fans[i].desc.name = copy_name(desc->fans[i].name);
-        copy_pin(&p->fans[i].desc.pin);
-        copy_pin(&p->fans[i].desc.tach);
+        p->fans[i].desc.name = copy_name(p, desc->fans[i].name);
+        copy_pin(p, &p->fans[i].desc.pin);
+        copy_pin(p, &p->fans[i].desc.tach);
     }
     p->fan_count = desc->fan_count;
     p->heaters = MEM_ARRAY(struct heater, desc->heater_count + 1);
     for (size_t i = 0; i < desc->heater_count; i++) {
         p->heaters[i].desc = desc->heaters[i];
         p->heaters[i].plant = p;
-        p->heaters[i].desc.name = copy_name(desc->heaters[i].name);
-        copy_pin(&p->heaters[i].desc.pin);
+        p->heaters[i].desc.name = copy_name(p, desc->heaters[i].name);
+        copy_pin(p, &p->heaters[i].desc.pin);
     }
     p->heater_count = desc->heater_count;
     p->sensors = MEM_ARRAY(struct sensor, desc->sensor_count + 1);
     for (size_t i = 0; i < desc->sensor_count; i++) {
         p->sensors[i] = (struct sensor){.desc = desc->sensors[i], .plant = p};
-        p->sensors[i].desc.name = copy_name(desc->sensors[i].name);
-        copy_pin(&p->sensors[i].desc.pin);
+        p->sensors[i].desc.name = copy_name(p, desc->sensors[i].name);
+        copy_pin(p, &p->sensors[i].desc.pin);
     }
     p->sensor_count = desc->sensor_count;
 }
@@ -169,6 +155,7 @@ static void copy_geometry(struct plant *p, const struct plant_desc *desc)
 enum err plant_create(struct plant **plant, const struct plant_desc *desc, struct err_info *info)
 {
     struct plant *p = MEM_NEW(struct plant);
+    arena_init(&p->names, 0);
     p->boards = MEM_ARRAY(struct sim_board *, desc->board_count + 1);
     memcpy(p->boards, desc->boards, desc->board_count * sizeof(*p->boards));
     p->board_count = desc->board_count;
@@ -190,33 +177,7 @@ void plant_destroy(struct plant *p)
 {
     if (!p)
         return;
-    for (size_t i = 0; i < p->motor_count; i++) {
-        free_name(p->motors[i].desc.name);
-        free_pin(&p->motors[i].desc.step);
-        free_pin(&p->motors[i].desc.dir);
-        free_pin(&p->motors[i].desc.enable);
-    }
-    for (size_t i = 0; i < p->endstop_count; i++) {
-        free_name(p->endstops[i].desc.name);
-        free_pin(&p->endstops[i].desc.pin);
-    }
-    for (size_t i = 0; i < p->switch_count; i++) {
-        free_name(p->switches[i].desc.name);
-        free_pin(&p->switches[i].desc.pin);
-    }
-    for (size_t i = 0; i < p->heater_count; i++) {
-        free_name(p->heaters[i].desc.name);
-        free_pin(&p->heaters[i].desc.pin);
-    }
-    for (size_t i = 0; i < p->sensor_count; i++) {
-        free_name(p->sensors[i].desc.name);
-        free_pin(&p->sensors[i].desc.pin);
-    }
-    for (size_t i = 0; i < p->fan_count; i++) {
-        free_name(p->fans[i].desc.name);
-        free_pin(&p->fans[i].desc.pin);
-        free_pin(&p->fans[i].desc.tach);
-    }
+    arena_deinit(&p->names);
     mem_free(p->motors);
     mem_free(p->endstops);
     mem_free(p->switches);
