@@ -38,15 +38,7 @@ double kin_func_position(const struct kin_func *f, const double pos_mm[3]);
 void kin_func_motion(const struct kin_func *f, const double pos[3], const double vel[3], const double acc[3],
                      double out[3]);
 
-enum kin_kind {
-    KIN_NONE,
-    KIN_CARTESIAN,
-    KIN_COREXY,
-    KIN_COREXZ,
-    KIN_HYBRID_COREXY,
-    KIN_HYBRID_COREXZ,
-    KIN_DELTA
-};
+enum kin_kind { KIN_NONE, KIN_CARTESIAN, KIN_COREXY, KIN_COREXZ, KIN_HYBRID_COREXY, KIN_HYBRID_COREXZ, KIN_DELTA };
 
 #define KIN_RAIL_COUNT 3
 
@@ -58,8 +50,8 @@ struct kin_config {
     struct {
         double position_min_mm, position_max_mm; /* cartesian-like: axis range */
         double position_endstop_mm;
-        double arm_mm, angle_deg;                /* delta: 0 angle_deg in all rails means 210, 330, 90 */
-        double step_mm;                          /* delta: rotation_distance / full microsteps */
+        double arm_mm, angle_deg; /* delta: 0 angle_deg in all rails means 210, 330, 90 */
+        double step_mm;           /* delta: rotation_distance / full microsteps */
     } rail[KIN_RAIL_COUNT];
     double delta_radius_mm, minimum_z_mm, print_radius_mm; /* delta; print_radius_mm 0: delta_radius_mm */
 };
@@ -70,11 +62,11 @@ struct kin {
     double limit_min_mm[3], limit_max_mm[3]; /* unhomed: (1, -1) */
     bool is_homed[3];
     struct {
-        double abs_endstop_mm[3];     /* height of each carriage at its endstop */
+        double abs_endstop_mm[3]; /* height of each carriage at its endstop */
         double min_arm_mm, min_z_mm, max_z_mm;
-        double limit_z_mm;            /* above it the allowed radius shrinks */
+        double limit_z_mm;                       /* above it the allowed radius shrinks */
         double max_xy2, slow_xy2, very_slow_xy2; /* squared radii [mm^2] */
-        double home_mm[3];            /* where the toolhead is with all carriages at their endstops */
+        double home_mm[3];                       /* where the toolhead is with all carriages at their endstops */
     } delta;
 };
 

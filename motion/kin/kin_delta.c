@@ -135,8 +135,7 @@ static bool is_reachable(const struct kin *k, const double end_mm[3])
         const double radius = k->config.delta_radius_mm - sqrt(fmax(sq(arm) - sq(arm - up), 0.0));
         max_xy2 = radius > 0.0 ? fmin(max_xy2, sq(radius)) : -1.0;
     }
-    return sq(end_mm[0]) + sq(end_mm[1]) <= max_xy2 && end_mm[2] <= k->delta.max_z_mm &&
-           end_mm[2] >= k->delta.min_z_mm;
+    return sq(end_mm[0]) + sq(end_mm[1]) <= max_xy2 && end_mm[2] <= k->delta.max_z_mm && end_mm[2] >= k->delta.min_z_mm;
 }
 
 enum err kin_delta_check_move(struct kin *k, struct move *m, struct err_info *info)
@@ -146,8 +145,7 @@ enum err kin_delta_check_move(struct kin *k, struct move *m, struct err_info *in
     if (!is_reachable(k, m->end_mm) && !is_home_point(k, m->end_mm))
         return kin_move_error(m, false, info);
     kin_limit_z(k, m);
-    const double extreme_xy2 =
-        fmax(sq(m->end_mm[0]) + sq(m->end_mm[1]), sq(m->start_mm[0]) + sq(m->start_mm[1]));
+    const double extreme_xy2 = fmax(sq(m->end_mm[0]) + sq(m->end_mm[1]), sq(m->start_mm[0]) + sq(m->start_mm[1]));
     if (extreme_xy2 > k->delta.slow_xy2) {
         const double share = extreme_xy2 > k->delta.very_slow_xy2 ? 0.25 : 0.5;
         move_limit_speed(m, k->config.max_velocity_mm_s * share, k->config.max_accel_mm_s2 * share);

@@ -20,8 +20,8 @@ void lookahead_init(struct lookahead *la, size_t capacity)
     size_t size = 16;
     while (size < capacity)
         size *= 2;
-    *la = (struct lookahead){.moves = MEM_ARRAY(struct move, size), .mask = size - 1,
-                             .scratch = MEM_ARRAY(struct lookahead_plan, size)};
+    *la = (struct lookahead){
+        .moves = MEM_ARRAY(struct move, size), .mask = size - 1, .scratch = MEM_ARRAY(struct lookahead_plan, size)};
     lookahead_prime(la, LOOKAHEAD_BUDGET_PRIME_S);
 }
 
@@ -54,9 +54,9 @@ bool lookahead_add(struct lookahead *la, const struct move *m)
     return la->budget_s <= 0.0;
 }
 
-/* Backward pass: from the last move, which ends at rest, find for each how fast it may start so that everything after it
- * can still brake, and how fast it may cruise in the profile smoothed by minimum_cruise_ratio. Returns how many moves
- * from the first on are final: all of them, or (lazy) those before the last speed peak. */
+/* Backward pass: from the last move, which ends at rest, find for each how fast it may start so that everything after
+ * it can still brake, and how fast it may cruise in the profile smoothed by minimum_cruise_ratio. Returns how many
+ * moves from the first on are final: all of them, or (lazy) those before the last speed peak. */
 static size_t backward_pass(struct lookahead *la, bool is_lazy)
 {
     const size_t n = lookahead_waiting(la);

@@ -1,9 +1,9 @@
 /* Lookahead: moves wait here until what follows them can no longer change their speed.
  *
  * One ring of moves in three parts:  [held: planned, not yet executed]  [waiting: speeds still open]
- * add appends to `waiting`; flush releases from it: the released moves get their trapezoid and stay as `held` (with their
- * print time, set by the caller) until lookahead_retire, so that a plan can be cut at a time and the rest replayed.
- * One thread (motion). No allocation after init. Rules: docs/design/lookahead.md. */
+ * add appends to `waiting`; flush releases from it: the released moves get their trapezoid and stay as `held` (with
+ * their print time, set by the caller) until lookahead_retire, so that a plan can be cut at a time and the rest
+ * replayed. One thread (motion). No allocation after init. Rules: docs/design/lookahead.md. */
 #ifndef MOTION_PLAN_LOOKAHEAD_H
 #define MOTION_PLAN_LOOKAHEAD_H
 
@@ -23,10 +23,10 @@ struct lookahead {
     uint64_t held_begin;    /* oldest move kept */
     uint64_t waiting_begin; /* oldest move whose speeds are open */
     uint64_t end;
-    double budget_s;        /* <= 0: a lazy flush is due */
+    double budget_s; /* <= 0: a lazy flush is due */
     struct lookahead_plan *scratch;
-    double entry_v2;        /* squared speed at which the first waiting move starts */
-    double prev_cruise_v2;  /* of the move before `waiting` after lookahead_force; else 0 */
+    double entry_v2;       /* squared speed at which the first waiting move starts */
+    double prev_cruise_v2; /* of the move before `waiting` after lookahead_force; else 0 */
 };
 
 void lookahead_init(struct lookahead *la, size_t capacity);
@@ -72,24 +72,25 @@ void lookahead_retire(struct lookahead *la, double t_s);
  * Held moves that would still run at t_s get a new profile that brakes from t_s on along the same path; `rewrite` is
  * called for each of them from the one that holds t_s to the one in which motion stops. `done_t_s` .. are parts of that
  * one call: the caller cuts its segment queues at `from_s` (segq_cut) and appends the parts it is given.
- * What was not executed goes into `tail` in order: first the rest of the move in which motion stops (its tag kept, start
- * at the stop point), then every later move, with limits restored so that they can be queued again by lookahead_add.
- * Afterwards the queue holds nothing waiting. The union of what is executed and the tail is exactly the old path. */
+ * What was not executed goes into `tail` in order: first the rest of the move in which motion stops (its tag kept,
+ * start at the stop point), then every later move, with limits restored so that they can be queued again by
+ * lookahead_add. Afterwards the queue holds nothing waiting. The union of what is executed and the tail is exactly the
+ * old path. */
 struct lookahead_part {
-    const struct move *move;          /* position, direction, tag */
-    double print_time_s;              /* start of this part */
-    double start_mm[MOVE_AXES_MAX];   /* position there */
-    double start_v, cruise_v;         /* as in segq_append */
+    const struct move *move;        /* position, direction, tag */
+    double print_time_s;            /* start of this part */
+    double start_mm[MOVE_AXES_MAX]; /* position there */
+    double start_v, cruise_v;       /* as in segq_append */
     double accel_t, cruise_t, decel_t;
     double accel_mm_s2;
 };
 typedef void lookahead_part_fn(void *ctx, const struct lookahead_part *part);
 
 struct lookahead_stop {
-    double stop_s;                    /* print time of the standstill */
-    double pos_mm[MOVE_AXES_MAX];     /* where */
-    unsigned axes_count;              /* 0: nothing was moving and nothing waits; pos_mm not set */
-    size_t tail_count;                /* moves written to `tail` */
+    double stop_s;                /* print time of the standstill */
+    double pos_mm[MOVE_AXES_MAX]; /* where */
+    unsigned axes_count;          /* 0: nothing was moving and nothing waits; pos_mm not set */
+    size_t tail_count;            /* moves written to `tail` */
 };
 
 /* Longest tail there can be now; lookahead_stop needs room for it. */

@@ -6,9 +6,9 @@
 #include <math.h>
 #include <string.h>
 
-#define LENGTH_MIN_MM       1e-9       /* a shorter xyz travel is none */
-#define EXTRA_ONLY_ACCEL    99999999.9 /* until the axis limits it */
-#define SQRT2_MINUS_1       0.41421356237309504880
+#define LENGTH_MIN_MM    1e-9       /* a shorter xyz travel is none */
+#define EXTRA_ONLY_ACCEL 99999999.9 /* until the axis limits it */
+#define SQRT2_MINUS_1    0.41421356237309504880
 
 static double min2(double a, double b)
 {

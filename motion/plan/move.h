@@ -29,12 +29,12 @@ struct move_tag {
 
 struct move {
     double start_mm[MOVE_AXES_MAX], end_mm[MOVE_AXES_MAX];
-    double r[MOVE_AXES_MAX];                  /* travel of each axis per mm of length */
-    double corner_v_mm_s[MOVE_EXTRA_MAX];     /* instantaneous_corner_velocity of each extra axis */
-    uint8_t extra_queue[MOVE_EXTRA_MAX];      /* which segment queue the axis belongs to, MOVE_QUEUE_NONE: none */
-    uint8_t extra_flags[MOVE_EXTRA_MAX];      /* SEG_ADVANCE: pressure advance applies to this move */
-    uint8_t axes_count;                       /* 3 + extra axes in use */
-    bool is_kinematic;                        /* x, y or z move; otherwise only extra axes do */
+    double r[MOVE_AXES_MAX];              /* travel of each axis per mm of length */
+    double corner_v_mm_s[MOVE_EXTRA_MAX]; /* instantaneous_corner_velocity of each extra axis */
+    uint8_t extra_queue[MOVE_EXTRA_MAX];  /* which segment queue the axis belongs to, MOVE_QUEUE_NONE: none */
+    uint8_t extra_flags[MOVE_EXTRA_MAX];  /* SEG_ADVANCE: pressure advance applies to this move */
+    uint8_t axes_count;                   /* 3 + extra axes in use */
+    bool is_kinematic;                    /* x, y or z move; otherwise only extra axes do */
     double length_mm;
     double accel_mm_s2, junction_dev_mm;
     double max_cruise_v2, delta_v2, mcr_delta_v2; /* squared speeds [mm^2/s^2] */

@@ -95,7 +95,8 @@ static void push_phase(struct append_state *a, double dt, double v0, double ha)
 }
 
 void segq_append(struct segq *q, double t_s, double accel_t, double cruise_t, double decel_t, const double start_mm[3],
-                 const double r[3], double start_v, double cruise_v, double accel_mm_s2, uint32_t flags, uint32_t cookie)
+                 const double r[3], double start_v, double cruise_v, double accel_mm_s2, uint32_t flags,
+                 uint32_t cookie)
 {
     CHECK(t_s - q->end_s > -TIME_JOIN_S);
     if (t_s - q->end_s > TIME_JOIN_S)

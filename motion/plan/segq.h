@@ -2,9 +2,9 @@
  * stepper), up to three axes. In Klipper's words: the trapq.
  *
  * A segment is a quadratic in time: pos + r * (v0 + ha * u) * u, u = t - t0 in [0, dt]. Segments follow each other
- * without gaps: a pause is a segment at rest. After the last one the position rests. Segments have sequence numbers that
- * never repeat; the storage is a ring of fixed size, in which finished segments stay as history until their slot is
- * needed. Segments not yet retired are never overwritten.
+ * without gaps: a pause is a segment at rest. After the last one the position rests. Segments have sequence numbers
+ * that never repeat; the storage is a ring of fixed size, in which finished segments stay as history until their slot
+ * is needed. Segments not yet retired are never overwritten.
  *
  * Owned by the motion thread. Workers read through a copy of this struct (a view) while it appends behind the view's
  * end; segq_cut and segq_retire happen only while no worker runs. */
@@ -36,11 +36,11 @@ struct seg {
 struct segq {
     struct seg *items;
     uint64_t mask;
-    uint64_t begin;   /* oldest segment still stored (history) */
-    uint64_t first;   /* oldest segment not retired */
-    uint64_t end;     /* one past the newest */
-    double end_s;     /* print time where the newest ends */
-    double end_mm[3]; /* position there */
+    uint64_t begin;     /* oldest segment still stored (history) */
+    uint64_t first;     /* oldest segment not retired */
+    uint64_t end;       /* one past the newest */
+    double end_s;       /* print time where the newest ends */
+    double end_mm[3];   /* position there */
     uint64_t cut_count; /* how often segq_cut has changed segments: a reader's cursor is stale if it has seen fewer */
 };
 
@@ -65,7 +65,8 @@ size_t segq_room(const struct segq *q);
  * start_mm  exact start position, r  direction (may be longer or shorter than 1), speeds along r
  * accel_mm_s2  of both ramps; flags  SEG_ADVANCE or 0, the axis flags are derived */
 void segq_append(struct segq *q, double t_s, double accel_t, double cruise_t, double decel_t, const double start_mm[3],
-                 const double r[3], double start_v, double cruise_v, double accel_mm_s2, uint32_t flags, uint32_t cookie);
+                 const double r[3], double start_v, double cruise_v, double accel_mm_s2, uint32_t flags,
+                 uint32_t cookie);
 
 /* Rest until `t_s` (no effect if it is not after end_s). Makes the queue's future known up to t_s. */
 void segq_rest_until(struct segq *q, double t_s);

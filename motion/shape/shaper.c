@@ -80,7 +80,8 @@ static bool least_squares(const double (*rows)[SHAPER_TAPS_MAX], const double *r
     return true;
 }
 
-/* mzv with n impulses over t undamped periods: zero vibration at the frequency and, for n > 3, at multiples above it. */
+/* mzv with n impulses over t undamped periods: zero vibration at the frequency and, for n > 3, at multiples above it.
+ */
 static enum err make_mzv(struct impulses *p, double freq_hz, double damping, int n, double t, struct err_info *info)
 {
     if (n < 3 || n > SHAPER_TAPS_MAX || !(n > 2.0 * t + 1.0) || !(t > 0.0))
@@ -129,7 +130,10 @@ struct hump_table {
 };
 static const struct hump_table two_hump = {
     4,
-    {{0}, {.49890, .16270, -.54262, 6.16180}, {.99748, .18382, -1.58270, 8.17120}, {1.49920, -.09297, -.28338, 1.85710}},
+    {{0},
+     {.49890, .16270, -.54262, 6.16180},
+     {.99748, .18382, -1.58270, 8.17120},
+     {1.49920, -.09297, -.28338, 1.85710}},
     {{.16054, .76699, 2.26560, -1.22750},
      {.33911, .45081, -2.58080, 1.73650},
      {.34089, -.61533, -.68765, .42261},

@@ -9,8 +9,8 @@
 #define SHAPER_TAPS_MAX 8 /* mzv(n, t) may have more than its usual 3 */
 
 struct shaper {
-    int count;                    /* 0 or 1: no shaping */
-    double a[SHAPER_TAPS_MAX];    /* weights, sum 1 */
+    int count;                     /* 0 or 1: no shaping */
+    double a[SHAPER_TAPS_MAX];     /* weights, sum 1 */
     double tau_s[SHAPER_TAPS_MAX]; /* falling: first looks furthest ahead */
 };
 
@@ -25,8 +25,8 @@ enum err shaper_impulses(const char *type, double freq_hz, double damping, int *
                          double t_s[SHAPER_TAPS_MAX], struct err_info *info) ERR_NODISCARD;
 
 /* The filter made of them: time reversed and centred. freq_hz 0 gives shaper_none. */
-enum err shaper_init(struct shaper *s, const char *type, double freq_hz, double damping, struct err_info *info)
-    ERR_NODISCARD;
+enum err shaper_init(struct shaper *s, const char *type, double freq_hz, double damping,
+                     struct err_info *info) ERR_NODISCARD;
 
 /* How far ahead (pre) and back (post) of t the filter looks [s], both >= 0. */
 double shaper_pre_s(const struct shaper *s);

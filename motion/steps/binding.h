@@ -14,11 +14,11 @@
 #include "motion/steps/stepgen.h"
 
 struct binding {
-    struct segq *queue;        /* NULL: the stepper follows nothing and makes no steps */
-    const char *queue_name;    /* kept; for texts; NULL when queue is */
+    struct segq *queue;     /* NULL: the stepper follows nothing and makes no steps */
+    const char *queue_name; /* kept; for texts; NULL when queue is */
     struct filter filter;
-    double advance_k_s;        /* pressure advance in force from the fence on */
-    uint32_t cookie;           /* of the command that asked for it, for texts */
+    double advance_k_s; /* pressure advance in force from the fence on */
+    uint32_t cookie;    /* of the command that asked for it, for texts */
 };
 
 /* Earliest fence time T >= at_s at which the binding could be made with what the queues hold now (their future beyond
@@ -30,7 +30,8 @@ void binding_margin_s(const struct stepgen *sg, const struct binding *to, double
 
 /* Make it at `fence_s`. ERR_STATE with the reason in words if a condition above does not hold: nothing has changed.
  * On success the queue is known to rest until fence_s + pre (segq_rest_until is done here). */
-enum err binding_make(struct stepgen *sg, const struct binding *to, double fence_s, struct err_info *info) ERR_NODISCARD;
+enum err binding_make(struct stepgen *sg, const struct binding *to, double fence_s,
+                      struct err_info *info) ERR_NODISCARD;
 
 /* The last binding in words ("gear -> extruder at 12.345 s, command 17"), for fault messages. */
 void binding_describe(const struct stepgen *sg, char *text, size_t text_bytes);

@@ -7,12 +7,12 @@
 #include <math.h>
 #include <string.h>
 
-#define ADD_MIN  (-32768.0)
-#define ADD_MAX  32767.0
-#define SLACK    1e-5 /* rounding of quotients below 2^30 whose denominators are below 2^15 */
-#define GUESS_MIN 8  /* runs shorter than this are searched without a guess */
-#define FILL     16   /* windows computed at first; then as many again as there are */
-#define ROUND    6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
+#define ADD_MIN   (-32768.0)
+#define ADD_MAX   32767.0
+#define SLACK     1e-5               /* rounding of quotients below 2^30 whose denominators are below 2^15 */
+#define GUESS_MIN 8                  /* runs shorter than this are searched without a guess */
+#define FILL      16                 /* windows computed at first; then as many again as there are */
+#define ROUND     6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
 
 /* A value of add with the intervals that go with it, for a run of `count` steps. */
 struct choice {
@@ -181,9 +181,9 @@ static void spread(struct scan *s, double first, double last)
 }
 
 /* After step n (counted from 0) fits none of the lanes that had intervals up to it: some need a larger add, those after
- * them a smaller one; only what lies between can go on. An add that misses window n by d ticks has to change by at least
- * d / (n/2), because n/2 is the fastest at which a line can turn there while it is held somewhere before. Lanes that fell
- * out earlier bound the bracket where no other does. */
+ * them a smaller one; only what lies between can go on. An add that misses window n by d ticks has to change by at
+ * least d / (n/2), because n/2 is the fastest at which a line can turn there while it is held somewhere before. Lanes
+ * that fell out earlier bound the bracket where no other does. */
 static void narrow(struct bracket *b, const struct scan *s, double low, double high, double x)
 {
     const unsigned small = s->alive & ~s->large;
@@ -214,8 +214,8 @@ static bool try_lane(struct choice *best, const struct scan *s, int lane, int n)
     return true;
 }
 
-/* A good one of the lanes that went n steps: the one nearest to 0, whose code is shortest, or else the middle one, which
- * has the widest range of intervals, or else any. */
+/* A good one of the lanes that went n steps: the one nearest to 0, whose code is shortest, or else the middle one,
+ * which has the widest range of intervals, or else any. */
 static void keep_best(struct choice *best, const struct scan *s, int n)
 {
     const int first = __builtin_ctz(s->alive), last = 31 - __builtin_clz(s->alive), middle = (first + last) / 2;
@@ -276,9 +276,9 @@ static inline void bound(struct bracket *b, const struct compress *c, int i, int
     b->max = max < b->max ? max : b->max;
 }
 
-/* The longest run from `first` on, looking at up to `limit` (>= 1) steps. If there is a run of `guess` steps or more, its
- * add lies within the bounds that a few windows up to there give, a much smaller bracket; otherwise the run is shorter
- * than that, and a shorter guess is tried. */
+/* The longest run from `first` on, looking at up to `limit` (>= 1) steps. If there is a run of `guess` steps or more,
+ * its add lies within the bounds that a few windows up to there give, a much smaller bracket; otherwise the run is
+ * shorter than that, and a shorter guess is tried. */
 static struct choice find_run(struct compress *c, int limit)
 {
     if (c->window_count < 2)

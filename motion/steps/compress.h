@@ -20,13 +20,13 @@ struct compress {
     double *clocks; /* pending steps: exact clocks [first, end) of the buffer, all in one direction; the one before
                        `first` is that of the last step sent */
     int first, end, capacity;
-    int look_at;      /* do not look for a message before so many steps are pending */
-    double base;      /* clock of the last step sent: intervals count from here */
-    double max_error; /* [ticks] */
-    double *inverse;  /* 1/k */
+    int look_at;        /* do not look for a message before so many steps are pending */
+    double base;        /* clock of the last step sent: intervals count from here */
+    double max_error;   /* [ticks] */
+    double *inverse;    /* 1/k */
     double *low, *high; /* windows of the run from `first`, step k's divided by k */
     int window_count;
-    int guess;        /* how long the next run may be: a power of two, from the last one */
+    int guess; /* how long the next run may be: a power of two, from the last one */
     scan_fn *scan;
 };
 

@@ -1,5 +1,5 @@
-/* The inner loop of compression: follow eight values of `add` at once through the windows of a run. One meaning, several
- * ways to compute it; all of them give the same bits (tests/unit/motion/steps/compress_test.c). Internal to
+/* The inner loop of compression: follow eight values of `add` at once through the windows of a run. One meaning,
+ * several ways to compute it; all of them give the same bits (tests/unit/motion/steps/compress_test.c). Internal to
  * motion/steps. */
 #ifndef MOTION_STEPS_COMPRESS_SCAN_H
 #define MOTION_STEPS_COMPRESS_SCAN_H
@@ -14,8 +14,8 @@ struct scan {
 };
 
 /* Steps k = from .. to-1 (counted from 0) have windows [low[k], high[k]] for interval + add * k/2. Narrow the intervals
- * (of all, when from is 0) by one step after the other as long as some add has any left. Returns the number of the first
- * step after which none would have (the state is that before it), or `to`. */
+ * (of all, when from is 0) by one step after the other as long as some add has any left. Returns the number of the
+ * first step after which none would have (the state is that before it), or `to`. */
 typedef int scan_fn(struct scan *s, const double *low, const double *high, int from, int to);
 
 scan_fn scan_portable;

@@ -64,8 +64,8 @@ static double weighted(double p, double v, double a, double g, double s, double 
 }
 
 /* The triangle has weight h - |u| for position, and its derivative (the sign of u) gives the speed:
- * p = (1/h^2) Int e'(t+u) (h - |u|) du,  p' = (1/h^2) (Int_{u>0} e'(t+u) du - Int_{u<0} e'(t+u) du). Positions are taken
- * relative to the one at t, so that nothing large cancels. */
+ * p = (1/h^2) Int e'(t+u) (h - |u|) du,  p' = (1/h^2) (Int_{u>0} e'(t+u) du - Int_{u<0} e'(t+u) du). Positions are
+ * taken relative to the one at t, so that nothing large cancels. */
 void filter_smoothed(const struct filter *f, const struct segq *q, const struct advance_list *advance, double t_s,
                      double *pos_mm, double *vel_mm_s)
 {

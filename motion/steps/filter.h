@@ -13,8 +13,8 @@
 
 struct filter {
     struct kin_func func;
-    struct shaper shaper[3];  /* of x, y, z */
-    double smooth_s;          /* smooth_time of pressure advance; 0: none. Only for LINEAR functions of x alone */
+    struct shaper shaper[3]; /* of x, y, z */
+    double smooth_s;         /* smooth_time of pressure advance; 0: none. Only for LINEAR functions of x alone */
 };
 
 /* No shapers, no smoothing. */
@@ -36,8 +36,8 @@ double advance_at(const struct advance_list *list, double t_s);
 bool filter_position(const struct filter *f, const struct segq *q, const struct advance_list *advance, double t_s,
                      double *pos_mm);
 
-/* Smoothed pressure advance at t_s [mm, mm/s] by integration over the window; filter.smooth_s > 0. A window that reaches
- * behind the history takes the oldest position known. */
+/* Smoothed pressure advance at t_s [mm, mm/s] by integration over the window; filter.smooth_s > 0. A window that
+ * reaches behind the history takes the oldest position known. */
 void filter_smoothed(const struct filter *f, const struct segq *q, const struct advance_list *advance, double t_s,
                      double *pos_mm, double *vel_mm_s);
 

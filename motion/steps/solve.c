@@ -56,9 +56,9 @@ static void make_taps(struct solver *s)
             if (is_linear)
                 add_tap(s, f->shaper[axis].tau_s[i], axis, weight);
             else
-                s->taps[s->tap_count++] = (struct tap){.tau_s = f->shaper[axis].tau_s[i],
-                                                       .w = {axis == 0 ? weight : 0.0, axis == 1 ? weight : 0.0,
-                                                             axis == 2 ? weight : 0.0}};
+                s->taps[s->tap_count++] =
+                    (struct tap){.tau_s = f->shaper[axis].tau_s[i],
+                                 .w = {axis == 0 ? weight : 0.0, axis == 1 ? weight : 0.0, axis == 2 ? weight : 0.0}};
         }
     }
 }
@@ -73,6 +73,7 @@ void solver_bind(struct solver *s, const struct filter *filter, double advance_k
     s->filter = *filter;
     s->advance = (struct advance_list){.at = {{t_s, advance_k_s}}, .count = 1};
     s->is_seek_due = true;
+    s->is_lost = false;
     make_taps(s);
 }
 
@@ -124,8 +125,8 @@ double *solver_put(struct solver *s, int d, int count)
     return clocks;
 }
 
-#define ROUND         6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
-#define BEND_CLEAR    1e-3 /* h/v [1/s] from which sqrt(..) - v keeps the time to 1e-13 s */
+#define ROUND      6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
+#define BEND_CLEAR 1e-3               /* h/v [1/s] from which sqrt(..) - v keeps the time to 1e-13 s */
 
 /* Times of n crossings x0, x0 + step, ... ahead on a part that starts with speed v >= 0 and half acceleration h:
  * x = v u + h u^2. Three forms of the same root, chosen for the whole part: steady speed; clearly bent, where

@@ -27,9 +27,10 @@ struct solver {
     struct advance_list advance;
     struct tap taps[TAPS_MAX];
     int tap_count;
-    bool is_seek_due;         /* taps must be placed anew */
-    uint64_t cut_seen;        /* segq.cut_count when they were placed */
-    double t_s;               /* solved up to here */
+    bool is_seek_due;  /* taps must be placed anew */
+    bool is_lost;      /* the kinematics have no position for the motion asked for */
+    uint64_t cut_seen; /* segq.cut_count when they were placed */
+    double t_s;        /* solved up to here */
     /* grid */
     double origin_mm, step_mm, inv_step;
     int64_t n;
@@ -38,7 +39,7 @@ struct solver {
     double last_step_s;
     /* smoothed pressure advance: position and speed at t_s, carried from piece to piece */
     double smooth_p, smooth_v;
-    int smooth_age;           /* pieces since they were computed afresh */
+    int smooth_age; /* pieces since they were computed afresh */
     /* clock of stepper time t: base_clock + (t - base_s) * hz */
     double base_s, base_clock, hz;
     solve_sink_fn *sink;

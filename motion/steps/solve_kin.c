@@ -110,5 +110,9 @@ int solve_kin(struct solver *s, double t_s, double du, const struct quad xyz[3])
     double at_lo[3], at_hi[3];
     at(&path, 0.0, at_lo);
     at(&path, du, at_hi);
+    if (!isfinite(at_lo[0]) || !isfinite(at_hi[0])) {
+        s->is_lost = true;
+        return 0;
+    }
     return solve_range(s, &path, t_s, 0.0, at_lo, du, at_hi);
 }

@@ -77,8 +77,8 @@ static int curvature_roots(const struct poly4 *p, double du, double *roots)
 static int turning_points(const struct poly4 *p, double du, double turns[3])
 {
     const double m = 0.5 * du;
-    const double spread = m * (fabs(curvature(p, m)) + m * (fabs(3.0 * p->c[3] + 12.0 * p->c[4] * m) +
-                                                           m * 4.0 * fabs(p->c[4])));
+    const double spread =
+        m * (fabs(curvature(p, m)) + m * (fabs(3.0 * p->c[3] + 12.0 * p->c[4] * m) + m * 4.0 * fabs(p->c[4])));
     if (fabs(slope(p, m)) > spread)
         return 0;
     double edges[4];

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OUT_MAX        16384 /* records */
-#define OUT_PAUSE      8192  /* stop solving when this many wait to be taken */
-#define RUN_STEPS      1024  /* steps solved between looks at the output's room */
-#define HISTORY_COUNT  1024
+#define OUT_MAX       16384 /* records */
+#define OUT_PAUSE     8192  /* stop solving when this many wait to be taken */
+#define RUN_STEPS     1024  /* steps solved between looks at the output's room */
+#define HISTORY_COUNT 1024
 
 static void take_steps(void *ctx, int dir, const double *clocks, int count, bool is_committed);
 
@@ -26,7 +26,9 @@ struct stepgen *stepgen_create(const struct stepgen_config *config)
     solver_init(&sg->solver, config->step_mm, config->clock_hz, take_steps, sg);
     compress_init(&sg->compress, STEP_MAX_ERROR_S * config->clock_hz);
     sg->glitch_ticks = floor(STEP_GLITCH_S * config->clock_hz);
-    sg->min_ticks = config->max_speed_mm_s > 0.0 ? config->step_mm / config->max_speed_mm_s * config->clock_hz : 0.0;
+    sg->min_ticks = 1.0;
+    if (config->max_speed_mm_s > 0.0)
+        sg->min_ticks = fmax(1.0, floor(config->step_mm / config->max_speed_mm_s * config->clock_hz));
     sg->wire_dir = -1;
     sg->out = MEM_ARRAY(struct stepmsg, OUT_MAX);
     sg->past = MEM_ARRAY(struct stepgen_past, sg->config.history_count);
@@ -124,8 +126,9 @@ static void set_fault(struct stepgen *sg, double clock, const char *what)
     for (uint64_t i = at > sg->queue->begin + 2 ? at - 2 : sg->queue->begin;
          i < at + 3 && i < sg->queue->end && n > 0 && (size_t)n < sizeof sg->fault; i++) {
         const struct seg *s = segq_at(sg->queue, i);
-        n += snprintf(sg->fault + n, sizeof sg->fault - (size_t)n, "; [%.6f +%.6f s] %.3f %.3f %.3f at %.2f mm/s, move %u",
-                      s->t0_s, s->dt_s, s->pos_mm[0], s->pos_mm[1], s->pos_mm[2], s->v0_mm_s, s->cookie);
+        n += snprintf(sg->fault + n, sizeof sg->fault - (size_t)n,
+                      "; [%.6f +%.6f s] %.3f %.3f %.3f at %.2f mm/s, move %u", s->t0_s, s->dt_s, s->pos_mm[0],
+                      s->pos_mm[1], s->pos_mm[2], s->v0_mm_s, s->cookie);
     }
 }
 
@@ -142,8 +145,7 @@ static void check_message(struct stepgen *sg, const struct stepmsg *msg, uint64_
 {
     const struct compress *c = &sg->compress;
     sg->counters.checked++;
-    const uint32_t wrong =
-        compress_check(base, msg, c->clocks + c->first - msg->count, prev, sg->compress.max_error);
+    const uint32_t wrong = compress_check(base, msg, c->clocks + c->first - msg->count, prev, sg->compress.max_error);
     if (wrong)
         set_fault(sg, c->clocks[c->first - msg->count + (int)wrong - 1], "compressed step outside of its window");
 }
@@ -204,9 +206,10 @@ static void release_held(struct stepgen *sg)
 
 static bool are_rising(const struct stepgen *sg, const double *clocks, int count)
 {
-    unsigned wrong = clocks[0] - sg->last_clock < 1.0;
+    const double least = sg->min_ticks;
+    unsigned wrong = clocks[0] - sg->last_clock < least;
     for (int i = 1; i < count; i++)
-        wrong |= clocks[i] - clocks[i - 1] < 1.0;
+        wrong |= clocks[i] - clocks[i - 1] < least;
     return !wrong;
 }
 
@@ -219,8 +222,10 @@ static void take_steps(void *ctx, int dir, const double *clocks, int count, bool
         return;
     if (!are_rising(sg, clocks, count)) {
         for (int i = 0; i < count && !sg->is_faulted; sg->last_clock = clocks[i++])
-            if (clocks[i] - sg->last_clock < 1.0)
-                set_fault(sg, clocks[i], "Invalid sequence: steps out of order");
+            if (clocks[i] - sg->last_clock < sg->min_ticks)
+                set_fault(sg, clocks[i],
+                          clocks[i] - sg->last_clock < 1.0 ? "Invalid sequence: steps out of order"
+                                                           : "faster than the stepper may move");
         return;
     }
     sg->last_clock = clocks[count - 1];
@@ -257,6 +262,9 @@ enum err stepgen_run(struct stepgen *sg, const struct stepgen_goal *goal)
         if (sg->out_count > OUT_PAUSE)
             return OK;
         solver_run(&sg->solver, &goal->view, goal->until_s, RUN_STEPS);
+        if (sg->solver.is_lost)
+            set_fault(sg, sg->solver.base_clock + (sg->solver.t_s - sg->solver.base_s) * sg->solver.hz,
+                      "out of reach of its kinematics");
     }
     if (sg->has_held && sg->held_clock <= (double)goal->send_clock && !sg->is_faulted)
         release_held(sg);
@@ -337,6 +345,7 @@ void stepgen_reset(struct stepgen *sg, int64_t steps, uint64_t clock)
     sg->steps_sent = steps;
     sg->past_count = 0;
     sg->solver.is_seek_due = true;
+    sg->solver.is_lost = false;
     sg->is_faulted = false;
     sg->fault[0] = '\0';
 }

@@ -17,21 +17,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STEP_MAX_ERROR_S      25e-6  /* how early a step may be */
-#define STEP_GLITCH_S         750e-6 /* step and step back within this time: neither is made */
-#define STEP_FAR_TICKS        (3u << 28) /* a step further away than this is a message of its own */
-#define STEP_COUNT_MAX        65535
-#define STEP_INTERVAL_MAX     0x7fffffff
+#define STEP_MAX_ERROR_S  25e-6      /* how early a step may be */
+#define STEP_GLITCH_S     750e-6     /* step and step back within this time: neither is made */
+#define STEP_FAR_TICKS    (3u << 28) /* a step further away than this is a message of its own */
+#define STEP_COUNT_MAX    65535
+#define STEP_INTERVAL_MAX 0x7fffffff
 
 struct stepgen_config {
-    const char *name;       /* kept; for texts */
-    double step_mm;         /* > 0: distance of one microstep */
+    const char *name; /* kept; for texts */
+    double step_mm;   /* > 0: distance of one microstep */
     bool is_dir_inverted;
-    double clock_hz;        /* nominal */
-    uint16_t source;        /* goes into every record */
-    double max_speed_mm_s;  /* self-check: steps closer than step_mm / this are a fault; <= 0: none */
-    size_t history_count;   /* records kept for stepgen_steps_at, at least 1024 */
-    unsigned check_every;   /* re-expand every n-th queue message against the exact times; 0: none, 1: all */
+    double clock_hz;       /* nominal */
+    uint16_t source;       /* goes into every record */
+    double max_speed_mm_s; /* self-check: steps closer than step_mm / this are a fault; <= 0: none */
+    size_t history_count;  /* records kept for stepgen_steps_at, at least 1024 */
+    unsigned check_every;  /* re-expand every n-th queue message against the exact times; 0: none, 1: all */
 };
 
 struct stepgen;
@@ -47,9 +47,9 @@ void stepgen_set_clock(struct stepgen *sg, double base_s, double base_clock, dou
 /* --- running (worker thread) --- */
 
 struct stepgen_goal {
-    double until_s;       /* make all steps up to here; the queue must be known until until_s + pre */
-    uint64_t send_clock;  /* records whose interval starts before this clock must be in the output */
-    struct segq view;     /* the queue as it was when the work was handed out (its segments are shared) */
+    double until_s;      /* make all steps up to here; the queue must be known until until_s + pre */
+    uint64_t send_clock; /* records whose interval starts before this clock must be in the output */
+    struct segq view;    /* the queue as it was when the work was handed out (its segments are shared) */
 };
 /* Owner: describe the work, with a view of the queue the stepper is bound to. */
 struct stepgen_goal stepgen_make_goal(const struct stepgen *sg, double until_s, uint64_t send_clock);
@@ -66,12 +66,12 @@ const char *stepgen_fault(const struct stepgen *sg);
  * Counts of steps are positive in the direction of the kinematics; a board whose direction pin is inverted counts the
  * other way. */
 
-/* The stepper stands at coordinate `pos_mm` (of its kinematics, exactly): the half-step grid starts here. The count does
- * not change. Only while the stepper rests. */
+/* The stepper stands at coordinate `pos_mm` (of its kinematics, exactly): the half-step grid starts here. The count
+ * does not change. Only while the stepper rests. */
 void stepgen_set_position(struct stepgen *sg, double pos_mm);
-double stepgen_position_mm(const struct stepgen *sg);  /* coordinate of the last step made */
-int64_t stepgen_steps(const struct stepgen *sg);       /* count after everything solved */
-int64_t stepgen_steps_at(const struct stepgen *sg, uint64_t clock); /* from the records handed out; nearest known */
+double stepgen_position_mm(const struct stepgen *sg);                /* coordinate of the last step made */
+int64_t stepgen_steps(const struct stepgen *sg);                     /* count after everything solved */
+int64_t stepgen_steps_at(const struct stepgen *sg, uint64_t clock);  /* from the records handed out; nearest known */
 double stepgen_mm_of_steps(const struct stepgen *sg, int64_t steps); /* coordinate of a count */
 
 /* After a stop by the board (homing trigger, shutdown): everything not handed out is dropped, the direction is unknown,
@@ -85,14 +85,15 @@ void stepgen_set_step_mm(struct stepgen *sg, double step_mm, bool is_dir_inverte
 void stepgen_set_advance(struct stepgen *sg, double t_s, double k_s);
 
 /* --- what the engine needs to know --- */
-double stepgen_solved_s(const struct stepgen *sg);     /* all steps up to here have been made */
-double stepgen_last_step_s(const struct stepgen *sg);  /* time of the last step, -1: none yet */
+double stepgen_solved_s(const struct stepgen *sg);    /* all steps up to here have been made */
+double stepgen_last_step_s(const struct stepgen *sg); /* time of the last step, -1: none yet */
 uint64_t stepgen_last_sent_clock(const struct stepgen *sg);
-/* Start of the first segment that moves the stepper among those not yet looked at; -1: none. Drives the motor enable. */
+/* Start of the first segment that moves the stepper among those not yet looked at; -1: none. Drives the motor enable.
+ */
 double stepgen_first_active_s(struct stepgen *sg);
-double stepgen_pre_s(const struct stepgen *sg);        /* 0 when unbound */
+double stepgen_pre_s(const struct stepgen *sg); /* 0 when unbound */
 double stepgen_post_s(const struct stepgen *sg);
-struct segq *stepgen_queue(const struct stepgen *sg);  /* NULL: unbound */
+struct segq *stepgen_queue(const struct stepgen *sg); /* NULL: unbound */
 
 struct stepgen_counters {
     uint64_t steps, commands, dir_commands, glitches, checked;

@@ -18,7 +18,7 @@ struct stepgen_past {
 struct stepgen {
     struct stepgen_config config;
     struct segq *queue;
-    struct binding binding;    /* the one in force */
+    struct binding binding; /* the one in force */
     double bound_s;
     struct solver solver;
     struct compress compress;
@@ -26,13 +26,13 @@ struct stepgen {
     bool has_held;
     int held_dir;
     double held_clock;
-    double last_clock;         /* of the newest step solved */
+    double last_clock; /* of the newest step solved */
     double glitch_ticks, min_ticks;
-    int stream_dir;            /* direction of the steps in `compress`: +1, -1, 0 none yet */
-    int wire_dir;              /* value on the wire, -1 unknown */
-    int64_t steps_at_origin;   /* count at grid index 0 */
-    int64_t steps_sent;        /* count after everything in the output so far */
-    uint64_t active_index;     /* segments before it were looked at by stepgen_first_active_s */
+    int stream_dir;          /* direction of the steps in `compress`: +1, -1, 0 none yet */
+    int wire_dir;            /* value on the wire, -1 unknown */
+    int64_t steps_at_origin; /* count at grid index 0 */
+    int64_t steps_sent;      /* count after everything in the output so far */
+    uint64_t active_index;   /* segments before it were looked at by stepgen_first_active_s */
     struct stepmsg *out;
     size_t out_count;
     struct stepgen_past *past;

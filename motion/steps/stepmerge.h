@@ -1,5 +1,5 @@
-/* The step records of all steppers of one board in the order in which they must be there, each with the earliest clock at
- * which the board has a free move slot for it. Motion thread; no allocation after init. */
+/* The step records of all steppers of one board in the order in which they must be there, each with the earliest clock
+ * at which the board has a free move slot for it. Motion thread; no allocation after init. */
 #ifndef MOTION_STEPS_STEPMERGE_H
 #define MOTION_STEPS_STEPMERGE_H
 
@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 struct stepmerge {
-    uint64_t *slots;   /* clocks at which the move slots become free: a ring, rising from `oldest` on */
+    uint64_t *slots; /* clocks at which the move slots become free: a ring, rising from `oldest` on */
     size_t slot_count;
     size_t oldest;
 };

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 enum stepmsg_kind {
-    STEPMSG_QUEUE,  /* queue_step interval count add */
-    STEPMSG_DIR     /* set_next_step_dir dir */
+    STEPMSG_QUEUE, /* queue_step interval count add */
+    STEPMSG_DIR    /* set_next_step_dir dir */
 };
 
 struct stepmsg {
@@ -14,11 +14,11 @@ struct stepmsg {
     uint64_t first_clock; /* of the first step; DIR: as the message after it */
     uint64_t last_clock;  /* of the last step; a move slot is taken until then */
     uint32_t interval;
-    uint16_t count;       /* 0 for DIR */
+    uint16_t count; /* 0 for DIR */
     int16_t add;
     uint8_t kind;
-    uint8_t dir;          /* value on the wire, inversion applied: DIR the new one, QUEUE the one in force */
-    uint16_t source;      /* the stepper's number, config.source */
+    uint8_t dir;     /* value on the wire, inversion applied: DIR the new one, QUEUE the one in force */
+    uint16_t source; /* the stepper's number, config.source */
 };
 
 /* Clock of step k in [1, count] of a queue message. */

@@ -17,8 +17,8 @@ struct stepteam_job {
 struct stepteam *stepteam_create(unsigned threads);
 void stepteam_destroy(struct stepteam *team);
 
-/* Run all jobs (kept until done): begin returns at once, the helpers work on; finish takes part and returns when all are
- * done. Put the longest jobs first. */
+/* Run all jobs (kept until done): begin returns at once, the helpers work on; finish takes part and returns when all
+ * are done. Put the longest jobs first. */
 void stepteam_begin(struct stepteam *team, struct stepteam_job *jobs, size_t count);
 void stepteam_finish(struct stepteam *team);
 

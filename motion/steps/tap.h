@@ -14,10 +14,10 @@ struct quad {
 };
 
 struct tap {
-    double tau_s;    /* the tap sees the queue at t + tau */
-    double w[3];     /* weight of x, y, z */
-    uint64_t index;  /* segment it is in; may be one past the newest: at rest */
-    double start_s;  /* stepper time at which the segment starts and ends for this tap */
+    double tau_s;   /* the tap sees the queue at t + tau */
+    double w[3];    /* weight of x, y, z */
+    uint64_t index; /* segment it is in; may be one past the newest: at rest */
+    double start_s; /* stepper time at which the segment starts and ends for this tap */
     double end_s;
     struct quad sum; /* w . (x, y, z) from start_s on */
 };

@@ -37,8 +37,8 @@ int main(int argc, char **argv)
            (unsigned long long)r.framed_bytes);
     printf("processor time %.3f s = %.1f ns/step\n", (double)clock() / CLOCKS_PER_SEC,
            (double)clock() / CLOCKS_PER_SEC * 1e9 / (double)steps);
-    printf("plan %.3f s (%.0f ns/move), solve+compress %.3f s = %.1f ns/step, %.0f ns/command, %u thread(s)\n", r.plan_s,
-           r.plan_s * 1e9 / (double)r.moves, r.step_s, r.step_s * 1e9 / (double)steps,
+    printf("plan %.3f s (%.0f ns/move), solve+compress %.3f s = %.1f ns/step, %.0f ns/command, %u thread(s)\n",
+           r.plan_s, r.plan_s * 1e9 / (double)r.moves, r.step_s, r.step_s * 1e9 / (double)steps,
            r.step_s * 1e9 / (double)commands, options.threads);
     rig_result_deinit(&r);
     return 0;

@@ -1,6 +1,6 @@
-/* plan_test LOCKSTEP CASE_DIR DICT [THREADS...]: `lockstep plan` of the case's G-code through configuration, G-code, engine,
- * link and file; the bytes decoded by the tests' own decoder and compared with the recorded stream. The bytes must be the
- * same for every number of threads. */
+/* plan_test LOCKSTEP CASE_DIR DICT [THREADS...]: `lockstep plan` of the case's G-code through configuration, G-code,
+ * engine, link and file; the bytes decoded by the tests' own decoder and compared with the recorded stream. The bytes
+ * must be the same for every number of threads. */
 #include "compare/compare.h"
 #include "rig/rig_config.h"
 #include "tests/sim/wire.h"
@@ -105,8 +105,8 @@ static char *plan(const char *lockstep, const char *config, const char *dict, co
     if (fd < 0)
         return NULL;
     close(fd);
-    snprintf(command, sizeof command, "'%s' plan -c '%s' -d '%s' -o '%s' --threads %s '%s' >/dev/null 2>&1", lockstep, config, dict,
-             out, threads, oracle.gcode);
+    snprintf(command, sizeof command, "'%s' plan -c '%s' -d '%s' -o '%s' --threads %s '%s' >/dev/null 2>&1", lockstep,
+             config, dict, out, threads, oracle.gcode);
     char *data = system(command) == 0 ? read_file(out, len_bytes) : NULL;
     unlink(out);
     return data;

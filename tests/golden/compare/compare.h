@@ -26,12 +26,13 @@ void step_list_init(struct step_list *list);
 void step_list_deinit(struct step_list *list);
 void step_list_add(struct step_list *list, uint64_t clock, int dir);
 /* The steps of one queue_step whose first interval counts from `base`. */
-void step_list_add_queue(struct step_list *list, uint64_t base, uint32_t interval, uint16_t count, int16_t add, int dir);
+void step_list_add_queue(struct step_list *list, uint64_t base, uint32_t interval, uint16_t count, int16_t add,
+                         int dir);
 
 /* A recorded case. */
 struct oracle {
     char dir[512];
-    char gcode[1024];       /* path of the G-code */
+    char gcode[1024]; /* path of the G-code */
     double frequency_hz, print_time_s;
     uint64_t mcu_bytes;
     unsigned stepper_count;

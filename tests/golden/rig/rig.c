@@ -13,8 +13,8 @@
 #define START_S        0.250 /* print time of the first move */
 #define BATCH_SEGMENTS 4096
 #define SEGQ_CAPACITY  65536
-#define BLOCK_BYTES    59    /* payload of a full frame */
-#define FRAME_BYTES    5     /* around it */
+#define BLOCK_BYTES    59 /* payload of a full frame */
+#define FRAME_BYTES    5  /* around it */
 
 /* --- output --- */
 
@@ -368,8 +368,8 @@ static void teardown(struct rig *r)
     rig_config_unload(&r->config);
 }
 
-enum err rig_run(const char *config_path, const char *gcode_path, double frequency_hz, const struct rig_options *options,
-                 struct rig_result *result, struct err_info *info)
+enum err rig_run(const char *config_path, const char *gcode_path, double frequency_hz,
+                 const struct rig_options *options, struct rig_result *result, struct err_info *info)
 {
     const double begin = (double)clock_monotonic().ns * 1e-9;
     *result = (struct rig_result){.frequency_hz = frequency_hz};

@@ -11,14 +11,14 @@
 
 struct rig_options {
     unsigned threads;
-    bool keep_steps;      /* record every step (for comparison) */
-    bool check_all;       /* re-expand every message against the exact times */
+    bool keep_steps;       /* record every step (for comparison) */
+    bool check_all;        /* re-expand every message against the exact times */
     size_t batch_segments; /* segments planned between two runs of the steppers; 0: default */
 };
 
 struct rig_stepper_result {
     char name[COMPARE_NAME_MAX];
-    struct step_list steps;    /* keep_steps */
+    struct step_list steps;                                   /* keep_steps */
     uint64_t step_count, queue_commands, dir_commands, bytes; /* bytes: of its messages, not framed */
     double last_mm;
 };
@@ -26,13 +26,13 @@ struct rig_stepper_result {
 struct rig_result {
     double frequency_hz, end_s; /* print time of the end of the last move */
     uint64_t moves, segments, framed_bytes;
-    double plan_s, step_s;      /* wall time in parsing and planning, in solving and compressing */
+    double plan_s, step_s; /* wall time in parsing and planning, in solving and compressing */
     unsigned stepper_count;
     struct rig_stepper_result stepper[COMPARE_STEPPERS_MAX];
 };
 
-enum err rig_run(const char *config_path, const char *gcode_path, double frequency_hz, const struct rig_options *options,
-                 struct rig_result *result, struct err_info *info) ERR_NODISCARD;
+enum err rig_run(const char *config_path, const char *gcode_path, double frequency_hz,
+                 const struct rig_options *options, struct rig_result *result, struct err_info *info) ERR_NODISCARD;
 void rig_result_deinit(struct rig_result *result);
 /* The stepper's result by name; NULL: no such stepper. */
 struct rig_stepper_result *rig_stepper(struct rig_result *result, const char *name);

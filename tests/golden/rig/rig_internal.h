@@ -16,9 +16,9 @@
 
 struct rig_stepper {
     struct stepgen *gen;
-    int rail;            /* 0..2, or -1: follows the extruder's queue */
-    double k_s, smooth_s; /* pressure advance as set */
-    uint64_t base_clock; /* of the next message */
+    int rail;                /* 0..2, or -1: follows the extruder's queue */
+    double k_s, smooth_s;    /* pressure advance as set */
+    uint64_t base_clock;     /* of the next message */
     struct stepmsg *pending; /* records not yet merged */
     size_t pending_count, pending_capacity;
     struct rig_stepper_result *result;

@@ -97,7 +97,8 @@ static void check_profile(const struct move *m, const struct move *prev)
     assert_true(fabs(m->start_v - (prev ? prev->end_v : 0.0)) <= eps * (1.0 + m->start_v));
 }
 
-/* Fastest junction speeds by relaxation: every speed is lowered until no rule is broken; what is left is the optimum. */
+/* Fastest junction speeds by relaxation: every speed is lowered until no rule is broken; what is left is the optimum.
+ */
 static void brute_force(const struct move *m, int n, double *start_v2)
 {
     for (int i = 0; i <= n; i++)

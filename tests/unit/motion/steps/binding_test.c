@@ -50,8 +50,8 @@ static void run_to(struct world *w, double until_s)
                 continue;
             /* no jump: 2000 mm/s is beyond what moves and pressure advance make here; half the interval may be early */
             assert_true(out[i].first_clock >= w->last_clock + (uint64_t)(0.45 * STEP_MM / 2000.0 * HZ));
-            assert_true((double)out[i].first_clock / HZ >= w->fence_s - 1e-6 - STEP_MAX_ERROR_S ||
-                        w->last_clock == 0 || (double)out[i].first_clock / HZ < w->fence_s);
+            assert_true((double)out[i].first_clock / HZ >= w->fence_s - 1e-6 - STEP_MAX_ERROR_S || w->last_clock == 0 ||
+                        (double)out[i].first_clock / HZ < w->fence_s);
             w->last_clock = out[i].last_clock;
             w->steps += out[i].dir ? out[i].count : -(int64_t)out[i].count;
         }

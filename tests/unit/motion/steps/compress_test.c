@@ -10,7 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define SEED 4711
+#define SEED  4711
 #define COUNT 20000
 
 /* Steps as motors make them: stretches of smooth acceleration with jumps between, now and then a pause. */
@@ -250,8 +250,8 @@ int main(void)
 {
     print_message("seed %d\n", SEED);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rule), cmocka_unit_test(test_long_runs), cmocka_unit_test(test_longest),
-        cmocka_unit_test(test_vectors), cmocka_unit_test(test_far),    cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_rule),    cmocka_unit_test(test_long_runs), cmocka_unit_test(test_longest),
+        cmocka_unit_test(test_vectors), cmocka_unit_test(test_far),       cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,8 @@ static double nominal(const struct segq *q, const struct advance_list *advance, 
     double p[3], v[3];
     segq_position(q, t_s, p, v);
     const uint64_t i = segq_find(q, t_s);
-    const double k = i < q->end && (segq_at(q, i)->flags & SEG_ADVANCE) ? advance_at(advance, segq_at(q, i)->t0_s) : 0.0;
+    const double k =
+        i < q->end && (segq_at(q, i)->flags & SEG_ADVANCE) ? advance_at(advance, segq_at(q, i)->t0_s) : 0.0;
     return p[0] + k * v[0];
 }
 

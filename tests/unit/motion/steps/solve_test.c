@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#define SEED 5
-#define HZ   180e6
+#define SEED      5
+#define HZ        180e6
 #define STEPS_MAX 400000
 
 struct recorder {

@@ -199,6 +199,42 @@ static void test_seed_failure(void **state)
     segq_deinit(&extruder);
 }
 
+/* Motion that the kinematics cannot follow, or faster than the stepper may go, is a fault, not silence. */
+static void test_impossible(void **state)
+{
+    (void)state;
+    struct segq q;
+    segq_init(&q, 64);
+    struct stepgen *sg = make("tower", 0.0125, false);
+    struct binding b = {.queue = &q, .queue_name = "toolhead"};
+    struct kin_func func;
+    kin_func_delta(&func, 100.0, 0.0, 150.0);
+    filter_init(&b.filter, &func);
+    bind(sg, &b, 0.0);
+    add_line(&q, 1.0, 0.0, -100.0, 100.0); /* the rod ends at x = -50 */
+    const struct stepgen_goal goal = stepgen_make_goal(sg, 3.0, UINT64_MAX / 4);
+    assert_int_equal(stepgen_run(sg, &goal), ERR_INVALID);
+    assert_non_null(strstr(stepgen_fault(sg), "out of reach"));
+    stepgen_destroy(sg);
+    segq_deinit(&q);
+
+    segq_init(&q, 64);
+    const struct stepgen_config config = {
+        .name = "x", .step_mm = 0.0125, .clock_hz = HZ, .max_speed_mm_s = 100.0, .check_every = 1};
+    sg = stepgen_create(&config);
+    b = along(&q, 1, 0);
+    bind(sg, &b, 0.0);
+    add_line(&q, 1.0, 0.0, 10.0, 99.0);
+    add_line(&q, 2.0, 10.0, 20.0, 101.0);
+    struct stepgen_goal slow = stepgen_make_goal(sg, 1.9, 0);
+    assert_int_equal(stepgen_run(sg, &slow), OK);
+    struct stepgen_goal fast = stepgen_make_goal(sg, 3.0, 0);
+    assert_int_equal(stepgen_run(sg, &fast), ERR_INVALID);
+    assert_non_null(strstr(stepgen_fault(sg), "faster than the stepper may move"));
+    stepgen_destroy(sg);
+    segq_deinit(&q);
+}
+
 /* The same records for any number of threads. */
 static void test_threads(void **state)
 {
@@ -295,9 +331,9 @@ int main(void)
 {
     print_message("seed %d\n", SEED);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_glitch),       cmocka_unit_test(test_position), cmocka_unit_test(test_history),
-        cmocka_unit_test(test_long_move),    cmocka_unit_test(test_seed_failure), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_glitch),     cmocka_unit_test(test_position),     cmocka_unit_test(test_history),
+        cmocka_unit_test(test_long_move),  cmocka_unit_test(test_seed_failure), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_impossible), cmocka_unit_test(test_merge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

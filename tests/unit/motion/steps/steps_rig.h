@@ -9,7 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Append `count` random planned moves from t_s on, x y z [e] from pos; e is put on `extruder` if given. Returns the end. */
+/* Append `count` random planned moves from t_s on, x y z [e] from pos; e is put on `extruder` if given. Returns the
+ * end. */
 static inline double rig_add_moves(struct rng *rng, struct segq *q, struct segq *extruder, double t_s, double pos[4],
                                    int count, double scale_mm)
 {
