@@ -352,8 +352,9 @@ enum err engine_drop_tail(struct engine *e, struct err_info *info) ERR_NODISCARD
 bool engine_is_held(const struct engine *e);     /* between HELD and release or drop */
 bool engine_is_holding(const struct engine *e);  /* between engine_hold and HELD */
 
-/* Feed override at the horizon: scale the speed of everything not committed by `factor` (0.01..100) relative to how it was
- * appended. */
+/* Feed override downwards at the horizon: everything appended and not committed goes on at `factor` (0.01 .. 1) of its speed,
+ * from a stop within limits. (Moves appended later are the caller's to scale; faster than appended would need their checks
+ * again.) ERR_STATE while held, being held, or homing. */
 enum err engine_override_speed(struct engine *e, double factor, struct err_info *info) ERR_NODISCARD;
 
 /* Emergency: forget stream, plan and tail at once; nothing more is handed to the boards. Wakes all waiting fibers with

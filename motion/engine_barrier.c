@@ -17,10 +17,10 @@ static double post_of_queue(const struct engine *e, const struct engine_queue *q
     return post;
 }
 
-double motion_fence_s(const struct motion *m, unsigned marked_queues, double window_s)
+double motion_fence_s(const struct motion *m, unsigned marked_queues)
 {
     const struct engine *e = m->e;
-    double fence = fmax(m->motion_end_s + fmax(m->kfd_s, window_s) + FENCE_SLACK_S, m->gen_s);
+    double fence = fmax(m->motion_end_s + m->kfd_s + FENCE_SLACK_S, m->gen_s);
     for (unsigned i = 0; i < e->queue_count; i++) {
         if (!(marked_queues >> i & 1))
             continue;
@@ -42,38 +42,41 @@ void motion_reach_fence(struct motion *m, double fence_s)
     }
 }
 
-static bool make(struct motion *m, struct engine_stepper *s, struct engine_queue *queue, double fence_s, uint32_t line)
+/* The filter of a stepper on a queue: its place in the kinematics and the shapers there, its smoothing elsewhere. */
+static void filter_on(const struct engine_stepper *s, const struct engine_queue *queue, const struct shaper shapers[3],
+                      double smooth_s, struct filter *filter)
 {
-    struct binding to = {.advance_k_s = s->advance_s, .cookie = line};
+    struct kin_func func;
+    stepper_func(s, queue, &func);
+    filter_init(filter, &func);
+    if (queue && queue->kind == QUEUE_TOOLHEAD)
+        memcpy(filter->shaper, shapers, sizeof filter->shaper);
+    else
+        filter->smooth_s = smooth_s;
+}
+
+static struct binding binding_to(struct engine_queue *queue, const struct filter *filter, double advance_s, uint32_t line)
+{
+    struct binding to = {.advance_k_s = advance_s, .cookie = line};
     if (queue) {
         to.queue = &queue->q;
         to.queue_name = queue->name;
-        to.filter = s->filter;
+        to.filter = *filter;
     }
-    struct err_info info;
-    if (binding_make(s->sg, &to, fence_s, &info) == OK)
-        return true;
-    motion_fault(m, s, info.text);
-    return false;
-}
-
-/* The filter of a stepper on a queue: its place in the kinematics and the shapers there, its smoothing elsewhere. */
-static void set_filter(struct engine_stepper *s, const struct engine_queue *queue)
-{
-    stepper_func(s, queue, &s->func);
-    filter_init(&s->filter, &s->func);
-    if (queue && queue->kind == QUEUE_TOOLHEAD)
-        memcpy(s->filter.shaper, s->e->m.shapers, sizeof s->filter.shaper);
-    else
-        s->filter.smooth_s = s->smooth_s;
+    return to;
 }
 
 static void bind_stepper(struct motion *m, struct engine_stepper *s, struct engine_queue *queue, double fence_s,
                          uint32_t line)
 {
-    set_filter(s, queue);
-    if (!make(m, s, queue, fence_s, line))
+    filter_on(s, queue, m->shapers, s->smooth_s, &s->filter);
+    const struct binding to = binding_to(queue, &s->filter, s->advance_s, line);
+    struct err_info info;
+    if (binding_make(s->sg, &to, fence_s, &info) != OK) {
+        motion_fault(m, s, info.text);
         return;
+    }
+    s->func = s->filter.func;
     s->queue = queue;
     s->active_index = queue ? queue->q.end : 0;
 }
@@ -116,29 +119,34 @@ static unsigned marked_queues(const struct motion *m, const struct item *item)
     }
 }
 
-/* The longest window of the filters that the item brings in. */
-static double new_window_s(const struct motion *m, const struct item *item)
-{
-    double window = 0.0;
-    switch (item->kind) {
-    case ITEM_SMOOTH:
-        return item->a.advance.smooth_s * 0.5;
-    case ITEM_SHAPERS:
-        for (int i = 0; i < 3; i++)
-            window = fmax(window, fmax(shaper_pre_s(&item->shapers[i]), shaper_post_s(&item->shapers[i])));
-        return window;
-    case ITEM_BIND:
-        for (int i = 0; i < 3; i++)
-            window = fmax(window, fmax(shaper_pre_s(&m->shapers[i]), shaper_post_s(&m->shapers[i])));
-        return fmax(window, m->e->steppers[item->a.bind.stepper]->smooth_s * 0.5);
-    default:
-        return 0.0;
-    }
-}
-
 static struct engine_queue *queue_at(struct motion *m, int16_t index)
 {
     return index < 0 ? NULL : m->e->queues[index];
+}
+
+/* The fence at which the item can act: everything rests, also for the filters and queues it brings in. */
+static double find_fence_s(struct motion *m, const struct item *item)
+{
+    double fence = motion_fence_s(m, marked_queues(m, item));
+    for (unsigned i = 0; i < m->e->stepper_count; i++) {
+        struct engine_stepper *s = m->e->steppers[i];
+        struct engine_queue *queue = s->queue;
+        double smooth_s = s->smooth_s;
+        const struct shaper *shapers = m->shapers;
+        if (item->kind == ITEM_BIND && item->a.bind.stepper == (int16_t)i)
+            queue = queue_at(m, item->a.bind.queue);
+        else if (item->kind == ITEM_SMOOTH && item->a.advance.stepper == (int16_t)i)
+            smooth_s = item->a.advance.smooth_s;
+        else if (item->kind == ITEM_SHAPERS && queue == m->e->queues[0])
+            shapers = item->shapers;
+        else
+            continue;
+        struct filter filter;
+        filter_on(s, queue, shapers, smooth_s, &filter);
+        const struct binding to = binding_to(queue, &filter, s->advance_s, 0);
+        fence = fmax(fence, binding_earliest_s(s->sg, &to, fence) + FENCE_SLACK_S);
+    }
+    return fence;
 }
 
 static void activate(struct motion *m, struct engine_queue *extruder)
@@ -208,7 +216,8 @@ void barrier_start(struct motion *m, const struct item *item)
     motion_need_prime(m);
     m->barrier = *item;
     m->has_barrier = true;
-    m->fence_s = motion_fence_s(m, marked_queues(m, item), new_window_s(m, item));
+    gen_finish(m);
+    m->fence_s = find_fence_s(m, item);
     if (!m->is_batch) {
         barrier_run(m);
         return;

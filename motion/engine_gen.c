@@ -46,6 +46,7 @@ void gen_begin(struct motion *m, double to_s, double send_until_s)
     }
     m->gen.to_s = to_s;
     m->gen.send_until_s = send_until_s;
+    m->all_sent = isinf(send_until_s);
     m->gen.is_running = true;
     stepteam_begin(m->gen.team, m->gen.jobs, m->gen.count);
 }
@@ -133,8 +134,12 @@ void gen_live(struct motion *m)
         if (m->gen_s <= before)
             return; /* fault */
     }
-    if (m->gen_s >= end - TIME_NEAR_S)
-        send_merge(m, target); /* nothing moves: outputs and motors on their own */
+    if (m->gen_s < end - TIME_NEAR_S || atomic_load(&m->e->is_stopped))
+        return;
+    /* Nothing moves any more: what was kept back goes out, outputs and motors on their own. */
+    if (!m->all_sent)
+        gen_to(m, m->gen_s, INFINITY);
+    send_merge(m, target);
 }
 
 /* How far offline generation may go with what is planned: moves yet to come may start at print_time. */

@@ -237,12 +237,14 @@ static void announce_held(struct motion *m, double stop_s)
     m->is_held_event_due = true;
 }
 
-void hold_start(struct motion *m)
+/* Everything behind the commit horizon becomes the tail. Returns the print time of the standstill. */
+static double take_back(struct motion *m)
 {
     /* What waits in the lookahead gets its speeds, so that braking may run through it. */
     if (m->state == PLAN_MAIN)
         motion_flush_all(m);
     struct brake b = {.m = m, .cut_s = fmax(m->gen_s + m->kfd_s, m->est_s + MIN_LEAD_S), .next_timed = m->timed_begin};
+    b.cut_s = fmax(b.cut_s, m->brake_until_s); /* a stop that is under way is not cut short: its moves are forgotten */
     cut_queues(m, b.cut_s);
     const uint64_t la_end = m->la.end;
     struct lookahead_stop stop;
@@ -262,7 +264,41 @@ void hold_start(struct motion *m)
     m->brake_until_s = stop.stop_s;
     settle(m, stop.stop_s);
     m->is_replaying = false;
-    announce_held(m, stop.stop_s);
+    return stop.stop_s;
+}
+
+static void override(struct motion *m, double factor)
+{
+    (void)take_back(m);
+    for (uint32_t i = 0; i < m->tail_count; i++) {
+        struct item *item = tail_at(m, i);
+        if (item->kind == ITEM_MOVE)
+            move_limit_speed(&item->move, fm_sqrt(item->move.max_cruise_v2) * factor, item->move.accel_mm_s2);
+        else if (item->kind == ITEM_QUEUE_MOVE)
+            item->a.queue_move.speed_mm_s *= factor;
+    }
+    m->is_replaying = m->tail_count > 0;
+}
+
+/* In the middle of a force move a stepper does not follow the toolhead: a hold waits until it does again. */
+static bool is_force_moving(const struct motion *m)
+{
+    for (unsigned i = 0; i < m->e->stepper_count; i++)
+        if (m->e->steppers[i]->queue == m->e->force_queue)
+            return true;
+    return false;
+}
+
+void hold_start_due(struct motion *m)
+{
+    if ((!m->is_hold_due && m->override_due == 0.0) || is_force_moving(m))
+        return;
+    if (m->override_due != 0.0)
+        override(m, m->override_due);
+    m->override_due = 0.0;
+    if (m->is_hold_due)
+        announce_held(m, take_back(m));
+    m->is_hold_due = false;
 }
 
 /* ------------------------------------------------------------------------------------------------ release, drop */

@@ -422,7 +422,7 @@ static void finish(struct motion *m)
         find_queue_positions(m, now_at);
     fill_result(h);
     wipe_plan(m);
-    const double fence = motion_fence_s(m, 1u << h->queue->index, 0.0);
+    const double fence = motion_fence_s(m, 1u << h->queue->index);
     h->phase = HOME_DONE; /* the run up to the fence drops what stopped motors would do */
     motion_reach_fence(m, fence);
     if (!atomic_load(&m->e->is_stopped)) {

@@ -137,7 +137,7 @@ static enum err home_batch(struct engine *e, const struct engine_home_request *r
         (void)motion_take(m, item);
     motion_flush_all(m);
     motion_need_prime(m);
-    motion_reach_fence(m, motion_fence_s(m, 0, 0.0));
+    motion_reach_fence(m, motion_fence_s(m, 0));
     m->kgen_s = fmax(m->kgen_s, m->gen_s);
     for (unsigned i = 0; i < r->endstop_count; i++) {
         release_batch(r->endstops[i]);

@@ -262,11 +262,12 @@ struct engine_internal_event {
     bool tail_resets_e;                      /* HELD: the tail sets e anew */
 };
 
-enum control_kind { CONTROL_HOLD, CONTROL_DROP, CONTROL_HOME, CONTROL_HOME_CANCEL, CONTROL_QUERY, CONTROL_READ_POSITIONS };
+enum control_kind { CONTROL_HOLD, CONTROL_DROP, CONTROL_OVERRIDE, CONTROL_HOME, CONTROL_HOME_CANCEL, CONTROL_QUERY, CONTROL_READ_POSITIONS };
 struct control {
     enum control_kind kind;
     uint64_t ticket;
-    double at_s;
+    double at_s;    /* QUERY: print time */
+    double factor;  /* OVERRIDE */
     int16_t stepper;
 };
 
@@ -359,7 +360,8 @@ struct motion {
     /* the held tail: a deque of items; replay takes from it before the ring */
     struct item *tail;
     uint32_t tail_cap, tail_begin, tail_count;
-    bool is_replaying, is_dropping, is_held_event_due;
+    bool is_replaying, is_dropping, is_held_event_due, is_hold_due;
+    double override_due;       /* factor, 0: none */
     struct engine_internal_event held_event;
     struct move *stop_moves;   /* LOOKAHEAD_MOVES: what lookahead_stop hands back */
 
@@ -536,13 +538,13 @@ void barrier_start(struct motion *m, const struct item *item);
 void barrier_run(struct motion *m);
 void motion_set_toolhead(struct motion *m, const double pos[AXES], unsigned axes, double fence_s, uint32_t line);
 void motion_set_queue(struct motion *m, struct engine_queue *q, const double pos[3], double fence_s, uint32_t line);
-/* Earliest fence time at which everything rests over the present windows and `window_s`; marked_queues: bit mask of those
- * whose position changes. */
-double motion_fence_s(const struct motion *m, unsigned marked_queues, double window_s);
+/* Earliest fence time at which everything rests over the present windows; marked_queues: bit mask of those whose position
+ * changes. */
+double motion_fence_s(const struct motion *m, unsigned marked_queues);
 void motion_reach_fence(struct motion *m, double fence_s);             /* generate and send everything up to it */
 
 /* engine_hold.c */
-void hold_start(struct motion *m);
+void hold_start_due(struct motion *m);
 void hold_drop(struct motion *m);
 void hold_release(struct motion *m);
 void hold_run(struct motion *m);

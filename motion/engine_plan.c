@@ -78,6 +78,10 @@ void motion_resync(struct motion *m)
     const double generated = m->is_batch ? m->kgen_s : m->gen_s;
     const double restart = fmax(m->est_s + MIN_LEAD_S, generated) + m->kfd_s;
     m->print_time_s = fmax(m->print_time_s, fmax(m->est_s + START_LEAD_S, restart));
+    /* A transaction has promised rest until then. */
+    for (unsigned i = 0; i < m->e->queue_count; i++)
+        if (m->e->queues[i]->kind != QUEUE_MANUAL)
+            m->print_time_s = fmax(m->print_time_s, m->e->queues[i]->q.end_s);
 }
 
 /* ------------------------------------------------------------------------------------------------------- releasing */
@@ -306,7 +310,7 @@ static bool take_queue_move(struct motion *m, const struct item *item)
     motion_flush_all(m);
     if (m->state != PLAN_MAIN)
         motion_resync(m);
-    m->print_time_s = fmax(m->print_time_s, q->next_s);
+    m->print_time_s = fmax(m->print_time_s, fmax(q->next_s, q->q.end_s));
     const double d = item->a.queue_move.pos_mm - q->pos_mm;
     double accel_t = 0.0, cruise_t = 0.0, peak = 0.0;
     if (d != 0.0)
@@ -404,6 +408,7 @@ void motion_consume(struct motion *m)
     struct engine *e = m->e;
     bool has_taken = false;
     for (;;) {
+        hold_start_due(m);
         if (m->has_barrier)
             barrier_run(m);
         if (m->has_barrier)
@@ -435,10 +440,13 @@ static void handle_control(struct motion *m)
     while (!m->is_dropping && spsc_capacity(events) - spsc_count(events) > ANSWER_ROOM && spsc_pop(&m->e->control, &c)) {
         switch (c.kind) {
         case CONTROL_HOLD:
-            hold_start(m);
+            m->is_hold_due = true;
             break;
         case CONTROL_DROP:
             hold_drop(m);
+            break;
+        case CONTROL_OVERRIDE:
+            m->override_due = c.factor;
             break;
         case CONTROL_HOME:
             home_start(m);
@@ -515,7 +523,7 @@ static struct host_ns next_wake(struct motion *m)
         next = host_ns_min(next, after_s(m, fmax(motion_ahead_s(m) - PLAN_AHEAD_S, 0.005)));
     if (m->was_busy)
         next = host_ns_min(next, after_s(m, SNAPSHOT_EVERY_S));
-    if (m->want_retry)
+    if (m->want_retry || spsc_count(&m->e->control) > 0)
         next = host_ns_min(next, after_s(m, 0.01));
     return next;
 }

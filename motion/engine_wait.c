@@ -297,6 +297,18 @@ enum err engine_hold(struct engine *e, struct err_info *info)
     return err;
 }
 
+enum err engine_override_speed(struct engine *e, double factor, struct err_info *info)
+{
+    if (!(factor >= 0.01 && factor <= 1.0))
+        return err_set(info, ERR_LIMIT, "Speed factor %.3f: must be between 0.01 and 1", factor);
+    if (e->is_batch)
+        return err_set(info, ERR_UNSUPPORTED, "Nothing can be overridden offline");
+    if (e->is_holding || e->is_held || e->is_homing)
+        return err_set(info, ERR_STATE, "Motion is held or homing");
+    const struct control c = {.kind = CONTROL_OVERRIDE, .factor = factor};
+    return control_send(e, &c, info);
+}
+
 void engine_poll(struct engine *e, struct host_ns now)
 {
     (void)now;

@@ -52,7 +52,7 @@ static void play_path(void *arg)
             break;
         }
         if (p->has_fan)
-            AWAIT(m, engine_output(m->engine, m->fan, (const int64_t[]){8, 0, i % 2}, 3, source, &await_info));
+            AWAIT(m, engine_output(m->engine, m->fan, (const int64_t[]){m->fan_oid, 0, i % 2}, 3, source, &await_info));
         if (p->has_dwell)
             AWAIT(m, engine_dwell(m->engine, 0.05, source, &await_info));
     }

@@ -16,7 +16,7 @@ static void body_real(struct machine *m)
     rig_expect_ok(machine_move(m, 0, 0, 0, 1, 200, job, &info), &info);
     AWAIT(m, engine_set_pressure_advance(m->engine, m->stepper[MOTOR_E], 0.02, 0.02, none, &await_info));
     rig_expect_ok(machine_move(m, 5, 5, 0, 1.2, 200, none, &info), &info);
-    AWAIT(m, engine_output(m->engine, m->fan, (const int64_t[]){8, 0, 1}, 3, none, &await_info));
+    AWAIT(m, engine_output(m->engine, m->fan, (const int64_t[]){m->fan_oid, 0, 1}, 3, none, &await_info));
     rig_expect_ok(engine_wait_executed(m->engine, none, &info), &info);
     struct engine_status status;
     engine_get_status(m->engine, fiber_now(), &status);

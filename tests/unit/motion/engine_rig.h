@@ -36,6 +36,7 @@ struct machine {
     struct engine_output *enable_output[MOTOR_COUNT];
     struct engine_queue *extruder;
     struct engine_output *fan;
+    unsigned fan_oid;
     struct engine_endstop *endstop[3];
     double endstop_mm[3];      /* triggered at or below */
     bool endstop_is_dead[3];
@@ -180,9 +181,9 @@ static inline void machine_describe(struct machine *m)
         rig_expect_ok(engine_add_stepper(m->engine, &spec, &m->stepper[i], &info), &info);
     }
     struct board *main_board = rig->board[0];
-    const unsigned fan_oid = board_oid(main_board);
+    m->fan_oid = board_oid(main_board);
     board_config(main_board, BOARD_CONFIG, "config_digital_out oid=%u pin=PD0 value=0 default_value=0 max_duration=0",
-                 fan_oid);
+                 m->fan_oid);
     const struct engine_output_spec fan = {.name = "fan", .board = main_board,
                                            .format = "queue_digital_out oid=%c clock=%u on_ticks=%u",
                                            .clock_index = 1, .min_interval_s = 0.01};
@@ -292,6 +293,13 @@ static inline void machine_end(struct machine *m)
     rig_deinit(&m->rig);
     for (int i = 0; i < MOTOR_COUNT; i++)
         mem_free(m->motor[i].steps);
+}
+
+/* A board that has stopped explains everything that follows. */
+static inline void expect_boards_run(const struct machine *m)
+{
+    if (m->rig.event_count > 0)
+        fail_msg("%s", m->rig.event.text);
 }
 
 static inline void machine_room(struct machine *m)

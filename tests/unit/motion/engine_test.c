@@ -116,8 +116,7 @@ static void test_refusals(void **state)
 
 static void fan(struct machine *m, int64_t on)
 {
-    /* the fan's oid is the first after the steppers and their enable lines */
-    const int64_t args[] = {8, 0, on};
+    const int64_t args[] = {m->fan_oid, 0, on};
     AWAIT(m, engine_output(m->engine, m->fan, args, 3, none, &await_info));
 }
 
