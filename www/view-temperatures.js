@@ -14,7 +14,7 @@ function targetScript(heater, target) {
 
 function createRow(app, sensor, index) {
   const label = nameOf(sensor), swatch = element('span', { class: 'swatch', 'aria-hidden': 'true' });
-  swatch.style.background = colourOf(index);
+  swatch.style.background = `var(--plot-${index % COLOURS})`;
   const now = element('td'), power = element('td'), target = element('td');
   const row = element('tr', {}, element('th', { scope: 'row' }, swatch, label), now, target, power);
   let input = null;

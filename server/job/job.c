@@ -115,12 +115,6 @@ enum err job_cancel(struct printer *printer, struct err_info *info)
     return run(printer, "CANCEL_PRINT", info);
 }
 
-bool job_holds_file(struct printer *printer, const char *path)
-{
-    const char *held = sdcard_path(sdcard_of(printer));
-    return held && strcmp(held, path) == 0;
-}
-
 bool job_is_printing(struct printer *printer)
 {
     return sdcard_is_active(sdcard_of(printer));

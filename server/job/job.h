@@ -36,9 +36,6 @@ enum err job_cancel(struct printer *printer, struct err_info *info) ERR_NODISCAR
 
 /* --- questions --- */
 
-/* Is `path` (absolute) the file that is loaded for printing? Such a file must not be replaced, moved or deleted. */
-bool job_holds_file(struct printer *printer, const char *path);
-
 /* Is a file being printed right now (not paused)? */
 bool job_is_printing(struct printer *printer);
 

@@ -68,6 +68,8 @@ static void wait_executed(struct sdcard *sd)
     if (sd->is_taken_back || sd->is_cancelled)
         fiber_clear_cancel(fiber_current());
     sd->is_taken_back = sd->is_cancelled = false;
+    if (!gcode_is_ready(sd->obj.printer->gcode))
+        sd->is_active = false; /* the printer is being closed: that has ended the motion */
     sd->is_executed = err == OK && sd->is_active;
 }
 
@@ -187,6 +189,7 @@ static bool step(struct sdcard *sd)
 static void print_file(void *arg)
 {
     struct sdcard *sd = arg;
+    fiber_yield(); /* who was told of the start has his turn before the first line */
     for (unsigned lines = 1; step(sd); lines++) {
         if (lines % LINES_PER_TURN == 0)
             fiber_yield();

@@ -57,11 +57,6 @@ bool sdcard_is_loaded(const struct sdcard *sd)
     return sd->reader != NULL;
 }
 
-const char *sdcard_path(const struct sdcard *sd)
-{
-    return sd->path;
-}
-
 double sdcard_progress(const struct sdcard *sd)
 {
     if (sd->size_bytes == 0)

@@ -35,7 +35,6 @@ bool sdcard_is_paused(const struct sdcard *sd);   /* a file stands in the middle
 bool sdcard_is_stopping(const struct sdcard *sd); /* between sdcard_stop and what PAUSE makes of it */
 bool sdcard_is_cancelling(const struct sdcard *sd); /* a client has cancelled, CANCEL_PRINT will run */
 bool sdcard_is_loaded(const struct sdcard *sd);
-const char *sdcard_path(const struct sdcard *sd); /* of the loaded file, absolute; NULL: none */
 double sdcard_progress(const struct sdcard *sd);  /* [0, 1] by bytes */
 
 /* --- out of band: requests of clients (job.c). [fiber] ones wait --- */

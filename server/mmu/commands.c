@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "server/gcode/gcode.h"
 #include "server/job/pause_resume.h"
+#include "server/job/print_stats.h"
 #include "server/machine/printer.h"
 #include "server/machine/toolhead.h"
 #include "server/mmu/private.h"
@@ -39,7 +40,6 @@ static enum err cmd_pause_locked(void *ctx, struct gcode_command *cmd, struct er
     enum err err = gcode_opt_int(cmd, "FORCE_IN_PRINT", GCODE_RANGE(0, 1), &is_forced, info);
     if (err)
         return err;
-    mmu_raise(m, MMU_EVENT_ACTIVITY, false, NULL);
     return mmu_do_pause(m, message && *message ? message : DEFAULT_MESSAGE, is_forced != 0, info);
 }
 
@@ -53,10 +53,13 @@ static enum err cmd_unlock(void *ctx, struct gcode_command *cmd, struct err_info
 
 static enum err cmd_print_start(void *ctx, struct gcode_command *cmd, struct err_info *info)
 {
-    (void)cmd;
+    (void)info;
     struct mmu *m = mmu_of(ctx);
-    mmu_raise(m, MMU_EVENT_ACTIVITY, false, NULL);
-    return mmu_begin_print(m, info);
+    enum print_state state = print_stats_state(print_stats_of(m->obj.printer));
+    if (gcode_has(cmd, "AUTOMATIC") && state != PRINT_PRINTING && state != PRINT_PAUSED)
+        return OK; /* the file that was seen has gone before this had its turn */
+    mmu_begin_print(m);
+    return OK;
 }
 
 static enum err cmd_print_end(void *ctx, struct gcode_command *cmd, struct err_info *info)

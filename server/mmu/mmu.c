@@ -106,7 +106,6 @@ struct pause_request {
 static enum err run_pause(void *ctx, struct err_info *info)
 {
     const struct pause_request *request = ctx;
-    mmu_raise(request->mmu, MMU_EVENT_ACTIVITY, false, NULL);
     return mmu_do_pause(request->mmu, request->message, request->is_forced, info);
 }
 

@@ -87,32 +87,29 @@ static enum err go_back(struct mmu *m, struct err_info *info)
 
 /* --- beginning --- */
 
-enum err mmu_begin_print(struct mmu *m, struct err_info *info)
+void mmu_begin_print(struct mmu *m)
 {
-    (void)info;
     if (mmu_state_is_in_print(m->job.state))
-        return OK;
-    mmu_raise(m, MMU_EVENT_JOB_SEEN, false, NULL);
-    mmu_raise(m, MMU_EVENT_PRINT_START, false, NULL);
-    return OK;
-}
-
-void mmu_fix_started(struct mmu *m)
-{
-    if (print_stats_state(print_stats_of(m->obj.printer)) != PRINT_PRINTING || mmu_state_is_in_print(m->job.state))
         return;
     mmu_raise(m, MMU_EVENT_JOB_SEEN, false, NULL);
     mmu_raise(m, MMU_EVENT_PRINT_START, false, NULL);
 }
 
+void mmu_fix_started(struct mmu *m)
+{
+    if (print_stats_state(print_stats_of(m->obj.printer)) == PRINT_PRINTING)
+        mmu_begin_print(m);
+}
+
 /* --- pausing --- */
 
-/* Lines of one message: the console gets them as an error, so that nobody misses it. */
+/* The reason as an error, so that nobody misses it. */
 static void explain_pause(struct mmu *m, const char *message)
 {
-    char *text = mem_sprintf("MMU: the job is paused: %s\n%s", message, mmu_state_next_step(MMU_STATE_PAUSE_LOCKED));
+    char *text = mem_sprintf("MMU: the job is paused: %s", message);
     gcode_respond_error(m->obj.printer->gcode, text);
     mem_free(text);
+    gcode_respond_info(m->obj.printer->gcode, "%s", mmu_state_next_step(MMU_STATE_PAUSE_LOCKED));
 }
 
 enum err mmu_do_pause(struct mmu *m, const char *message, bool is_forced, struct err_info *info)
@@ -121,6 +118,7 @@ enum err mmu_do_pause(struct mmu *m, const char *message, bool is_forced, struct
     mmu_fix_started(m);
     const struct mmu_transition *row = mmu_raise(m, MMU_EVENT_PAUSE, is_forced, message);
     if (!row) {
+        mmu_raise(m, MMU_EVENT_ACTIVITY, false, NULL); /* a command of the unit it is all the same */
         gcode_respond_info(printer->gcode, "MMU: %s\nNo print is in progress: nothing was paused (FORCE_IN_PRINT=1 does it)",
                            message);
         return OK;
@@ -136,7 +134,11 @@ enum err mmu_do_pause(struct mmu *m, const char *message, bool is_forced, struct
     enum err err = run(m, m->pause_macro, info);
     pause_resume_send_pause(printer); /* whatever the macro did: the file stops */
     pause_resume_force(printer);
-    return err;
+    if (err == ERR_CANCELLED || printer_is_shutdown(printer))
+        return err;
+    if (err) /* the job is paused nevertheless: a macro that cannot park must not end the print */
+        gcode_respond_error(printer->gcode, info->text);
+    return OK;
 }
 
 enum err mmu_do_unlock(struct mmu *m, struct err_info *info)

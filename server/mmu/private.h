@@ -53,7 +53,8 @@ void mmu_clear_history(struct mmu *m);
 /* --- pause.c; all of them with the turn of G-code, in a fiber --- */
 /* If a file is printing and the state does not know it yet: it does now. */
 void mmu_fix_started(struct mmu *m);
-enum err mmu_begin_print(struct mmu *m, struct err_info *info) ERR_NODISCARD;
+/* MMU_PRINT_START. */
+void mmu_begin_print(struct mmu *m);
 enum err mmu_do_pause(struct mmu *m, const char *message, bool is_forced, struct err_info *info) ERR_NODISCARD;
 enum err mmu_do_unlock(struct mmu *m, struct err_info *info) ERR_NODISCARD;
 /* RESUME around the user's own; params: what follows the command word. */

@@ -3,12 +3,15 @@
 import base64
 import json
 import os
+import select
 import shutil
-import socket
-import struct
 import subprocess
+import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "api"))
+import client  # noqa: E402
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0"]
@@ -22,71 +25,12 @@ def find_chromium():
     return None
 
 
-class WebSocket:
-    """Client side of RFC 6455, text frames only."""
-
-    def __init__(self, port, path):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=30)
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.sock.sendall((f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                           f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n").encode())
-        self.buf = b""
-        while b"\r\n\r\n" not in self.buf:
-            self.buf += self.sock.recv(65536)
-        head, self.buf = self.buf.split(b"\r\n\r\n", 1)
-        if b" 101 " not in head.split(b"\r\n")[0]:
-            raise RuntimeError(f"no WebSocket: {head!r}")
-
-    def send(self, text, opcode=1):
-        data = text.encode()
-        mask = os.urandom(4)
-        length = len(data)
-        if length < 126:
-            head = struct.pack("!BB", 0x80 | opcode, 0x80 | length)
-        elif length < 65536:
-            head = struct.pack("!BBH", 0x80 | opcode, 0x80 | 126, length)
-        else:
-            head = struct.pack("!BBQ", 0x80 | opcode, 0x80 | 127, length)
-        masked = (int.from_bytes(data, "big") ^ int.from_bytes((mask * (length // 4 + 1))[:length], "big")).to_bytes(length, "big")
-        self.sock.sendall(head + mask + masked)
-
-    def _take(self, count):
-        while len(self.buf) < count:
-            got = self.sock.recv(1 << 16)
-            if not got:
-                raise RuntimeError("WebSocket closed")
-            self.buf += got
-        data, self.buf = self.buf[:count], self.buf[count:]
-        return data
-
+class DevTools(client.WebSocket):
     def receive(self, timeout):
         """One message, or None after `timeout` seconds without any."""
-        if not self.buf:
-            self.sock.settimeout(max(timeout, 0.001))
-            try:
-                self.buf = self.sock.recv(1 << 16)
-            except socket.timeout:
-                return None
-            finally:
-                self.sock.settimeout(30)
-            if not self.buf:
-                raise RuntimeError("WebSocket closed")
-        message = b""
-        while True:
-            first, second = self._take(2)
-            length = second & 0x7F
-            if length == 126:
-                length, = struct.unpack("!H", self._take(2))
-            elif length == 127:
-                length, = struct.unpack("!Q", self._take(8))
-            data = self._take(length)
-            if first & 0x0F in (0, 1, 2):
-                message += data
-                if first & 0x80:
-                    return message.decode()
-
-    def close(self):
-        self.sock.close()
+        if not self.buffer and not select.select([self.sock], [], [], max(timeout, 0))[0]:
+            return None
+        return self.recv()
 
 
 class Browser:
@@ -103,7 +47,7 @@ class Browser:
                 raise RuntimeError("Chromium did not start")
             time.sleep(0.05)
         port, path = open(port_file).read().split()
-        self.ws = WebSocket(int(port), path)
+        self.ws = DevTools(int(port), path)
         self.session = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -112,7 +56,7 @@ class Browser:
 
     def close(self):
         try:
-            self.ws.close()
+            self.ws.sock.close()
         finally:
             self.process.terminate()
             try:
@@ -140,10 +84,9 @@ class Browser:
         self.ws.send(json.dumps(message))
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            text = self.ws.receive(1)
-            if text is None:
+            reply = self.ws.receive(1)
+            if reply is None:
                 continue
-            reply = json.loads(text)
             if reply.get("id") == self.last_id:
                 if "error" in reply:
                     raise RuntimeError(f"{method}: {reply['error']['message']}")
@@ -155,9 +98,9 @@ class Browser:
         """Let time pass, collecting what the page says."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            text = self.ws.receive(deadline - time.monotonic())
-            if text is not None:
-                self._event(json.loads(text))
+            message = self.ws.receive(deadline - time.monotonic())
+            if message is not None:
+                self._event(message)
 
     def viewport(self, width, height, is_mobile=False, scale=1):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=is_mobile)
