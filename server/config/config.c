@@ -61,13 +61,28 @@ unsigned config_add_file(struct config *config, const char *label)
     return index;
 }
 
+static void lower_ascii(char *text)
+{
+    for (; *text; text++)
+        if (*text >= 'A' && *text <= 'Z')
+            *text = (char)(*text - 'A' + 'a');
+}
+
 const char *config_lower(struct config *config, const char *text, size_t len)
 {
     char *copy = arena_strndup(&config->arena, text, len);
-    for (char *p = copy; *p; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p - 'A' + 'a');
+    lower_ascii(copy);
     return copy;
+}
+
+bool config_key(const char *name, char key[CONFIG_KEY_MAX])
+{
+    size_t len = strlen(name);
+    if (len >= CONFIG_KEY_MAX)
+        return false;
+    memcpy(key, name, len + 1);
+    lower_ascii(key);
+    return true;
 }
 
 /* --- sections and options --- */
@@ -195,13 +210,8 @@ const struct config_option *section_option_at(const struct config_section *secti
 
 struct stored_option *section_stored(const struct config_section *section, const char *name)
 {
-    char lower[128];
-    size_t len = strlen(name);
-    if (len >= sizeof lower)
-        return NULL;
-    for (size_t i = 0; i <= len; i++)
-        lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i]);
-    return strmap_get(&section->by_name, lower);
+    char key[CONFIG_KEY_MAX];
+    return config_key(name, key) ? strmap_get(&section->by_name, key) : NULL;
 }
 
 const struct config_option *section_find(const struct config_section *section, const char *name)

@@ -122,13 +122,8 @@ static void record_text(struct config_section *section, const char *name, const 
 
 bool section_number_read(const struct config_section *section, const char *name, double *value)
 {
-    char lower[128];
-    size_t len = strlen(name);
-    if (len >= sizeof lower)
-        return false;
-    for (size_t i = 0; i <= len; i++)
-        lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i]);
-    const struct read_value *read = strmap_get(&section->reads_by_name, lower);
+    char key[CONFIG_KEY_MAX];
+    const struct read_value *read = config_key(name, key) ? strmap_get(&section->reads_by_name, key) : NULL;
     if (!read || !read->has_number)
         return false;
     *value = read->number;

@@ -65,13 +65,8 @@ char *config_settings_json(const struct config *config)
         const struct config_section *section = config->sections[i];
         if (!section->read_count)
             continue;
-        char *lower = mem_strdup(section->name);
-        for (char *p = lower; *p; p++)
-            if (*p >= 'A' && *p <= 'Z')
-                *p = (char)(*p - 'A' + 'a');
-        add_key(&json, lower, &is_first);
+        add_key(&json, config_lower((struct config *)config, section->name, strlen(section->name)), &is_first);
         strbuf_adds(&json, section_settings_json(section));
-        mem_free(lower);
     }
     strbuf_addc(&json, '}');
     return strbuf_take(&json);

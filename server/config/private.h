@@ -107,7 +107,9 @@ void section_record(struct config_section *section, const char *name, struct str
 bool config_parse_float(const char *text, double *value);
 bool config_parse_int(const char *text, int *value);
 
-/* Lower case of ASCII letters, in the arena. */
+/* Lower case of ASCII letters: in a buffer (false: the name is too long to be one we know), or in the arena. */
+#define CONFIG_KEY_MAX 128
+bool config_key(const char *name, char key[CONFIG_KEY_MAX]);
 const char *config_lower(struct config *config, const char *text, size_t len);
 
 #endif

@@ -14,6 +14,7 @@
 #include "server/machine/printer.h"
 #include "server/machine/sensor.h"
 #include "server/machine/status.h"
+#include "server/machine/toolhead.h"
 
 #include <math.h>
 #include <string.h>
@@ -192,7 +193,7 @@ enum err heater_set_and_wait(struct heater *h, double target_c, bool wait, struc
     if (err != OK || !wait || target_c == 0 || printer->services->is_batch)
         return err;
     struct print_time at;
-    err = engine_wait_planned(printer->engine, ENGINE_SOURCE_NONE, &at, info); /* what was queued goes on meanwhile */
+    err = engine_wait_planned(printer->engine, toolhead_source(printer), &at, info); /* what was queued goes on meanwhile */
     while (err == OK && !printer_is_shutdown(printer) && heater_is_busy(h)) {
         char *line = heaters_report(printer);
         printer_console(printer, line);

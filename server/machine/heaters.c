@@ -12,6 +12,7 @@
 #include "server/machine/printer.h"
 #include "server/machine/sensor.h"
 #include "server/machine/status.h"
+#include "server/machine/toolhead.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -115,7 +116,7 @@ static enum err wait_for(struct heaters *hs, const struct sensor_entry *sensor, 
 {
     struct printer *printer = hs->obj.printer;
     struct print_time at;
-    enum err err = engine_wait_planned(printer->engine, ENGINE_SOURCE_NONE, &at, info);
+    enum err err = engine_wait_planned(printer->engine, toolhead_source(printer), &at, info);
     while (err == OK) {
         double temp_c;
         sensor->get(sensor->ctx, &temp_c, NULL);

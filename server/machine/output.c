@@ -3,13 +3,14 @@
 #include "server/machine/output.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "motion/board.h"
 #include "motion/engine.h"
 #include "server/config/config.h"
 #include "server/machine/printer.h"
+#include "server/machine/toolhead.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #define MAX_DURATION_DEFAULT_S 2.0
 #define CYCLE_DEFAULT_S 0.1
@@ -170,7 +171,9 @@ void output_set_at(struct output *out, struct print_time when, double value)
     struct board_timing timing = {.min_clock = out->last_clock.t, .req_clock = clock.t};
     if (board_send(out->board, out->format, args, ARRAY_COUNT(args), timing) != OK) {
         /* A link with no room left is about to be reported as lost; the board's max_duration covers the output. */
-        out->refused_count++;
+        if (out->refused_count++ == 0)
+            log_warn(out->printer->services->log, "output", "no room for an update", "board=%s pin=%s",
+                     board_name(out->board), out->pin.name);
         return;
     }
     out->last_clock = clock;
@@ -192,7 +195,8 @@ enum err output_set_in_stream(struct output *out, double value, struct err_info 
     CHECK(out->stream);
     const int64_t args[] = {out->oid, 0, to_wire(out, value)};
     for (;;) {
-        enum err err = engine_output(out->printer->engine, out->stream, args, ARRAY_COUNT(args), ENGINE_SOURCE_NONE, info);
+        enum err err = engine_output(out->printer->engine, out->stream, args, ARRAY_COUNT(args),
+                                     toolhead_source(out->printer), info);
         if (err == OK)
             out->last_value = value;
         if (err != ERR_FULL)

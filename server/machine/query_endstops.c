@@ -7,6 +7,7 @@
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
 #include "server/machine/stepper.h"
+#include "server/machine/toolhead.h"
 
 #include <string.h>
 
@@ -40,7 +41,7 @@ enum err query_endstops(struct printer *printer, query_endstops_fn *fn, void *ct
                         .ctx = ctx,
                         .query = (struct query_object *)printer_find_object(printer, "query_endstops")};
     struct print_time at;
-    enum err err = engine_wait_planned(printer->engine, ENGINE_SOURCE_NONE, &at, info);
+    enum err err = engine_wait_planned(printer->engine, toolhead_source(printer), &at, info);
     struct endstop *endstop;
     if (c.query)
         strbuf_clear(&c.query->last);
