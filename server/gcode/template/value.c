@@ -1,4 +1,5 @@
 /* Making values, dictionaries and iteration. */
+#include "server/gcode/template/methods.h"
 #include "server/gcode/template/value_private.h"
 
 #include "base/check.h"
@@ -344,6 +345,14 @@ struct value value_iterator_over(struct jinja_run *run, struct value list, const
     return (struct value){.kind = VALUE_ITERATOR, .iterator = iterator};
 }
 
+struct value value_view(struct jinja_run *run, struct value list, const char *type_name)
+{
+    struct value view = value_iterator_over(run, list, type_name);
+    if (view.kind == VALUE_ITERATOR)
+        view.iterator->is_view = true;
+    return view;
+}
+
 static enum err iterate_text(struct jinja_run *run, const struct value_str *str, struct value list)
 {
     size_t at = 0;
@@ -391,6 +400,8 @@ enum err value_iterate(struct jinja_run *run, struct value v, struct value *out)
         return iterate_range(run, v, list);
     case VALUE_ITERATOR: {
         struct value_iterator *it = v.iterator;
+        if (it->is_view)
+            return value_iterate(run, it->list, out);
         for (; it->next < it->list.seq->count && !run->has_failed; it->next++)
             (void)value_append(run, list, it->list.seq->items[it->next]);
         break;
@@ -463,6 +474,11 @@ enum err value_length(struct jinja_run *run, struct value v, int64_t *out)
         return OK;
     case VALUE_UNDEFINED:
         *out = 0;
+        return OK;
+    case VALUE_ITERATOR:
+        if (!v.iterator->is_view)
+            return value_error(run, "TypeError", "object of type '%s' has no len()", value_type_name(v));
+        *out = (int64_t)v.iterator->list.seq->count;
         return OK;
     case VALUE_OBJECT:
         if (v.object->type->keys) {

@@ -24,6 +24,7 @@ struct value_iterator {
     struct value list; /* what is left of it */
     size_t next;
     const char *type_name;
+    bool is_view;      /* dict.keys() and the like: not used up by iterating */
 };
 
 #define VALUE_DEPTH_MAX 100 /* containers in containers, for texts and comparisons */

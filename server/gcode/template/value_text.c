@@ -161,6 +161,18 @@ static enum err write_dict(struct jinja_run *run, struct value v, struct strbuf 
     return OK;
 }
 
+static enum err write_iterator(struct jinja_run *run, const struct value_iterator *it, struct strbuf *out, unsigned depth)
+{
+    if (!it->is_view) {
+        strbuf_addf(out, "<%s object>", it->type_name);
+        return OK;
+    }
+    strbuf_addf(out, "%s(", it->type_name);
+    enum err err = write_sequence(run, it->list, out, depth);
+    strbuf_addc(out, ')');
+    return err;
+}
+
 static void write_range(struct value v, struct strbuf *out)
 {
     const struct value_range *r = v.range;
@@ -225,8 +237,7 @@ static enum err write_value(struct jinja_run *run, struct value v, struct strbuf
         write_range(v, out);
         return OK;
     case VALUE_ITERATOR:
-        strbuf_addf(out, "<%s object>", v.iterator->type_name);
-        return OK;
+        return write_iterator(run, v.iterator, out, depth);
     case VALUE_FUNCTION:
         strbuf_addf(out, v.function->fn ? "<built-in method %s>" : "<Macro '%s'>", v.function->name);
         return OK;
