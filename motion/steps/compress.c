@@ -11,7 +11,7 @@
 #define ADD_MAX   32767.0
 #define SLACK     1e-5               /* rounding of quotients below 2^30 whose denominators are below 2^15 */
 #define GUESS_MIN 8                  /* runs shorter than this are searched without a guess */
-#define FILL      16                 /* windows computed at first; then as many again as there are */
+#define FILL      8 /* windows computed at least; then as many again as there are */
 #define ROUND     6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
 
 /* A value of add with the intervals that go with it, for a run of `count` steps. */
@@ -32,7 +32,7 @@ void compress_init(struct compress *c, double max_error_ticks)
         c->inverse[k] = 1.0 / k;
     c->look_at = COMPRESS_LOOK_MIN;
     c->guess = GUESS_MIN;
-    c->scan = scan_choose();
+    c->kernels = scan_choose();
 }
 
 void compress_deinit(struct compress *c)
@@ -68,18 +68,10 @@ void compress_add(struct compress *c, const double *clocks, int count)
     c->end += count;
 }
 
-/* Windows of steps window_count .. `to`-1 (counted from 0), divided by their number. */
+/* Windows of steps window_count .. `to`-1 (counted from 0). */
 static void fill_windows(struct compress *c, int to)
 {
-    const double *restrict clocks = c->clocks + c->first, *restrict inverse = c->inverse + 1;
-    double *restrict low = c->low, *restrict high = c->high;
-    const double base = c->base, max_error = c->max_error;
-    for (int k = c->window_count; k < to; k++) {
-        const double clock = clocks[k], half = 0.5 * (clock - clocks[k - 1]);
-        const double early = half < max_error ? half : max_error;
-        high[k] = (clock - base) * inverse[k];
-        low[k] = (clock - base - early) * inverse[k];
-    }
+    c->kernels->fill(c->low, c->high, c->clocks + c->first, c->inverse + 1, c->base, c->max_error, c->window_count, to);
     c->window_count = to;
 }
 
@@ -88,7 +80,7 @@ static int scan(struct compress *c, struct scan *s, int limit)
 {
     for (int from = 0;;) {
         const int to = c->window_count < limit ? c->window_count : limit;
-        const int n = c->scan(s, c->low, c->high, from, to);
+        const int n = c->kernels->scan(s, c->low, c->high, from, to);
         if (n < to || n == limit)
             return n;
         from = n;
@@ -281,15 +273,15 @@ static inline void bound(struct bracket *b, const struct compress *c, int i, int
  * shorter than that, and a shorter guess is tried. */
 static struct choice find_run(struct compress *c, int limit)
 {
-    if (c->window_count < 2)
-        fill_windows(c, limit < FILL ? limit : FILL);
+    int guess = c->guess;
+    while (guess > limit)
+        guess /= 2;
+    const int begin = guess > FILL ? guess : FILL;
+    fill_windows(c, begin < limit ? begin : limit);
     struct choice best = {.add = 0.0, .count = 1};
     whole_intervals(&best, c->low[0], c->high[0]);
     if (limit == 1 || c->high[0] > STEP_FAR_TICKS)
         return best;
-    int guess = c->guess;
-    while (guess > limit)
-        guess /= 2;
     for (;; guess /= 2) {
         if (guess < GUESS_MIN)
             guess = 2;

@@ -27,7 +27,7 @@ struct compress {
     double *low, *high; /* windows of the run from `first`, step k's divided by k */
     int window_count;
     int guess; /* how long the next run may be: a power of two, from the last one */
-    scan_fn *scan;
+    const struct scan_kernels *kernels;
 };
 
 void compress_init(struct compress *c, double max_error_ticks);

@@ -15,7 +15,7 @@ static void mark(struct scan *s, double high, double x)
     s->large = large & alive;
 }
 
-int scan_portable(struct scan *s, const double *low, const double *high, int from, int to)
+static int scan_plain(struct scan *s, const double *low, const double *high, int from, int to)
 {
     for (int i = 0; i < SCAN_LANES && from == 0; i++) {
         s->min[i] = -INFINITY;
@@ -41,8 +41,36 @@ int scan_portable(struct scan *s, const double *low, const double *high, int fro
     return k;
 }
 
+/* One loop, compiled for each processor below; element-wise, so that the width of its vectors changes no bit. */
+static inline __attribute__((always_inline)) void fill(double *restrict low, double *restrict high,
+                                                       const double *restrict clocks, const double *restrict inverse,
+                                                       double base, double max_error, int from, int to)
+{
+    for (int k = from; k < to; k++) {
+        const double clock = clocks[k], half = 0.5 * (clock - clocks[k - 1]);
+        const double early = half < max_error ? half : max_error;
+        high[k] = (clock - base) * inverse[k];
+        low[k] = (clock - base - early) * inverse[k];
+    }
+}
+
+static void fill_plain(double *restrict low, double *restrict high, const double *restrict clocks,
+                       const double *restrict inverse, double base, double max_error, int from, int to)
+{
+    fill(low, high, clocks, inverse, base, max_error, from, to);
+}
+
+const struct scan_kernels scan_portable = {scan_plain, fill_plain};
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
+
+__attribute__((target("avx2"))) static void fill_avx2(double *restrict low, double *restrict high,
+                                                      const double *restrict clocks, const double *restrict inverse,
+                                                      double base, double max_error, int from, int to)
+{
+    fill(low, high, clocks, inverse, base, max_error, from, to);
+}
 
 __attribute__((target("avx2"))) static int scan_avx2(struct scan *s, const double *low, const double *high, int from,
                                                      int to)
@@ -113,17 +141,18 @@ __attribute__((target("avx512f"))) static int scan_avx512(struct scan *s, const 
     return k;
 }
 
-scan_fn *scan_choose(void)
+const struct scan_kernels *scan_choose(void)
 {
-    if (__builtin_cpu_supports("avx512f"))
-        return scan_avx512;
+    static const struct scan_kernels avx2 = {scan_avx2, fill_avx2}, avx512 = {scan_avx512, fill_avx2};
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx2"))
+        return &avx512;
     if (__builtin_cpu_supports("avx2"))
-        return scan_avx2;
-    return scan_portable;
+        return &avx2;
+    return &scan_portable;
 }
 #else
-scan_fn *scan_choose(void)
+const struct scan_kernels *scan_choose(void)
 {
-    return scan_portable;
+    return &scan_portable;
 }
 #endif

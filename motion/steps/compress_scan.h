@@ -18,7 +18,16 @@ struct scan {
  * first step after which none would have (the state is that before it), or `to`. */
 typedef int scan_fn(struct scan *s, const double *low, const double *high, int from, int to);
 
-scan_fn scan_portable;
-scan_fn *scan_choose(void); /* the fastest one for this processor */
+/* Windows of steps k = from .. to-1 divided by their number: high = clock, low = clock - min(max_error, half the interval),
+ * both relative to base. clocks[-1] is the exact clock before the first step; inverse[k] = 1/(k+1). */
+typedef void scan_fill_fn(double *restrict low, double *restrict high, const double *restrict clocks,
+                          const double *restrict inverse, double base, double max_error, int from, int to);
+
+struct scan_kernels {
+    scan_fn *scan;
+    scan_fill_fn *fill;
+};
+extern const struct scan_kernels scan_portable;
+const struct scan_kernels *scan_choose(void); /* the fastest ones for this processor */
 
 #endif

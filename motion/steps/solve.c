@@ -246,7 +246,8 @@ static int piece_linear(struct solver *s, double *du, int step_max)
         tap_add(&s->taps[i], s->t_s, &q);
     if (q.v == 0.0 && q.h == 0.0)
         return 0;
-    *du = limit_piece(s, *du, fmax(fabs(q.v), fabs(q.v + 2.0 * q.h * *du)), step_max);
+    const double v0 = fabs(q.v), v1 = fabs(q.v + 2.0 * q.h * *du);
+    *du = limit_piece(s, *du, v0 > v1 ? v0 : v1, step_max);
     return solve_quadratic(s, s->t_s, *du, &q);
 }
 

@@ -241,7 +241,7 @@ static void test_same_bits(void **state)
             low[k] = y - rng_range(&rng, 0.0, 900.0);
         }
         const int from = (int)rng_below(&rng, 5);
-        assert_int_equal(scan_choose()(&a, low, high, from, 40), scan_portable(&b, low, high, from, 40));
+        assert_int_equal(scan_choose()->scan(&a, low, high, from, 40), scan_portable.scan(&b, low, high, from, 40));
         assert_memory_equal(&a, &b, sizeof a);
     }
 }
