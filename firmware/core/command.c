@@ -113,7 +113,7 @@ void command_build_slots(struct mcu *m)
             struct command_slot *slot = &m->slots[id];
             slot->command = command;
             const char *format = command->format;
-            for (enum param kind; (kind = format_next_param(&format)) != PARAM_END;)
+            for (enum param kind; slot->param_count < MCU_PARAMS_MAX && (kind = format_next_param(&format)) != PARAM_END;)
                 slot->params[slot->param_count++] = (uint8_t)kind;
         }
     }
@@ -161,7 +161,7 @@ bool command_dispatch(struct mcu *m, const uint8_t *payload, size_t len_bytes)
     m->block = payload;
     m->block_bytes = len_bytes;
     while (p < end) {
-        uint32_t args[MCU_PARAMS_MAX + 1];
+        uint32_t args[2 * MCU_PARAMS_MAX]; /* buffers take two */
         const struct command_slot *slot = find_slot(m, &p, end);
         if (!slot) {
             fault_raise(m, &core_faults[CORE_INVALID_COMMAND]);

@@ -9,7 +9,6 @@ const struct fault core_faults[CORE_FAULT_COUNT] = {
     [CORE_INVALID_COMMAND] = {"Invalid command"},
     [CORE_INVALID_MOVE_SIZE] = {"Invalid move request size"},
     [CORE_INVALID_OID_TYPE] = {"Invalid oid type"},
-    [CORE_MESSAGE_ENCODE] = {"Message encode error"},
     [CORE_MOVE_OVERFLOW] = {"Move queue overflow"},
     [CORE_RESCHEDULED] = {"Rescheduled timer in the past"},
     [CORE_NOT_SHUT_DOWN] = {"Shutdown cleared when not shutdown"},

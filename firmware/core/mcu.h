@@ -18,9 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MCU_OID_MAX         255  /* objects, the width of an oid on the wire */
 #define MCU_MODULES_MAX     24
-#define MCU_PARAMS_MAX      16   /* argument words of one command */
+#define MCU_PARAMS_MAX      16   /* fields of one command */
 #define MCU_MOVES_MAX       1024 /* items of the move pool */
 #define MCU_RX_BYTES        192
 #define MCU_STRING_ID_FIRST 2    /* static_string_id of the first fault */
