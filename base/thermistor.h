@@ -13,10 +13,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SENSOR_POINTS_MAX   64
-#define SENSOR_KELVIN       273.15
-#define SENSOR_PULLUP_OHM   4700.0 /* usual on printer boards */
-#define SENSOR_ADC_VOLTAGE  5.0    /* reference of VOLTAGE sensors unless configured */
+#define SENSOR_POINTS_MAX  64
+#define SENSOR_KELVIN      273.15
+#define SENSOR_PULLUP_OHM  4700.0 /* usual on printer boards */
+#define SENSOR_ADC_VOLTAGE 5.0    /* reference of VOLTAGE sensors unless configured */
 
 enum sensor_kind { SENSOR_NTC, SENSOR_RESISTANCE, SENSOR_VOLTAGE };
 
@@ -27,7 +27,7 @@ struct sensor_point {
 
 struct sensor_curve {
     enum sensor_kind kind;
-    double c1, c2, c3; /* NTC: 1/T = c1 + c2 ln R + c3 (ln R)^3, T in kelvin, R in ohm */
+    double c1, c2, c3;  /* NTC: 1/T = c1 + c2 ln R + c3 (ln R)^3, T in kelvin, R in ohm */
     size_t point_count; /* RESISTANCE, VOLTAGE: table, temperature rising */
     struct sensor_point points[SENSOR_POINTS_MAX];
 };
@@ -41,15 +41,15 @@ struct sensor_wiring {
 };
 struct sensor_wiring sensor_wiring_default(void);
 
-/* The curve of a built-in sensor type by its configuration name ("EPCOS 100K B57560G104F", "PT1000", "AD595", ...), case
- * sensitive. ERR_NOT_FOUND if there is none of that name. */
+/* The curve of a built-in sensor type by its configuration name ("EPCOS 100K B57560G104F", "PT1000", "AD595", ...),
+ * case sensitive. ERR_NOT_FOUND if there is none of that name. */
 enum err sensor_curve_builtin(struct sensor_curve *curve, const char *name) ERR_NODISCARD;
 /* Names of the built-in curves; NULL past the end. */
 const char *sensor_builtin_name(size_t index);
 
 /* A thermistor from three measured points (temperatures [C] different, resistances [ohm] > 0 and different).
- * Source: Steinhart and Hart 1968, three linear equations in c1, c2, c3. ERR_INVALID if the points do not describe an NTC.
- * Falls back to the beta form of the outer points if c3 would be negative or zero. */
+ * Source: Steinhart and Hart 1968, three linear equations in c1, c2, c3. ERR_INVALID if the points do not describe an
+ * NTC. Falls back to the beta form of the outer points if c3 would be negative or zero. */
 enum err sensor_curve_from_points(struct sensor_curve *curve, const struct sensor_point points[3]) ERR_NODISCARD;
 /* A thermistor from one point and its beta [K] > 0: 1/T = 1/T1 + ln(R/R1)/beta. */
 enum err sensor_curve_from_beta(struct sensor_curve *curve, double temp_c, double ohm, double beta) ERR_NODISCARD;

@@ -113,7 +113,8 @@ void command_build_slots(struct mcu *m)
             struct command_slot *slot = &m->slots[id];
             slot->command = command;
             const char *format = command->format;
-            for (enum param kind; slot->param_count < MCU_PARAMS_MAX && (kind = format_next_param(&format)) != PARAM_END;)
+            for (enum param kind;
+                 slot->param_count < MCU_PARAMS_MAX && (kind = format_next_param(&format)) != PARAM_END;)
                 slot->params[slot->param_count++] = (uint8_t)kind;
         }
     }
@@ -124,7 +125,8 @@ const uint8_t *command_data(const struct mcu *m, uint32_t handle)
     return m->block + handle;
 }
 
-/* Read the arguments of one command. Unlike some boards we never read past the payload: a command cut short is an error. */
+/* Read the arguments of one command. Unlike some boards we never read past the payload: a command cut short is an
+ * error. */
 static const uint8_t *parse_args(struct mcu *m, const struct command_slot *slot, const uint8_t *p, const uint8_t *end,
                                  uint32_t *args)
 {

@@ -28,7 +28,7 @@ bool fault_take(struct mcu *m)
             m->setup.modules[i]->shutdown(m);
     }
     move_pool_reset(m); /* after the hooks: a queue that gives its moves back then does no harm */
-    m->pending = NULL; /* a fault raised by a shutdown hook adds nothing */
+    m->pending = NULL;  /* a fault raised by a shutdown hook adds nothing */
     int id = mcu_fault_id(m->setup.modules, m->setup.module_count, m->reason);
     mcu_send(m, &core_responses[CORE_SHUTDOWN], clock, (uint32_t)id);
     return true;

@@ -1,13 +1,13 @@
 /* The state of one board's firmware, and what a device file needs to know of the core: timers, commands, responses,
- * faults, objects, the move pool. Freestanding: no heap, no operating system; all memory is handed in at start and frozen
- * by finalize_config.
+ * faults, objects, the move pool. Freestanding: no heap, no operating system; all memory is handed in at start and
+ * frozen by finalize_config.
  *
  * A device file describes itself with one `struct module` (commands, responses, faults, hooks) and is named in one line
  * of firmware/dev/modules.c. Message numbers, the data dictionary and the numbers of fault texts follow from these
  * tables. Every function takes the instance: nothing here is global, so boards can live side by side.
  *
- * Faults do not unwind the stack: raising one takes note, the caller returns, and the core then shuts down before it runs
- * anything else. */
+ * Faults do not unwind the stack: raising one takes note, the caller returns, and the core then shuts down before it
+ * runs anything else. */
 #ifndef FIRMWARE_CORE_MCU_H
 #define FIRMWARE_CORE_MCU_H
 
@@ -22,7 +22,7 @@
 #define MCU_PARAMS_MAX      16   /* fields of one command */
 #define MCU_MOVES_MAX       1024 /* items of the move pool */
 #define MCU_RX_BYTES        192
-#define MCU_STRING_ID_FIRST 2    /* static_string_id of the first fault */
+#define MCU_STRING_ID_FIRST 2 /* static_string_id of the first fault */
 #define MCU_STATS_PERIOD_S  5
 
 struct mcu;
@@ -42,8 +42,8 @@ struct timer {
     bool is_watching; /* may do so depending on what it sees: run it within a millisecond or so */
 };
 
-/* Add a timer that is not in the list. A clock before both the list's head and the present is the fault "Timer too close"
- * (ignored once shut down). */
+/* Add a timer that is not in the list. A clock before both the list's head and the present is the fault "Timer too
+ * close" (ignored once shut down). */
 void timer_add(struct mcu *m, struct timer *timer);
 void timer_del(struct mcu *m, struct timer *timer); /* nothing happens if it is not in the list */
 /* For ports. */
@@ -89,7 +89,6 @@ struct module {
     void (*shutdown)(struct mcu *m); /* outputs to their safe state; timers are already gone */
 };
 
-
 /* This instance's state of `module` (state_bytes long). */
 void *mcu_state(struct mcu *m, const struct module *module);
 /* Have the tasks run soon. From timers and commands. */
@@ -98,8 +97,8 @@ static inline void mcu_wake(struct mcu *m);
 /* A buffer argument travels in two words: args[i] is its length, args[i + 1] its handle. */
 const uint8_t *command_data(const struct mcu *m, uint32_t handle);
 
-/* Send a response: one variadic argument per field, `uint32_t` or `int32_t` for numbers, `uint32_t length, const uint8_t *data`
- * for buffers. `response` is an entry of a module's table. Lost without a word if there is no room (see port_send). */
+/* Send a response, an entry of a module's table: per field one variadic argument, a uint32_t (or int32_t), or for a
+ * buffer two, its length as uint32_t and a const uint8_t pointer. Lost without a word if there is no room (port_send). */
 void mcu_send(struct mcu *m, const struct response *response, ...);
 
 /* --- faults --- */
@@ -161,8 +160,8 @@ struct mcu_setup {
     size_t module_count;
     const uint8_t *dictionary; /* what identify sends: zlib of the JSON; kept */
     size_t dictionary_bytes;
-    uint16_t move_count_max;    /* 1..MCU_MOVES_MAX */
-    bool has_no_ack_at_shutdown; /* input that came with the block that shut the board down is forgotten without an ack */
+    uint16_t move_count_max;     /* 1..MCU_MOVES_MAX */
+    bool has_no_ack_at_shutdown; /* input that came with a block that shut the board down is forgotten, without ack */
 };
 
 struct mcu {
@@ -183,8 +182,8 @@ struct mcu {
     uint8_t rx[MCU_RX_BYTES];
     size_t rx_bytes;
     uint8_t expected_seq;
-    bool is_skipping;  /* discard through the next sync byte */
-    bool is_nak_sent;  /* silent until a valid block arrives */
+    bool is_skipping; /* discard through the next sync byte */
+    bool is_nak_sent; /* silent until a valid block arrives */
     bool is_input_stopped;
     /* faults */
     const struct fault *pending, *reason;

@@ -37,8 +37,7 @@ static void accept_block(struct mcu *m, size_t len)
         return;
     }
     m->expected_seq = (uint8_t)(((m->expected_seq + 1) & FRAME_SEQ_MASK) | FRAME_SEQ_FLAG);
-    bool is_whole =
-        command_dispatch(m, m->rx + FRAME_HEADER_BYTES, len - FRAME_HEADER_BYTES - FRAME_TRAILER_BYTES);
+    bool is_whole = command_dispatch(m, m->rx + FRAME_HEADER_BYTES, len - FRAME_HEADER_BYTES - FRAME_TRAILER_BYTES);
     if (m->is_input_stopped)
         return;
     if (!is_whole && m->setup.has_no_ack_at_shutdown) {

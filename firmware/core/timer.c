@@ -1,6 +1,6 @@
 /* The timer list: sorted by clock, compared modulo 2^32, so clocks may wrap but never lie more than 2^31 - 1 ticks
- * apart. A list is enough: a board has some ten to fifty timers, and the busy ones (step pulses) are re-inserted near its
- * head. Timers with equal clocks run in the order in which they were added. */
+ * apart. A list is enough: a board has some ten to fifty timers, and the busy ones (step pulses) are re-inserted near
+ * its head. Timers with equal clocks run in the order in which they were added. */
 #include "firmware/core/internal.h"
 
 static void timer_insert(struct mcu *m, struct timer *timer)

@@ -41,11 +41,8 @@ static enum timer_result end_event(struct mcu *m, struct timer *timer)
 void timed_out_init(struct mcu *m, struct timed_out *out, uint32_t max_duration, timed_out_apply_fn *apply,
                     const struct fault *missed, const struct fault *exceeds)
 {
-    *out = (struct timed_out){.timer = {.fn = end_event},
-                              .apply = apply,
-                              .missed = missed,
-                              .exceeds = exceeds,
-                              .max_duration = max_duration};
+    *out = (struct timed_out){
+        .timer = {.fn = end_event}, .apply = apply, .missed = missed, .exceeds = exceeds, .max_duration = max_duration};
     move_request_size(m, sizeof(struct timed_value));
 }
 

@@ -14,8 +14,7 @@ struct trsync {
 static const struct oid_type trsync_type = {"trsync"};
 
 static const struct fault trsync_faults[] = {{"Can't add signal that is already active"}};
-static const struct response trsync_responses[] = {
-    {"trsync_state oid=%c can_trigger=%c trigger_reason=%c clock=%u"}};
+static const struct response trsync_responses[] = {{"trsync_state oid=%c can_trigger=%c trigger_reason=%c clock=%u"}};
 
 struct trsync *trsync_find(struct mcu *m, uint32_t oid)
 {

@@ -4,8 +4,8 @@
  *   C dT/dt = P d(t - delay) - (k + kf f) (T - Ta)      tau dS/dt = T - S
  * C capacity, P power, d duty, k losses, f speed of the fan that blows at it, Ta ambient. The equations are stepped in
  * cells of 20 ms on a grid of absolute time (explicit Euler; the fastest time constant is 25 cells, so the error is far
- * below what an ADC resolves). Within a cell the duty is averaged exactly from the pin's edges: when the model is looked
- * at makes no difference. A fan follows its pin with a first-order lag. */
+ * below what an ADC resolves). Within a cell the duty is averaged exactly from the pin's edges: when the model is
+ * looked at makes no difference. A fan follows its pin with a first-order lag. */
 #include "base/fmath.h"
 #include "firmware/plant/internal.h"
 

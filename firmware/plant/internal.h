@@ -33,7 +33,7 @@ struct heater {
     struct plant_heater desc;
     struct plant *plant;
     struct averaged duty;
-    int64_t cell_end_ns;   /* of the cell in progress */
+    int64_t cell_end_ns; /* of the cell in progress */
     double block_c, sensed_c;
     double delayed[PLANT_DELAY_MAX]; /* duty of past cells, for the dead time */
     unsigned delay_cells, delay_at;
@@ -85,7 +85,8 @@ enum err plant_feed(struct plant *plant, const struct plant_pin *pin, const char
 double plant_pin_duty(const struct plant_pin *pin, uint32_t level);
 int64_t plant_time_ns(const struct plant *plant, const struct plant_pin *pin, struct mcu_ticks clock);
 
-/* Something on the board of `pin` looks at the machine at `clock`: let the other boards get there too. Returns the time. */
+/* Something on the board of `pin` looks at the machine at `clock`: let the other boards get there too. Returns the
+ * time. */
 int64_t plant_sync(struct plant *plant, const struct plant_pin *pin, struct mcu_ticks clock);
 
 enum err plant_wire_motion(struct plant *plant, struct err_info *info) ERR_NODISCARD;

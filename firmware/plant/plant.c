@@ -190,11 +190,11 @@ void plant_destroy(struct plant *p)
 
 /* --- finding --- */
 
-#define FIND(function, array, count_field)                                                                            \
-    size_t function(const struct plant *plant, const char *name)                                                      \
+#define FIND(function, array, count_field)                                                                             \
+    size_t function(const struct plant *plant, const char *name)                                                       \
     {                                                                                                                  \
-        for (size_t i = 0; i < plant->count_field; i++) {                                                             \
-            if (!strcmp(plant->array[i].desc.name, name))                                                             \
+        for (size_t i = 0; i < plant->count_field; i++) {                                                              \
+            if (!strcmp(plant->array[i].desc.name, name))                                                              \
                 return i;                                                                                              \
         }                                                                                                              \
         return SIZE_MAX;                                                                                               \

@@ -3,7 +3,8 @@
  * the pins of simulated boards, and then lives from their callbacks alone. Models and parameters:
  * docs/design/simulated-printer.md.
  *
- * Units: mm, s, C, W. All boards of one plant and every call run on one thread. Deterministic: no clock but the boards'. */
+ * Units: mm, s, C, W. All boards of one plant and every call run on one thread. Deterministic: no clock but the
+ * boards'. */
 #ifndef FIRMWARE_PLANT_PLANT_H
 #define FIRMWARE_PLANT_PLANT_H
 
@@ -19,7 +20,7 @@ struct plant;
 
 /* A pin of one of the plant's boards. name NULL: not connected. */
 struct plant_pin {
-    unsigned board;   /* index into plant_desc.boards */
+    unsigned board; /* index into plant_desc.boards */
     const char *name;
     bool is_inverted; /* '!' in the configuration: active low */
 };
@@ -63,22 +64,22 @@ struct plant_endstop {
     const char *name;
     struct plant_pin pin;
     enum plant_endstop_of of;
-    unsigned index;  /* motor index, or axis 0..2 */
-    double at_mm;    /* where it triggers */
-    bool is_at_max;  /* triggered at and above at_mm; else at and below */
+    unsigned index;                /* motor index, or axis 0..2 */
+    double at_mm;                  /* where it triggers */
+    bool is_at_max;                /* triggered at and above at_mm; else at and below */
     double probe_x_mm, probe_y_mm; /* PROBE: where it sits from the nozzle */
 };
 
 struct plant_heater {
     const char *name;
     struct plant_pin pin;
-    double power_w;          /* at full duty */
-    double capacity_j_k;     /* heat capacity of the block or bed */
-    double loss_w_k;         /* to the surroundings, without fan */
-    double fan_loss_w_k;     /* more with the fan of index `fan` at full speed */
-    int fan;                 /* index of a fan, -1: none */
-    double sensor_tau_s;     /* lag of the sensor behind the block */
-    double delay_s;          /* dead time between heater and block, 0..10 */
+    double power_w;      /* at full duty */
+    double capacity_j_k; /* heat capacity of the block or bed */
+    double loss_w_k;     /* to the surroundings, without fan */
+    double fan_loss_w_k; /* more with the fan of index `fan` at full speed */
+    int fan;             /* index of a fan, -1: none */
+    double sensor_tau_s; /* lag of the sensor behind the block */
+    double delay_s;      /* dead time between heater and block, 0..10 */
 };
 
 struct plant_sensor {
@@ -86,7 +87,7 @@ struct plant_sensor {
     struct plant_pin pin;
     struct sensor_curve curve;
     struct sensor_wiring wiring;
-    int heater;    /* index of the heater it sits on, -1: ambient plus offset_c */
+    int heater; /* index of the heater it sits on, -1: ambient plus offset_c */
     double offset_c;
 };
 
@@ -128,8 +129,8 @@ struct plant_desc {
     double ambient_c;              /* 0: 25 C */
 };
 
-/* Build the plant and connect it to its boards' pins. Everything in `desc` but the boards is copied. ERR_NOT_FOUND with a
- * text if a pin or index does not exist. Destroy before the boards. */
+/* Build the plant and connect it to its boards' pins. Everything in `desc` but the boards is copied. ERR_NOT_FOUND with
+ * a text if a pin or index does not exist. Destroy before the boards. */
 enum err plant_create(struct plant **plant, const struct plant_desc *desc, struct err_info *info) ERR_NODISCARD;
 void plant_destroy(struct plant *plant);
 

@@ -1,5 +1,5 @@
-/* The contract between the firmware and the hardware it runs on. firmware/core and firmware/dev call these functions and
- * nothing else; each port implements them. Freestanding.
+/* The contract between the firmware and the hardware it runs on. firmware/core and firmware/dev call these functions
+ * and nothing else; each port implements them. Freestanding.
  *
  * `struct port` is the hardware of one board: the only one on a chip, one of many in port/sim. A port owns a
  * `struct mcu` (firmware/core/mcu.h), gives it memory at start, feeds it received bytes, and runs its timers and tasks.
@@ -15,7 +15,7 @@
 struct port;
 
 /* --- time --- */
-uint32_t port_clock(struct port *port);   /* the running 32-bit tick counter */
+uint32_t port_clock(struct port *port);    /* the running 32-bit tick counter */
 uint32_t port_clock_hz(struct port *port); /* its nominal frequency; 3 s must stay below 2^31 ticks */
 /* How late [ticks] a timer may run before the board stops ("Rescheduled timer in the past"). */
 uint32_t port_late_limit(struct port *port);

@@ -8,13 +8,13 @@
 
 #include <stddef.h>
 
-#define DERIVED_BOARDS_MAX   16
-#define DERIVED_ITEMS_MAX    64 /* of each kind; what is beyond stays a plain pin */
+#define DERIVED_BOARDS_MAX 16
+#define DERIVED_ITEMS_MAX  64 /* of each kind; what is beyond stays a plain pin */
 
 struct config;
 
 struct derived_board {
-    const char *name;      /* "mcu" or NAME */
+    const char *name;       /* "mcu" or NAME */
     const char **pin_names; /* every pin the configuration mentions for it */
     size_t pin_count, pin_room;
 };

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEADROOM        1.5  /* a heater at full power would end this much above max_temp, seen from the room */
+#define HEADROOM        1.5 /* a heater at full power would end this much above max_temp, seen from the room */
 #define HOTEND_LOSS_W_K 0.15
 #define HOTEND_RATE_K_S 3.0
 #define BED_POWER_W     300.0

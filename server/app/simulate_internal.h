@@ -7,8 +7,8 @@
 
 #define DERIVED_AMBIENT_C 25.0
 
-/* Raw text of an option, NULL if the section (NULL allowed) or the option is absent. Options are read raw, never through
- * the typed getters: those count as reading for the printer. */
+/* Raw text of an option, NULL if the section (NULL allowed) or the option is absent. Options are read raw, never
+ * through the typed getters: those count as reading for the printer. */
 const char *derive_text(const struct config_section *section, const char *name);
 /* The same as a number; `fallback` if it is absent, not a number, or beyond 1e9. */
 double derive_number(const struct config_section *section, const char *name, double fallback);

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define START_AWAY_MM   30.0 /* where axes stand at power-on: this far from their endstop, at most a fifth of the range */
+#define START_AWAY_MM 30.0 /* where axes stand at power-on: this far from their endstop, at most a fifth of the range  \
+                            */
 #define START_AWAY_Z_MM 10.0
 
 /* --- motors --- */
@@ -36,12 +37,13 @@ static enum plant_role role_of(enum plant_kinematics kinematics, const char *nam
         return PLANT_ROLE_FREE;
     name += strlen("stepper_");
     if (kinematics == PLANT_POLAR)
-        return !strcmp(name, "bed") ? PLANT_ROLE_X : !strcmp(name, "arm") ? PLANT_ROLE_Y
-               : name[0] == 'z'     ? PLANT_ROLE_Z
-                                    : PLANT_ROLE_FREE;
+        return !strcmp(name, "bed")   ? PLANT_ROLE_X
+               : !strcmp(name, "arm") ? PLANT_ROLE_Y
+               : name[0] == 'z'       ? PLANT_ROLE_Z
+                                      : PLANT_ROLE_FREE;
     if (kinematics == PLANT_DELTA || kinematics == PLANT_WINCH)
         return name[1] || name[0] < 'a' || name[0] > 'c' ? PLANT_ROLE_FREE
-                                                          : (enum plant_role)(PLANT_ROLE_X + (name[0] - 'a'));
+                                                         : (enum plant_role)(PLANT_ROLE_X + (name[0] - 'a'));
     return name[0] >= 'x' && name[0] <= 'z' ? (enum plant_role)(PLANT_ROLE_X + (name[0] - 'x')) : PLANT_ROLE_FREE;
 }
 
@@ -100,7 +102,9 @@ void derive_motor(struct derived *d, const struct config_section *section)
     /* extra steppers of a rail may leave their drive to the first */
     const struct config_section *rail = rail_of(section_config(section), motor.name);
     bool is_angle = d->desc.kinematics == PLANT_POLAR && motor.role == PLANT_ROLE_X;
-    double distance = is_angle ? 2 * FM_PI : derive_number(section, "rotation_distance", derive_number(rail, "rotation_distance", 40));
+    double distance = is_angle
+                          ? 2 * FM_PI
+                          : derive_number(section, "rotation_distance", derive_number(rail, "rotation_distance", 40));
     double steps = derive_number(section, "full_steps_per_rotation", 200) *
                    derive_number(section, "microsteps", derive_number(rail, "microsteps", 16));
     const char *gears = derive_text(section, "gear_ratio");
@@ -118,9 +122,10 @@ static enum plant_kinematics kinematics_of(const struct config *config)
         const char *name;
         enum plant_kinematics kinematics;
     } known[] = {
-        {"cartesian", PLANT_CARTESIAN},         {"corexy", PLANT_COREXY}, {"corexz", PLANT_COREXZ},
-        {"hybrid_corexy", PLANT_HYBRID_COREXY}, {"delta", PLANT_DELTA},   {"hybrid_corexz", PLANT_HYBRID_COREXZ},
-        {"polar", PLANT_POLAR},                 {"winch", PLANT_WINCH},
+        {"cartesian", PLANT_CARTESIAN}, {"corexy", PLANT_COREXY},
+        {"corexz", PLANT_COREXZ},       {"hybrid_corexy", PLANT_HYBRID_COREXY},
+        {"delta", PLANT_DELTA},         {"hybrid_corexz", PLANT_HYBRID_COREXZ},
+        {"polar", PLANT_POLAR},         {"winch", PLANT_WINCH},
     };
     const char *name = derive_text(config_find(config, "printer"), "kinematics");
     for (size_t i = 0; name && i < ARRAY_COUNT(known); i++) {
@@ -233,7 +238,8 @@ static const struct config_section *find_probe(const struct config *config, cons
 }
 
 /* "tmc2209_stepper_x:virtual_endstop" is wired to the driver's diagnosis output. */
-static bool virtual_endstop_pin(struct derived *d, const struct config *config, const char *value, struct plant_pin *pin)
+static bool virtual_endstop_pin(struct derived *d, const struct config *config, const char *value,
+                                struct plant_pin *pin)
 {
     static const char *const options[] = {"diag_pin", "diag1_pin", "diag0_pin"};
     const char *colon = strchr(value, ':'), *underscore = strchr(value, '_');
@@ -264,8 +270,8 @@ static void add_stepper_endstop(struct derived *d, const struct config *config, 
     const struct config_section *section = config_find(config, motor->name);
     struct plant_endstop endstop = {.name = motor->name};
     const char *value = derive_text(section, "endstop_pin");
-    if (!value || (!derive_pin(d, section, "endstop_pin", &endstop.pin) &&
-                   !virtual_endstop_pin(d, config, value, &endstop.pin)))
+    if (!value ||
+        (!derive_pin(d, section, "endstop_pin", &endstop.pin) && !virtual_endstop_pin(d, config, value, &endstop.pin)))
         return;
     struct rail rail = read_rail(config, section);
     endstop.at_mm = rail.endstop_mm;

@@ -1,5 +1,5 @@
-/* A minimal host for tests of a single simulated board: sends commands written as text, collects what comes back as text.
- * Header only: each test program gets its own copy. */
+/* A minimal host for tests of a single simulated board: sends commands written as text, collects what comes back as
+ * text. Header only: each test program gets its own copy. */
 #ifndef TESTS_SIM_BENCH_HOST_H
 #define TESTS_SIM_BENCH_HOST_H
 

@@ -20,14 +20,18 @@
 static const char config[] =
     "[mcu]\nserial: none\n"
     "[printer]\nkinematics: corexy\nmax_velocity: 300\nmax_accel: 3000\nmax_z_velocity: 20\nmax_z_accel: 200\n"
-    "[stepper_x]\nstep_pin: PA0\ndir_pin: PA1\nenable_pin: !PA2\nmicrosteps: 16\nrotation_distance: 40\nendstop_pin: ^PB0\n"
+    "[stepper_x]\nstep_pin: PA0\ndir_pin: PA1\nenable_pin: !PA2\nmicrosteps: 16\nrotation_distance: 40\nendstop_pin: "
+    "^PB0\n"
     "position_endstop: 0\nposition_max: 200\nhoming_speed: 80\n"
-    "[stepper_y]\nstep_pin: PA3\ndir_pin: !PA4\nenable_pin: !PA5\nmicrosteps: 16\nrotation_distance: 40\nendstop_pin: ^PB1\n"
+    "[stepper_y]\nstep_pin: PA3\ndir_pin: !PA4\nenable_pin: !PA5\nmicrosteps: 16\nrotation_distance: 40\nendstop_pin: "
+    "^PB1\n"
     "position_endstop: 0\nposition_max: 200\nhoming_speed: 80\n"
-    "[stepper_z]\nstep_pin: PA6\ndir_pin: PA7\nenable_pin: !PA8\nmicrosteps: 16\nrotation_distance: 8\nendstop_pin: ^PB2\n"
+    "[stepper_z]\nstep_pin: PA6\ndir_pin: PA7\nenable_pin: !PA8\nmicrosteps: 16\nrotation_distance: 8\nendstop_pin: "
+    "^PB2\n"
     "position_endstop: 0\nposition_max: 200\nhoming_speed: 10\n"
     "[extruder]\nstep_pin: PC0\ndir_pin: PC1\nenable_pin: !PC2\nmicrosteps: 16\nrotation_distance: 22.68\n"
-    "nozzle_diameter: 0.4\nfilament_diameter: 1.75\nheater_pin: PB3\nsensor_pin: PC4\nsensor_type: EPCOS 100K B57560G104F\n"
+    "nozzle_diameter: 0.4\nfilament_diameter: 1.75\nheater_pin: PB3\nsensor_pin: PC4\nsensor_type: EPCOS 100K "
+    "B57560G104F\n"
     "control: pid\npid_Kp: 22\npid_Ki: 1\npid_Kd: 114\nmin_temp: 0\nmax_temp: 280\n"
     "[fan]\npin: PB5\n";
 

@@ -24,10 +24,10 @@ struct stepper {
     uint32_t oid, step_pin;
     struct segment *segments;
     size_t count, room;
-    uint32_t base;  /* clock of the last step queued, modulo 2^32 */
+    uint32_t base; /* clock of the last step queued, modulo 2^32 */
     int64_t position;
     bool dir, needs_reset;
-    int trsync;     /* stops with this one, -1: none */
+    int trsync; /* stops with this one, -1: none */
 };
 
 struct change {
@@ -114,8 +114,12 @@ static void queue_step(struct checker *c, const struct wire_msg *msg)
         s->segments = realloc(s->segments, s->room * sizeof(*s->segments));
     }
     struct segment *seg = &s->segments[s->count];
-    *seg = (struct segment){.first = extend(c, s->base + interval), .before = s->position, .interval = interval,
-                            .count = count, .add = add, .sign = s->dir ? 1 : -1};
+    *seg = (struct segment){.first = extend(c, s->base + interval),
+                            .before = s->position,
+                            .interval = interval,
+                            .count = count,
+                            .add = add,
+                            .sign = s->dir ? 1 : -1};
     seg->last = count ? step_clock(seg, count - 1) : seg->first;
     bool is_idle = !s->count || s->segments[s->count - 1].last < c->now;
     if (is_idle)
@@ -242,9 +246,8 @@ static void on_command(struct checker *c, const struct wire_msg *msg)
     } else if (!strcmp(name, "reset_step_clock")) {
         reset_step_clock(c, msg);
     } else if (!strcmp(name, "config_stepper") && c->stepper_count < OIDS) {
-        c->steppers[c->stepper_count++] = (struct stepper){.oid = (uint32_t)wire_get(msg, "oid", 0),
-                                                           .step_pin = (uint32_t)wire_get(msg, "step_pin", 0),
-                                                           .trsync = -1};
+        c->steppers[c->stepper_count++] = (struct stepper){
+            .oid = (uint32_t)wire_get(msg, "oid", 0), .step_pin = (uint32_t)wire_get(msg, "step_pin", 0), .trsync = -1};
     } else if (!strcmp(name, "stepper_stop_on_trigger")) {
         if ((s = stepper_of(c, wire_get(msg, "oid", -1))))
             s->trsync = (int)wire_get(msg, "trsync_oid", -1);

@@ -26,7 +26,7 @@ const char *checker_violation(const struct checker *checker, size_t index); /* t
 
 struct checker_totals {
     uint64_t blocks, commands, queue_steps, steps;
-    double least_lead_s;    /* smallest time between a timed command's arrival and its clock */
+    double least_lead_s; /* smallest time between a timed command's arrival and its clock */
     bool is_shut_down;
 };
 struct checker_totals checker_totals(const struct checker *checker);

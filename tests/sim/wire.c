@@ -28,7 +28,9 @@ static void add_entries(struct wire_dict *dict, const char *key)
         dict->entries = realloc(dict->entries, (dict->count + 1) * sizeof(*dict->entries));
         long value = (long)json_integer_value(id);
         /* the dictionary stores what a VLQ decoder makes of the id bytes: undo the sign */
-        unsigned wire = value >= 0 ? (unsigned)value : value >= -32 ? (unsigned)(value + 128) : (unsigned)(value + 16384);
+        unsigned wire = value >= 0     ? (unsigned)value
+                        : value >= -32 ? (unsigned)(value + 128)
+                                       : (unsigned)(value + 16384);
         dict->entries[dict->count++] = (struct entry){format, wire};
     }
 }
@@ -261,8 +263,8 @@ size_t wire_encode(const struct wire_dict *dict, const char *text, uint8_t *out,
         if (!value || out_bytes - at < 5)
             return 0;
         value += strlen(key);
-        size_t n = type == 's' ? encode_hex(value, out + at, out_bytes - at)
-                               : write_int(out + at, strtoll(value, NULL, 0));
+        size_t n =
+            type == 's' ? encode_hex(value, out + at, out_bytes - at) : write_int(out + at, strtoll(value, NULL, 0));
         if (!n)
             return 0;
         at += n;

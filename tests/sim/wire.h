@@ -1,5 +1,5 @@
-/* The board protocol as text, for tests: an independent decoder and encoder driven by a data dictionary. It shares no code
- * with firmware/ and motion/link, so that a mistake there does not cancel out. */
+/* The board protocol as text, for tests: an independent decoder and encoder driven by a data dictionary. It shares no
+ * code with firmware/ and motion/link, so that a mistake there does not cancel out. */
 #ifndef TESTS_SIM_WIRE_H
 #define TESTS_SIM_WIRE_H
 
@@ -41,8 +41,8 @@ size_t wire_decode(const struct wire_dict *dict, const uint8_t *p, size_t len_by
 int64_t wire_get(const struct wire_msg *msg, const char *field, int64_t fallback);
 /* "clock clock=123"; buffers as hex. */
 void wire_print(const struct wire_msg *msg, char *out, size_t out_bytes);
-/* Encode "queue_step oid=1 interval=100 count=2 add=-1" (buffers as hex). Returns the length, 0 if the text does not fit
- * the dictionary. */
+/* Encode "queue_step oid=1 interval=100 count=2 add=-1" (buffers as hex). Returns the length, 0 if the text does not
+ * fit the dictionary. */
 size_t wire_encode(const struct wire_dict *dict, const char *text, uint8_t *out, size_t out_bytes);
 
 /* Blocks. */

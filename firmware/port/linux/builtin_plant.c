@@ -1,5 +1,5 @@
-/* The wiring of examples/printer.cfg: CoreXY, 300 x 300 x 250 mm, origin in the centre of the bed. Thermal parameters as
- * in docs/design/simulated-printer.md. */
+/* The wiring of examples/printer.cfg: CoreXY, 300 x 300 x 250 mm, origin in the centre of the bed. Thermal parameters
+ * as in docs/design/simulated-printer.md. */
 #include "firmware/port/linux/builtin_plant.h"
 
 #include "base/check.h"
@@ -50,11 +50,23 @@ void builtin_plant_describe(struct builtin_plant *p, struct plant_desc *desc)
     p->endstops[0] = endstop("stepper_x", "PB0", 0, -150);
     p->endstops[1] = endstop("stepper_y", "PB1", 1, -150);
     p->endstops[2] = endstop("stepper_z", "PB2", 2, 0);
-    p->heaters[0] = (struct plant_heater){.name = "extruder", .pin = pin("PB3"), .power_w = 62, .capacity_j_k = 20.6,
-                                          .loss_w_k = 0.15, .fan_loss_w_k = 0.0225, .fan = 0, .sensor_tau_s = 3,
+    p->heaters[0] = (struct plant_heater){.name = "extruder",
+                                          .pin = pin("PB3"),
+                                          .power_w = 62,
+                                          .capacity_j_k = 20.6,
+                                          .loss_w_k = 0.15,
+                                          .fan_loss_w_k = 0.0225,
+                                          .fan = 0,
+                                          .sensor_tau_s = 3,
                                           .delay_s = 0.5};
-    p->heaters[1] = (struct plant_heater){.name = "heater_bed", .pin = pin("PB4"), .power_w = 300, .capacity_j_k = 500,
-                                          .loss_w_k = 1.9, .fan = -1, .sensor_tau_s = 4, .delay_s = 1};
+    p->heaters[1] = (struct plant_heater){.name = "heater_bed",
+                                          .pin = pin("PB4"),
+                                          .power_w = 300,
+                                          .capacity_j_k = 500,
+                                          .loss_w_k = 1.9,
+                                          .fan = -1,
+                                          .sensor_tau_s = 4,
+                                          .delay_s = 1};
     p->sensors[0] = sensor("extruder", "PC4", "ATC Semitec 104GT-2", 0);
     p->sensors[1] = sensor("heater_bed", "PC5", "Generic 3950", 1);
     p->fans[0] = (struct plant_fan){.name = "fan", .pin = pin("PB5"), .rpm_max = 6000, .tach_ppr = 2};

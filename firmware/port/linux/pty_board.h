@@ -1,5 +1,5 @@
-/* A simulated board behind a pseudo terminal. One actor of a real runtime moves the bytes and steps the board, so that a
- * byte's arrival is the instant its read() returned. */
+/* A simulated board behind a pseudo terminal. One actor of a real runtime moves the bytes and steps the board, so that
+ * a byte's arrival is the instant its read() returned. */
 #ifndef FIRMWARE_PORT_LINUX_PTY_BOARD_H
 #define FIRMWARE_PORT_LINUX_PTY_BOARD_H
 
@@ -9,8 +9,8 @@
 
 struct pty_board;
 
-/* Open a pty, make `link_path` a symbolic link to it (an existing link is replaced, anything else is ERR_EXISTS), create
- * the board. ERR_IO with a text. */
+/* Open a pty, make `link_path` a symbolic link to it (an existing link is replaced, anything else is ERR_EXISTS),
+ * create the board. ERR_IO with a text. */
 enum err pty_board_create(struct pty_board **out, const char *link_path, const struct sim_board_options *options,
                           struct err_info *info) ERR_NODISCARD;
 /* Closes the pty and removes the link. The actor must have been removed. NULL allowed. */

@@ -19,7 +19,7 @@ __extension__ typedef unsigned __int128 wide; /* products of nanoseconds and fre
 #define WATCH_PERIOD_NS 1000000LL
 #define IDLE_PERIOD_NS  20000000LL
 #define READ_BYTES      512
-#define CALL_COST       50    /* ticks of processor time per timer call */
+#define CALL_COST       50 /* ticks of processor time per timer call */
 #define DEBT_LIMIT_S    0.004
 
 /* --- time --- */
@@ -35,7 +35,8 @@ struct host_ns sim_board_host_time(const struct sim_board *board, struct mcu_tic
     uint64_t start = board->options.start_clock;
     if (clock.t <= start)
         return board->boot_at;
-    wide ns = ((wide)(clock.t - start) * MHZ_NS + board->clock_mhz - 1) / board->clock_mhz; /* the first ns at or after */
+    wide ns =
+        ((wide)(clock.t - start) * MHZ_NS + board->clock_mhz - 1) / board->clock_mhz; /* the first ns at or after */
     return (struct host_ns){board->boot_at.ns + (int64_t)ns};
 }
 
@@ -86,8 +87,8 @@ static void boot(struct sim_board *board)
 /* --- the slice --- */
 
 /* Timer calls cost nothing, so that edges are exact, but a processor is not infinitely fast: calls run up a debt of
- * CALL_COST ticks each that passing time pays off. When it exceeds DEBT_LIMIT_S the clock is pushed forward instead, and a
- * board that is asked too much falls behind and notices, as real ones do. */
+ * CALL_COST ticks each that passing time pays off. When it exceeds DEBT_LIMIT_S the clock is pushed forward instead,
+ * and a board that is asked too much falls behind and notices, as real ones do. */
 static void charge_call(struct sim_board *board)
 {
     board->stats.timer_calls++;

@@ -1,11 +1,11 @@
 /* A simulated board: our firmware on hardware that exists only in memory, driven by a runtime as an actor and wired to
  * the host by two byte pipes. Any number of them live in one process; they share nothing.
  *
- * Time. The board counts ticks of a crystal of its own: start_clock + elapsed * clock_hz * (1 + drift_ppm / 1e6). Timers
- * run on that logical clock exactly at their tick, however late the actor is stepped; whether a command came too late
- * is judged by the tick at which its bytes arrived. The actor does not wake for every step pulse: all timers up to
- * `now` run in one slice, and the next slice is due at the next event the host could notice (a report, a timeout), after
- * 1 ms while an endstop is watched, and after 20 ms at the latest while anything moves.
+ * Time. The board counts ticks of a crystal of its own: start_clock + elapsed * clock_hz * (1 + drift_ppm / 1e6).
+ * Timers run on that logical clock exactly at their tick, however late the actor is stepped; whether a command came too
+ * late is judged by the tick at which its bytes arrived. The actor does not wake for every step pulse: all timers up to
+ * `now` run in one slice, and the next slice is due at the next event the host could notice (a report, a timeout),
+ * after 1 ms while an endstop is watched, and after 20 ms at the latest while anything moves.
  *
  * All functions: on the thread that steps the board's actor, or while no runtime drives it. */
 #ifndef FIRMWARE_PORT_SIM_SIM_BOARD_H
@@ -21,27 +21,27 @@
 
 struct sim_board;
 
-#define SIM_ADC_MAX 4095
-#define SIM_PWM_MAX 32768 /* an output level: 0 off, SIM_PWM_MAX fully on, between: hardware PWM */
+#define SIM_ADC_MAX        4095
+#define SIM_PWM_MAX        32768      /* an output level: 0 off, SIM_PWM_MAX fully on, between: hardware PWM */
 #define SIM_LEVEL_FLOATING UINT32_MAX /* nobody drives the pin: not configured (again) after a reset */
 
 struct sim_board_options {
-    const char *name;      /* of the actor; copied. NULL: "mcu" */
-    uint32_t clock_hz;     /* nominal frequency [Hz], 1e6..7e8. 0: 64 MHz */
-    double drift_ppm;      /* how much faster the real crystal runs, |drift| < 1e5 */
-    uint64_t start_clock;  /* ticks at the board's first slice, e.g. just below 1 << 32 */
-    /* Pins that exist in addition to the usual names (PA0.., P0.0.., gpio0.., gpiochipN/gpioM, analog0.., PORT names of AVR
-     * and STM32 boards, ADC_TEMPERATURE, pwmchipN/pwmM); copied. */
+    const char *name;     /* of the actor; copied. NULL: "mcu" */
+    uint32_t clock_hz;    /* nominal frequency [Hz], 1e6..7e8. 0: 64 MHz */
+    double drift_ppm;     /* how much faster the real crystal runs, |drift| < 1e5 */
+    uint64_t start_clock; /* ticks at the board's first slice, e.g. just below 1 << 32 */
+    /* Pins that exist in addition to the usual names (PA0.., P0.0.., gpio0.., gpiochipN/gpioM, analog0.., PORT names of
+     * AVR and STM32 boards, ADC_TEMPERATURE, pwmchipN/pwmM); copied. */
     const char *const *pin_names;
     size_t pin_count;
-    const char *mcu_constant;  /* the MCU constant of the dictionary; copied. NULL: "lockstep-sim" */
-    uint32_t move_count_max;   /* 1..1024 items of the move pool. 0: 1024 */
-    size_t memory_bytes;       /* memory for objects and moves, frozen by finalize_config. 0: 128 KiB */
-    uint32_t serial_baud;      /* > 0: announce SERIAL_BAUD and drain the transmit buffer at this rate. 0: as USB */
-    size_t rx_buffer_bytes;    /* > 0: announce RECEIVE_WINDOW; bytes beyond it in one slice are lost. 0: unlimited */
-    size_t tx_buffer_bytes;    /* > 0: blocks that do not fit are lost. 0: unlimited */
-    double late_limit_s;       /* how late a timer may run. 0: 1 ms */
-    uint32_t timer_cost_ticks; /* how long each timer call takes. 0: nothing, so that edges are exact to the tick */
+    const char *mcu_constant;    /* the MCU constant of the dictionary; copied. NULL: "lockstep-sim" */
+    uint32_t move_count_max;     /* 1..1024 items of the move pool. 0: 1024 */
+    size_t memory_bytes;         /* memory for objects and moves, frozen by finalize_config. 0: 128 KiB */
+    uint32_t serial_baud;        /* > 0: announce SERIAL_BAUD and drain the transmit buffer at this rate. 0: as USB */
+    size_t rx_buffer_bytes;      /* > 0: announce RECEIVE_WINDOW; bytes beyond it in one slice are lost. 0: unlimited */
+    size_t tx_buffer_bytes;      /* > 0: blocks that do not fit are lost. 0: unlimited */
+    double late_limit_s;         /* how late a timer may run. 0: 1 ms */
+    uint32_t timer_cost_ticks;   /* how long each timer call takes. 0: nothing, so that edges are exact to the tick */
     bool has_no_ack_at_shutdown; /* as boards that forget the rest of their input when they shut down */
 };
 
@@ -92,10 +92,10 @@ void sim_board_shut_down(struct sim_board *board);
 void sim_board_power_cycle(struct sim_board *board);
 
 struct sim_board_stats {
-    uint64_t timer_calls;     /* timers run */
-    uint64_t slices;          /* times the actor was stepped */
+    uint64_t timer_calls; /* timers run */
+    uint64_t slices;      /* times the actor was stepped */
     uint64_t bytes_in, bytes_out;
-    uint64_t blocks_lost;     /* to the host, for want of transmit buffer */
+    uint64_t blocks_lost; /* to the host, for want of transmit buffer */
     bool is_shut_down;
     char shutdown_reason[64]; /* "" while running */
 };

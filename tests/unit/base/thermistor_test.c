@@ -111,10 +111,8 @@ static void readings_out_of_range_stay_finite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(curves_pass_through_their_points),
-        cmocka_unit_test(both_ways_agree_for_every_builtin),
-        cmocka_unit_test(absolute_zero_is_an_end_of_the_range),
-        cmocka_unit_test(bad_curves_are_refused),
+        cmocka_unit_test(curves_pass_through_their_points),     cmocka_unit_test(both_ways_agree_for_every_builtin),
+        cmocka_unit_test(absolute_zero_is_an_end_of_the_range), cmocka_unit_test(bad_curves_are_refused),
         cmocka_unit_test(readings_out_of_range_stay_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

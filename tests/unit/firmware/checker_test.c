@@ -25,11 +25,16 @@ static struct fixture start(void)
     sim_board_tap(f.h->board, checker_feed, f.checker);
     struct plant_motor motor = {.name = "m", .step = {.name = "PA0"}, .dir = {.name = "PA1"}, .mm_per_step = 1};
     struct plant_endstop stop = {.name = "e", .pin = {.name = "PA2"}, .of = PLANT_ENDSTOP_MOTOR, .at_mm = -500};
-    struct plant_desc desc = {.boards = &f.h->board, .board_count = 1, .motors = &motor, .motor_count = 1,
-                              .endstops = &stop, .endstop_count = 1};
+    struct plant_desc desc = {.boards = &f.h->board,
+                              .board_count = 1,
+                              .motors = &motor,
+                              .motor_count = 1,
+                              .endstops = &stop,
+                              .endstop_count = 1};
     assert_int_equal(plant_create(&f.plant, &desc, NULL), OK);
     bench_run(f.h, 0);
-    bench_send(f.h, "allocate_oids count=4 | config_stepper oid=0 step_pin=0 dir_pin=1 invert_step=0 step_pulse_ticks=100");
+    bench_send(f.h,
+               "allocate_oids count=4 | config_stepper oid=0 step_pin=0 dir_pin=1 invert_step=0 step_pulse_ticks=100");
     bench_send(f.h, "config_digital_out oid=1 pin=4 value=0 default_value=0 max_duration=64000000");
     bench_send(f.h, "config_trsync oid=2 | config_endstop oid=3 pin=2 pull_up=0 | finalize_config crc=1");
     return f;
@@ -79,8 +84,9 @@ static void follows_a_homing_stop(void **state)
     bench_sendf(f.h, "reset_step_clock oid=0 clock=%u", t0);
     bench_sendf(f.h, "trsync_start oid=2 report_clock=%u report_ticks=640000 expire_reason=4", t0);
     bench_send(f.h, "stepper_stop_on_trigger oid=0 trsync_oid=2");
-    bench_sendf(f.h, "endstop_home oid=3 clock=%u sample_ticks=960 sample_count=4 rest_ticks=16000 pin_value=1"
-                   " trsync_oid=2 trigger_reason=1 | queue_step oid=0 interval=16000 count=2000 add=0",
+    bench_sendf(f.h,
+                "endstop_home oid=3 clock=%u sample_ticks=960 sample_count=4 rest_ticks=16000 pin_value=1"
+                " trsync_oid=2 trigger_reason=1 | queue_step oid=0 interval=16000 count=2000 add=0",
                 t0);
     bench_run(f.h, 1);
     bench_send(f.h, "trsync_trigger oid=2 reason=2 | stepper_get_position oid=0");

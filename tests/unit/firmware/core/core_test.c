@@ -174,7 +174,7 @@ static void configuration_faults(void **state)
     static const struct {
         const char *commands, *fault;
     } cases[] = {
-        {"config_trsync oid=0", "Can't assign oid"},                                        /* before allocate_oids */
+        {"config_trsync oid=0", "Can't assign oid"}, /* before allocate_oids */
         {"allocate_oids count=3 | allocate_oids count=3", "oids already allocated"},
         {"allocate_oids count=3 | config_trsync oid=3", "Can't assign oid"},
         {"allocate_oids count=3 | config_trsync oid=1 | config_trsync oid=1", "Can't assign oid"},
@@ -283,9 +283,14 @@ static void shutdown_rules(void **state)
 static void every_command_knows_whether_it_may(void **state)
 {
     (void)state;
-    static const char *const allowed[] = {"identify offset=0 count=1", "get_config",  "get_clock",
-                                          "get_uptime",                "debug_nop",   "debug_ping data=00",
-                                          "debug_read order=0 addr=0", "debug_write order=0 addr=0 val=1"};
+    static const char *const allowed[] = {"identify offset=0 count=1",
+                                          "get_config",
+                                          "get_clock",
+                                          "get_uptime",
+                                          "debug_nop",
+                                          "debug_ping data=00",
+                                          "debug_read order=0 addr=0",
+                                          "debug_write order=0 addr=0 val=1"};
     static const char *const refused[] = {
         "allocate_oids count=1",
         "finalize_config crc=1",
@@ -352,7 +357,9 @@ static void debug_memory(void **state)
     struct bench_host *h = start();
     bench_send(h, "debug_write order=2 addr=16 val=305419896 | debug_read order=1 addr=16");
     assert_string_equal(bench_find(h, "debug_result"), "debug_result val=22136");
-    bench_send(h, "debug_write order=2 addr=253 val=1 | debug_write order=9 addr=0 val=1 | debug_read order=2 addr=4294967295");
+    bench_send(
+        h,
+        "debug_write order=2 addr=253 val=1 | debug_write order=9 addr=0 val=1 | debug_read order=2 addr=4294967295");
     assert_string_equal(bench_find(h, "debug_result"), "debug_result val=0");
     bench_send(h, "debug_read order=200 addr=16");
     assert_string_equal(bench_find(h, "debug_result"), "debug_result val=0");
@@ -381,9 +388,11 @@ static uint64_t digest_of_a_run(uint64_t seed)
     rng_init(&rng, seed);
     bench_run(h, 0);
     bench_send(h, "allocate_oids count=4 | config_trsync oid=3 | config_analog_in oid=1 pin=9");
-    bench_send(h, "config_stepper oid=0 step_pin=0 dir_pin=1 invert_step=0 step_pulse_ticks=100 | finalize_config crc=1");
-    bench_sendf(h, "query_analog_in oid=1 clock=%u sample_ticks=100 sample_count=4 rest_ticks=640000 bytes_per_report=2"
-                   " min_value=0 max_value=65535 range_check_count=0",
+    bench_send(h,
+               "config_stepper oid=0 step_pin=0 dir_pin=1 invert_step=0 step_pulse_ticks=100 | finalize_config crc=1");
+    bench_sendf(h,
+                "query_analog_in oid=1 clock=%u sample_ticks=100 sample_count=4 rest_ticks=640000 bytes_per_report=2"
+                " min_value=0 max_value=65535 range_check_count=0",
                 bench_clock(h) + 1000000);
     bench_sendf(h, "reset_step_clock oid=0 clock=%u", bench_clock(h));
     for (int i = 0; i < 50; i++) {
@@ -429,8 +438,9 @@ static void endless_work_is_noticed(void **state)
     (void)state;
     struct bench_host *h = start();
     bench_send(h, "allocate_oids count=4 | config_analog_in oid=1 pin=5 | finalize_config crc=2");
-    bench_sendf(h, "query_analog_in oid=1 clock=%u sample_ticks=0 sample_count=1 rest_ticks=0 bytes_per_report=2"
-                   " min_value=0 max_value=65535 range_check_count=0",
+    bench_sendf(h,
+                "query_analog_in oid=1 clock=%u sample_ticks=0 sample_count=1 rest_ticks=0 bytes_per_report=2"
+                " min_value=0 max_value=65535 range_check_count=0",
                 bench_clock(h) + 1000);
     bench_run(h, 1);
     struct sim_board_stats stats;

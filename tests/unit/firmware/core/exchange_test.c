@@ -15,9 +15,9 @@
 struct recording {
     const char *path;
     uint32_t clock_hz;
-    uint64_t trigger_clock;   /* of the endstop's first matching sample */
-    struct wire_dict *dict;   /* of the firmware that was recorded */
-    double boot_s;            /* our board is switched on at this time of the file */
+    uint64_t trigger_clock; /* of the endstop's first matching sample */
+    struct wire_dict *dict; /* of the firmware that was recorded */
+    double boot_s;          /* our board is switched on at this time of the file */
     uint64_t boot_clock;
 };
 
@@ -290,7 +290,8 @@ static void replay(struct recording *r)
     uint64_t trigger = (r->boot_clock & ~0xffffffffULL) + r->trigger_clock, never = UINT64_MAX;
     for (uint32_t p = 0; p < 700; p++) { /* the endstop is 2 or 37, buttons and counters 5, 72, 73, the rest analog */
         bool is_quiet = p == 5 || p == 72 || p == 73;
-        sim_board_set_input(h->board, p, p == 2 || p == 37 || is_quiet ? from_tick : warm, is_quiet ? &never : &trigger);
+        sim_board_set_input(h->board, p, p == 2 || p == 37 || is_quiet ? from_tick : warm,
+                            is_quiet ? &never : &trigger);
     }
     bench_run(h, 0);
     struct line *answers = calloc(ANSWERS_MAX, sizeof(*answers));
@@ -310,16 +311,16 @@ static void replay(struct recording *r)
 static void linux_process(void **state)
 {
     (void)state;
-    struct recording r = {.path = TEST_SHARED_DIR "/exchanges/exchange-linux.txt", .clock_hz = 50000000,
-                          .trigger_clock = 120999848};
+    struct recording r = {
+        .path = TEST_SHARED_DIR "/exchanges/exchange-linux.txt", .clock_hz = 50000000, .trigger_clock = 120999848};
     replay(&r);
 }
 
 static void atmega2560(void **state)
 {
     (void)state;
-    struct recording r = {.path = TEST_SHARED_DIR "/exchanges/exchange-avr.txt", .clock_hz = 16000000,
-                          .trigger_clock = 48603612};
+    struct recording r = {
+        .path = TEST_SHARED_DIR "/exchanges/exchange-avr.txt", .clock_hz = 16000000, .trigger_clock = 48603612};
     replay(&r);
 }
 

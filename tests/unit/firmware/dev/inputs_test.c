@@ -47,8 +47,9 @@ static void begin_homing(struct bench_host *h, uint32_t t0)
     bench_sendf(h, "reset_step_clock oid=2 clock=%u", t0);
     bench_sendf(h, "trsync_start oid=0 report_clock=%u report_ticks=3750000 expire_reason=4", t0);
     bench_sendf(h, "stepper_stop_on_trigger oid=2 trsync_oid=0 | trsync_set_timeout oid=0 clock=%u", t0 + HZ / 4);
-    bench_sendf(h, "endstop_home oid=1 clock=%u sample_ticks=750 sample_count=4 rest_ticks=12500 pin_value=1"
-                   " trsync_oid=0 trigger_reason=1",
+    bench_sendf(h,
+                "endstop_home oid=1 clock=%u sample_ticks=750 sample_count=4 rest_ticks=12500 pin_value=1"
+                " trsync_oid=0 trigger_reason=1",
                 t0);
     bench_send(h, "queue_step oid=2 interval=12500 count=60000 add=0");
 }
@@ -141,8 +142,9 @@ static void homing_faults(void **state)
     assert_string_equal(bench_shutdown(h), "Can't add signal that is already active");
     bench_send(h, "clear_shutdown | trsync_trigger oid=0 reason=2");
     assert_string_equal(bench_find(h, "trsync_state"), "trsync_state oid=0 can_trigger=0 trigger_reason=0 clock=0");
-    bench_sendf(h, "endstop_home oid=1 clock=%u sample_ticks=750 sample_count=4 rest_ticks=12500 pin_value=1"
-                   " trsync_oid=0 trigger_reason=1",
+    bench_sendf(h,
+                "endstop_home oid=1 clock=%u sample_ticks=750 sample_count=4 rest_ticks=12500 pin_value=1"
+                " trsync_oid=0 trigger_reason=1",
                 bench_clock(h) - 5);
     assert_string_equal(bench_shutdown(h), "Timer too close");
     bench_destroy(h);
@@ -157,8 +159,9 @@ static void analog_reports(void **state)
     struct input in = {.value = 1000};
     sim_board_set_input(h->board, 20, constant, &in);
     uint32_t at = bench_clock(h) + HZ / 10;
-    bench_sendf(h, "query_analog_in oid=3 clock=%u sample_ticks=50000 sample_count=8 rest_ticks=15000000"
-                   " bytes_per_report=2 min_value=50 max_value=9000 range_check_count=4",
+    bench_sendf(h,
+                "query_analog_in oid=3 clock=%u sample_ticks=50000 sample_count=8 rest_ticks=15000000"
+                " bytes_per_report=2 min_value=50 max_value=9000 range_check_count=4",
                 at);
     bench_run(h, 0.75);
     assert_int_equal(bench_count(h, "analog_in_state"), 3);
@@ -190,8 +193,9 @@ static void analog_batches(void **state)
     struct input in = {.value = 258};
     sim_board_set_input(h->board, 20, constant, &in);
     uint32_t at = bench_clock(h) + HZ / 10;
-    bench_sendf(h, "query_analog_in oid=3 clock=%u sample_ticks=0 sample_count=1 rest_ticks=500000"
-                   " bytes_per_report=6 min_value=0 max_value=65535 range_check_count=0",
+    bench_sendf(h,
+                "query_analog_in oid=3 clock=%u sample_ticks=0 sample_count=1 rest_ticks=500000"
+                " bytes_per_report=6 min_value=0 max_value=65535 range_check_count=0",
                 at);
     bench_run(h, 0.2);
     const char *line = h->lines[0];
@@ -217,7 +221,8 @@ static void buttons_are_debounced_and_repeated(void **state)
     struct input a = {.value = 1}, b = {.value = 0};
     sim_board_set_input(h->board, 21, constant, &a);
     sim_board_set_input(h->board, 22, constant, &b);
-    bench_sendf(h, "buttons_query oid=4 clock=%u rest_ticks=100000 retransmit_count=50 invert=1", bench_clock(h) + HZ / 100);
+    bench_sendf(h, "buttons_query oid=4 clock=%u rest_ticks=100000 retransmit_count=50 invert=1",
+                bench_clock(h) + HZ / 100);
     bench_run(h, 0.5);
     assert_int_equal(bench_count(h, "buttons_state"), 0); /* as assumed: nothing to say */
     b.value = 1;
@@ -260,7 +265,8 @@ static void counters_count_edges(void **state)
     assert_int_equal(bench_value(h->lines[1], "next_clock"), at + 100000 + 25050000);
     long long n = bench_value(bench_find(h, "counter_state"), "count") - bench_value(h->lines[0], "count");
     double seconds = (uint32_t)(bench_value(bench_find(h, "counter_state"), "count_clock") -
-                                bench_value(h->lines[0], "count_clock")) / (double)HZ;
+                                bench_value(h->lines[0], "count_clock")) /
+                     (double)HZ;
     assert_true(fabs((double)n / seconds - 400) < 4);
     bench_destroy(h);
 }

@@ -234,9 +234,12 @@ static void shutdown_and_reset_are_safe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_take_effect_at_their_clock), cmocka_unit_test(silence_turns_outputs_off),
-        cmocka_unit_test(default_state_never_expires),       cmocka_unit_test(soft_pwm_is_exact),
-        cmocka_unit_test(faults),                            cmocka_unit_test(falling_clocks),
+        cmocka_unit_test(values_take_effect_at_their_clock),
+        cmocka_unit_test(silence_turns_outputs_off),
+        cmocka_unit_test(default_state_never_expires),
+        cmocka_unit_test(soft_pwm_is_exact),
+        cmocka_unit_test(faults),
+        cmocka_unit_test(falling_clocks),
         cmocka_unit_test(shutdown_and_reset_are_safe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,8 +89,8 @@ static void random_moves(int invert, uint64_t seed)
             add = 0;
         dir_changes += want != dir;
         dir = want;
-        bench_sendf(f.h, "set_next_step_dir oid=0 dir=%u | queue_step oid=0 interval=%u count=%u add=%d", want, interval,
-                    n, add);
+        bench_sendf(f.h, "set_next_step_dir oid=0 dir=%u | queue_step oid=0 interval=%u count=%u add=%d", want,
+                    interval, n, add);
         uint64_t gap = interval;
         for (unsigned k = 0; k < n; k++) {
             clock += gap;
@@ -138,7 +138,8 @@ static void direction_changes_between_moves(void **state)
     bench_send(f.h, "queue_step oid=0 interval=100000 count=1 add=0");
     assert_int_equal(f.dir.count, 1);
     assert_int_equal((uint32_t)f.dir.clock[0], now);
-    /* running: right after the last step's pulse, and the first step of the new move comes no sooner than a pulse later */
+    /* running: right after the last step's pulse, and the first step of the new move comes no sooner than a pulse later
+     */
     bench_send(f.h, "set_next_step_dir oid=0 dir=0 | set_next_step_dir oid=0 dir=1 | set_next_step_dir oid=0 dir=0");
     bench_send(f.h, "queue_step oid=0 interval=150 count=1 add=0");
     bench_run(f.h, 0.01);
@@ -158,7 +159,8 @@ static void trigger_stops_and_swallows(void **state)
     bench_send(f.h, "trsync_start oid=3 report_clock=0 report_ticks=0 expire_reason=4");
     bench_send(f.h, "stepper_stop_on_trigger oid=0 trsync_oid=3");
     bench_sendf(f.h, "reset_step_clock oid=0 clock=%u | set_next_step_dir oid=0 dir=1", now);
-    bench_send(f.h, "queue_step oid=0 interval=64000 count=1000 add=0 | queue_step oid=0 interval=64000 count=1000 add=0");
+    bench_send(f.h,
+               "queue_step oid=0 interval=64000 count=1000 add=0 | queue_step oid=0 interval=64000 count=1000 add=0");
     bench_run(f.h, 0.1005);
     assert_int_equal(position(&f, 0), 100); /* those of a move under way that have been taken */
     bench_send(f.h, "trsync_trigger oid=3 reason=2");

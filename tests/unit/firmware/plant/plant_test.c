@@ -124,12 +124,17 @@ static void motors_and_endstops(void **state)
     struct plant_endstop stops[] = {
         {.name = "stepper_x", .pin = {.name = "PA3", .is_inverted = true}, .of = PLANT_ENDSTOP_AXIS, .at_mm = 5},
         {.name = "probe", .pin = pin("PA4"), .of = PLANT_ENDSTOP_PROBE, .at_mm = 0.5, .probe_x_mm = 2}};
-    struct plant_desc desc = {.kinematics = PLANT_CARTESIAN, .motors = motors, .motor_count = 1, .endstops = stops,
-                              .endstop_count = 2, .bed_tilt_x = 0.05};
+    struct plant_desc desc = {.kinematics = PLANT_CARTESIAN,
+                              .motors = motors,
+                              .motor_count = 1,
+                              .endstops = stops,
+                              .endstop_count = 2,
+                              .bed_tilt_x = 0.05};
     struct plant *plant = create(h, &desc);
     bench_run(h, 0);
-    bench_sendf(h, "allocate_oids count=3 | config_stepper oid=0 step_pin=0 dir_pin=1 invert_step=0 step_pulse_ticks=100"
-                   " | config_endstop oid=1 pin=3 pull_up=1");
+    bench_sendf(h,
+                "allocate_oids count=3 | config_stepper oid=0 step_pin=0 dir_pin=1 invert_step=0 step_pulse_ticks=100"
+                " | config_endstop oid=1 pin=3 pull_up=1");
     bench_send(h, "config_digital_out oid=2 pin=2 value=1 default_value=1 max_duration=0 | finalize_config crc=1");
     assert_int_equal(plant_find_motor(plant, "stepper_x"), 0);
     assert_int_equal(plant_find_motor(plant, "stepper_y"), SIZE_MAX);
@@ -168,7 +173,8 @@ static void motors_and_endstops(void **state)
     plant_destroy(plant);
 }
 
-/* The motor on one board, the endstop on another, each with a crystal of its own: the trigger comes at the right step. */
+/* The motor on one board, the endstop on another, each with a crystal of its own: the trigger comes at the right step.
+ */
 static void boards_share_a_machine(void **state)
 {
     (void)state;
@@ -179,10 +185,17 @@ static void boards_share_a_machine(void **state)
     b->rt = a->rt;
     runtime_add(a->rt, sim_board_actor(b->board), NULL);
     struct sim_board *boards[2] = {a->board, b->board};
-    struct plant_motor motor = {.name = "m", .step = pin("PA0"), .dir = pin("PA1"), .mm_per_step = 1, .role = PLANT_ROLE_X};
-    struct plant_endstop stop = {.name = "e", .pin = {.board = 1, .name = "PA2"}, .of = PLANT_ENDSTOP_AXIS, .at_mm = -1000};
-    struct plant_desc desc = {.boards = boards, .board_count = 2, .kinematics = PLANT_CARTESIAN, .motors = &motor,
-                              .motor_count = 1, .endstops = &stop, .endstop_count = 1};
+    struct plant_motor motor = {
+        .name = "m", .step = pin("PA0"), .dir = pin("PA1"), .mm_per_step = 1, .role = PLANT_ROLE_X};
+    struct plant_endstop stop = {
+        .name = "e", .pin = {.board = 1, .name = "PA2"}, .of = PLANT_ENDSTOP_AXIS, .at_mm = -1000};
+    struct plant_desc desc = {.boards = boards,
+                              .board_count = 2,
+                              .kinematics = PLANT_CARTESIAN,
+                              .motors = &motor,
+                              .motor_count = 1,
+                              .endstops = &stop,
+                              .endstop_count = 1};
     struct plant *plant;
     assert_int_equal(plant_create(&plant, &desc, NULL), OK);
     bench_run(a, 0);
@@ -194,8 +207,9 @@ static void boards_share_a_machine(void **state)
     uint32_t t0 = bench_clock(a) + HZ / 10, step = HZ / 4000; /* 4,000 steps/s */
     bench_sendf(a, "reset_step_clock oid=0 clock=%u | queue_step oid=0 interval=%u count=3000 add=0", t0, step);
     bench_send(b, "trsync_start oid=0 report_clock=0 report_ticks=0 expire_reason=4");
-    bench_sendf(b, "endstop_home oid=1 clock=%u sample_ticks=960 sample_count=4 rest_ticks=1600 pin_value=1 trsync_oid=0"
-                   " trigger_reason=1",
+    bench_sendf(b,
+                "endstop_home oid=1 clock=%u sample_ticks=960 sample_count=4 rest_ticks=1600 pin_value=1 trsync_oid=0"
+                " trigger_reason=1",
                 bench_clock(b) + HZ / 10);
     bench_run(a, 0.6);
     bench_collect(b);
@@ -204,11 +218,13 @@ static void boards_share_a_machine(void **state)
     bench_send(b, "endstop_query_state oid=1");
     uint32_t hit = (uint32_t)bench_value(bench_find(b, "endstop_state"), "next_clock") - 1600;
     uint64_t now_b = sim_board_clock(b->board).t, now_a = sim_board_clock(a->board).t;
-    double hit_s = host_ns_diff_s(sim_board_host_time(b->board, (struct mcu_ticks){now_b - (uint32_t)((uint32_t)now_b - hit)}),
-                                  (struct host_ns){0});
+    double hit_s =
+        host_ns_diff_s(sim_board_host_time(b->board, (struct mcu_ticks){now_b - (uint32_t)((uint32_t)now_b - hit)}),
+                       (struct host_ns){0});
     uint32_t step_1000 = t0 + 1000 * step;
     double step_s = host_ns_diff_s(
-        sim_board_host_time(a->board, (struct mcu_ticks){now_a - (uint32_t)((uint32_t)now_a - step_1000)}), (struct host_ns){0});
+        sim_board_host_time(a->board, (struct mcu_ticks){now_a - (uint32_t)((uint32_t)now_a - step_1000)}),
+        (struct host_ns){0});
     assert_true(hit_s >= step_s && hit_s < step_s + 30e-6); /* within a sample of the step that reached it */
     runtime_remove(a->rt, sim_board_actor(b->board));
     bench_destroy(a);
@@ -258,8 +274,9 @@ static void begin_control(struct control *c, const char *sensor, unsigned adc_pi
     bench_sendf(c->h, "config_digital_out oid=1 pin=%u value=0 default_value=0 max_duration=%u | finalize_config crc=1",
                 heater_pin, 3 * HZ);
     bench_sendf(c->h, "set_digital_out_pwm_cycle oid=1 cycle_ticks=%u", HZ / 10);
-    bench_sendf(c->h, "query_analog_in oid=0 clock=%u sample_ticks=64000 sample_count=8 rest_ticks=%u bytes_per_report=2"
-                      " min_value=0 max_value=65535 range_check_count=4",
+    bench_sendf(c->h,
+                "query_analog_in oid=0 clock=%u sample_ticks=64000 sample_count=8 rest_ticks=%u bytes_per_report=2"
+                " min_value=0 max_value=65535 range_check_count=4",
                 bench_clock(c->h) + HZ / 10, HZ * 3 / 10);
 }
 
@@ -317,13 +334,20 @@ static void control_for(struct control *c, double seconds)
 static struct plant_desc hot_end(struct plant_heater *heater, struct plant_sensor *sensor, struct plant_fan *fan)
 {
     *fan = (struct plant_fan){.name = "fan", .pin = pin("PB1")};
-    *heater = (struct plant_heater){.name = "extruder", .pin = pin("PB0"), .power_w = 62, .capacity_j_k = 20.6,
-                                    .loss_w_k = 0.15, .fan_loss_w_k = 0.0225, .fan = 0, .sensor_tau_s = 3,
+    *heater = (struct plant_heater){.name = "extruder",
+                                    .pin = pin("PB0"),
+                                    .power_w = 62,
+                                    .capacity_j_k = 20.6,
+                                    .loss_w_k = 0.15,
+                                    .fan_loss_w_k = 0.0225,
+                                    .fan = 0,
+                                    .sensor_tau_s = 3,
                                     .delay_s = 0.5};
-    *sensor = (struct plant_sensor){.name = "extruder", .pin = pin("PC0"), .wiring = sensor_wiring_default(), .heater = 0};
+    *sensor =
+        (struct plant_sensor){.name = "extruder", .pin = pin("PC0"), .wiring = sensor_wiring_default(), .heater = 0};
     assert_int_equal(sensor_curve_builtin(&sensor->curve, "EPCOS 100K B57560G104F"), OK);
-    return (struct plant_desc){.heaters = heater, .heater_count = 1, .sensors = sensor, .sensor_count = 1, .fans = fan,
-                               .fan_count = 1};
+    return (struct plant_desc){
+        .heaters = heater, .heater_count = 1, .sensors = sensor, .sensor_count = 1, .fans = fan, .fan_count = 1};
 }
 
 static void hot_end_follows_pid_and_fails_when_cut(void **state)
@@ -368,9 +392,16 @@ static void hot_end_follows_pid_and_fails_when_cut(void **state)
 static void bed_follows_two_points(void **state)
 {
     (void)state;
-    struct plant_heater heater = {.name = "heater_bed", .pin = pin("PB0"), .power_w = 300, .capacity_j_k = 500,
-                                  .loss_w_k = 1.9, .fan = -1, .sensor_tau_s = 4, .delay_s = 1};
-    struct plant_sensor sensor = {.name = "heater_bed", .pin = pin("PC0"), .wiring = sensor_wiring_default(), .heater = 0};
+    struct plant_heater heater = {.name = "heater_bed",
+                                  .pin = pin("PB0"),
+                                  .power_w = 300,
+                                  .capacity_j_k = 500,
+                                  .loss_w_k = 1.9,
+                                  .fan = -1,
+                                  .sensor_tau_s = 4,
+                                  .delay_s = 1};
+    struct plant_sensor sensor = {
+        .name = "heater_bed", .pin = pin("PC0"), .wiring = sensor_wiring_default(), .heater = 0};
     assert_int_equal(sensor_curve_builtin(&sensor.curve, "Generic 3950"), OK);
     struct plant_desc desc = {.heaters = &heater, .heater_count = 1, .sensors = &sensor, .sensor_count = 1};
     struct bench_host *h = bench_create(NULL);

@@ -124,12 +124,13 @@ static void toolheads_start_within_reach(void **state)
     assert_true(fabs(motor(d, "stepper_y")->start_mm - (x - y)) < 1e-9);
     assert_true(fabs(motor(d, "stepper_z")->start_mm - 10) < 1e-9);
     derived_destroy(d);
-    d = derive("[mcu]\n[printer]\nkinematics: delta\ndelta_radius: 150\n"
-               "[stepper_a]\nstep_pin: PA0\ndir_pin: PA1\nendstop_pin: PA2\nposition_endstop: 300\narm_length: 330\n"
-               "rotation_distance: 40\nmicrosteps: 16\n"
-               "[stepper_b]\nstep_pin: PB0\ndir_pin: PB1\nendstop_pin: PB2\nrotation_distance: 40\nmicrosteps: 16\n"
-               "[stepper_c]\nstep_pin: PC0\ndir_pin: PC1\nendstop_pin: PC2\nposition_endstop: 299\nrotation_distance: 40\n"
-               "microsteps: 16\n");
+    d = derive(
+        "[mcu]\n[printer]\nkinematics: delta\ndelta_radius: 150\n"
+        "[stepper_a]\nstep_pin: PA0\ndir_pin: PA1\nendstop_pin: PA2\nposition_endstop: 300\narm_length: 330\n"
+        "rotation_distance: 40\nmicrosteps: 16\n"
+        "[stepper_b]\nstep_pin: PB0\ndir_pin: PB1\nendstop_pin: PB2\nrotation_distance: 40\nmicrosteps: 16\n"
+        "[stepper_c]\nstep_pin: PC0\ndir_pin: PC1\nendstop_pin: PC2\nposition_endstop: 299\nrotation_distance: 40\n"
+        "microsteps: 16\n");
     assert_int_equal(d->desc.kinematics, PLANT_DELTA);
     double above = sqrt(330.0 * 330 - 150.0 * 150);
     assert_true(fabs(endstop(d, "stepper_a")->at_mm - (300 + above)) < 1e-9);
@@ -175,7 +176,10 @@ static void bad_files_do_no_harm(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "[mcu]\n", "[printer]\nkinematics: nonsense\n", "[stepper_x]\nstep_pin: PA0\n",
+        "",
+        "[mcu]\n",
+        "[printer]\nkinematics: nonsense\n",
+        "[stepper_x]\nstep_pin: PA0\n",
         "[mcu]\n[stepper_x]\nstep_pin: :\ndir_pin: ^~!\nrotation_distance: nan\n[heater_bed]\nheater_pin: mcu:\n",
         "[mcu]\n[extruder]\nheater_pin: PA0\nsensor_pin: PA1\nsensor_type: none\nmax_temp: -500\n",
         "[mcu]\n[board_pins]\naliases: =,==,a=,=b,\n[fan]\npin: a\n",
@@ -199,7 +203,7 @@ static void bad_files_do_no_harm(void **state)
                 bytepipe_init(&pipes[2 * b], 256);
                 bytepipe_init(&pipes[2 * b + 1], 256);
                 boards[b] = sim_board_create(&(struct sim_board_options){.pin_names = d->boards[b].pin_names,
-                                                                        .pin_count = d->boards[b].pin_count},
+                                                                         .pin_count = d->boards[b].pin_count},
                                              &pipes[2 * b], &pipes[2 * b + 1]);
             }
             d->desc.boards = boards;

@@ -155,12 +155,9 @@ static void nobody_listens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(boots_and_answers),
-        cmocka_unit_test(identify_gives_the_dictionary),
-        cmocka_unit_test(clock_drifts_and_wraps),
-        cmocka_unit_test(fast_clocks),
-        cmocka_unit_test(pins_have_names),
-        cmocka_unit_test(silence_and_power),
+        cmocka_unit_test(boots_and_answers),      cmocka_unit_test(identify_gives_the_dictionary),
+        cmocka_unit_test(clock_drifts_and_wraps), cmocka_unit_test(fast_clocks),
+        cmocka_unit_test(pins_have_names),        cmocka_unit_test(silence_and_power),
         cmocka_unit_test(nobody_listens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
