@@ -98,7 +98,8 @@ static inline void mcu_wake(struct mcu *m);
 const uint8_t *command_data(const struct mcu *m, uint32_t handle);
 
 /* Send a response, an entry of a module's table: per field one variadic argument, a uint32_t (or int32_t), or for a
- * buffer two, its length as uint32_t and a const uint8_t pointer. Lost without a word if there is no room (port_send). */
+ * buffer two, its length as uint32_t and a const uint8_t pointer. Lost without a word if there is no room (port_send).
+ */
 void mcu_send(struct mcu *m, const struct response *response, ...);
 
 /* --- faults --- */
@@ -192,7 +193,7 @@ struct mcu {
     struct oid_entry {
         const struct oid_type *type;
         void *object;
-    } *oids;
+    } * oids;
     uint32_t oid_count, config_crc;
     bool is_finalized;
     /* move pool */
