@@ -32,7 +32,7 @@ static enum err run_raw_text(struct gcode_command *cmd, bool *is_done, struct er
         cmd->buf[word_bytes] = 0;
         cmd->name_bytes = word_bytes;
         *is_done = true;
-        enum err e = lex_letters(cmd, info);
+        enum err e = entry->takes_text ? OK : lex_letters(cmd, info);
         return e ? e : fn(ctx, cmd, info);
     }
     return OK;

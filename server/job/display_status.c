@@ -75,7 +75,7 @@ static const struct command_param text_params[] = {{"MSG", "str", NULL, NULL}, {
 
 static const struct command_desc commands[] = {
     {.name = "M73", .params = m73_params, .handler = cmd_m73},
-    {.name = "M117", .params = m117_params, .handler = cmd_m117},
+    {.name = "M117", .flags = COMMAND_TAKES_TEXT, .params = m117_params, .handler = cmd_m117},
     {.name = "SET_DISPLAY_TEXT", .params = text_params, .help = "Set or clear the display message", .handler = cmd_set_text},
 };
 

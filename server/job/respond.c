@@ -81,7 +81,7 @@ static const struct command_param respond_params[] = {
 };
 
 static const struct command_desc commands[] = {
-    {.name = "M118", .flags = COMMAND_WHEN_NOT_READY, .params = m118_params, .handler = cmd_m118},
+    {.name = "M118", .flags = COMMAND_WHEN_NOT_READY | COMMAND_TAKES_TEXT, .params = m118_params, .handler = cmd_m118},
     {.name = "RESPOND",
      .flags = COMMAND_WHEN_NOT_READY,
      .params = respond_params,

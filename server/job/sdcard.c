@@ -441,7 +441,7 @@ static const struct command_param file_params[] = {{"FILENAME", "str", "required
 static const struct command_desc commands[] = {
     {.name = "M20", .handler = cmd_m20},
     {.name = "M21", .handler = cmd_m21},
-    {.name = "M23", .params = m23_params, .handler = cmd_m23},
+    {.name = "M23", .flags = COMMAND_TAKES_TEXT, .params = m23_params, .handler = cmd_m23},
     {.name = "M24", .handler = cmd_m24},
     {.name = "M25", .handler = cmd_m25},
     {.name = "M26", .params = m26_params, .handler = cmd_m26},

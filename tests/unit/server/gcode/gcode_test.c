@@ -168,6 +168,18 @@ static void raw_text(void **state)
     expect_seen(b, "N4 M117 Hi*99", "M117<Hi>\n");
     expect_seen(b, "M23 /a/b c.gcode", "M23</a/b c.gcode>\n");
     expect_seen(b, "SHOUT A=1 B=\"2 3\"", "SHOUT<A=1 B=\"2 3\">\n");
+
+    /* Text is not taken apart: any number of words, quotes and '=' as they are. */
+    struct gcode_def text = {"M118", NULL, false, record_raw, true};
+    assert_int_equal(gcode_register(b->g, &text, b, NULL), OK);
+    char line[4096] = "M118 ", seen[4096];
+    for (int i = 0; i < 700; i++)
+        strcat(line, i % 2 ? "1a " : "B ");
+    snprintf(seen, sizeof seen, "M118<%s>\n", line + 5);
+    seen[strlen(seen) - 3] = 0; /* the blank at the end is stripped */
+    strcat(seen, ">\n");
+    expect_seen(b, line, seen);
+    expect_seen(b, "M118 1 it's = \"fine", "M118<1 it's = \"fine>\n");
 }
 
 static void unknown_commands_do_not_stop_the_script(void **state)
