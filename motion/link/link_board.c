@@ -363,7 +363,7 @@ static void receive(struct link_board *b, struct host_ns now)
     for (int round = 0; round < READ_ROUNDS_MAX; round++) {
         size_t n = b->transport->ops->read(b->transport, data, sizeof(data), now);
         if (n == TRANSPORT_CLOSED) {
-            log_error(b->link->log, "link", "the device is gone", "board=%u", b->index);
+            log_warn(b->link->log, "link", "the device is gone", "board=%u", b->index);
             link_board_fault(b, LINK_FAULT_LOST, 0, 0, now);
             return;
         }

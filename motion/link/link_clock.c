@@ -83,7 +83,7 @@ struct host_ns link_clock_step(struct link_board *b, struct host_ns now)
     /* Quick questions of the start may pile up behind a slow answer; only whole intervals of silence count. */
     double silent_s = host_ns_diff_s(now, b->last_heard);
     if (b->clock_unanswered > UNANSWERED_MAX && silent_s > UNANSWERED_MAX * CLOCK_INTERVAL_S) {
-        log_error(b->link->log, "link", "board does not answer", "board=%u silent_s=%.3f", b->index, silent_s);
+        log_warn(b->link->log, "link", "board does not answer", "board=%u silent_s=%.3f", b->index, silent_s);
         link_board_fault(b, LINK_FAULT_LOST, 0, 0, b->last_heard);
         return HOST_NS_NEVER;
     }

@@ -16,7 +16,7 @@ static bool flush_tx(struct link_board *b, struct host_ns now)
     while (b->tx_bytes > 0) {
         size_t n = b->transport->ops->write(b->transport, b->tx + b->tx_first, b->tx_bytes, now);
         if (n == TRANSPORT_CLOSED) {
-            log_error(b->link->log, "link", "writing failed", "board=%u", b->index);
+            log_warn(b->link->log, "link", "writing failed", "board=%u", b->index);
             link_board_fault(b, LINK_FAULT_LOST, 0, 0, now);
             b->tx_bytes = 0;
             return false;
