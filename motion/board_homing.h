@@ -47,8 +47,8 @@ enum err board_trigger_start(struct board_trigger *trigger, struct host_ns now, 
 struct board_lane *board_trigger_lane(struct board_trigger *trigger, struct board *board);
 /* The print time at which the homing move ends: a report past it ends the trigger with BOARD_TRIGGER_PAST_END. */
 void board_trigger_set_end(struct board_trigger *trigger, struct print_time end);
-/* Disarm everywhere and collect the reasons; `fn` gets the final result on the port's thread (file boards:
- * BOARD_TRIGGER_ENDSTOP). Also ends a homing move early (cancel): on_end is then not called any more. After a
+/* Disarm everywhere and collect the reasons; `fn` gets the final result on the port's thread (file boards: at
+ * once, BOARD_TRIGGER_ENDSTOP). Also ends a homing move early (cancel): on_end is then not called any more. After a
  * result OK steppers need reset_step_clock and stepper_get_position before they move again. */
 void board_trigger_stop(struct board_trigger *trigger, board_trigger_fn *fn, void *ctx);
 

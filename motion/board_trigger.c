@@ -165,10 +165,8 @@ void board_trigger_stop(struct board_trigger *t, board_trigger_fn *fn, void *ctx
     t->stop_ctx = ctx;
     t->is_stopping = true;
     struct link_request request = {.kind = LINK_TRIGGER_STOP, .trigger = t->link};
-    bool is_requested = t->is_handed_over && link_request(t->boards->link, &request);
-    /* A file has nothing to say: it can be armed again at once. */
-    bool is_file = is_requested && board_is_file(t->board[0]);
-    if (is_requested && !is_file)
+    bool is_file = board_is_file(t->board[0]); /* has nothing to say: it can be armed again at once */
+    if (!is_file && t->is_handed_over && link_request(t->boards->link, &request))
         return;
     t->is_armed = t->is_stopping = false;
     struct board_trigger_result result = {.result = is_file ? OK : ERR_STATE,

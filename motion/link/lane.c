@@ -80,6 +80,8 @@ bool lane_push(struct lane *lane, const uint8_t *data, size_t len_bytes, uint64_
     r->len_bytes = (uint8_t)len_bytes;
     r->is_skip = 0;
     memcpy(r->data, data, len_bytes);
+    size_t pushed = atomic_load_explicit(&lane->pushed_bytes, memory_order_relaxed) + len_bytes;
+    atomic_store_explicit(&lane->pushed_bytes, pushed, memory_order_relaxed);
     atomic_store_explicit(&lane->tail, tail + need, memory_order_release);
     return true;
 }
@@ -140,18 +142,20 @@ static void release(struct lane *lane, size_t head)
 
 void lane_drop_front(struct lane *lane)
 {
+    lane->taken_bytes += record_at(lane, lane->head_seen)->len_bytes;
     release(lane, lane->head_seen + record_bytes(record_at(lane, lane->head_seen)->len_bytes));
 }
 
 void lane_discard(struct lane *lane)
 {
-    size_t tail = atomic_load_explicit(&lane->tail, memory_order_acquire);
-    lane->tail_seen = tail;
-    lane->ready = tail;
-    release(lane, tail);
+    while (lane_unready(lane))
+        lane_make_ready(lane);
+    while (lane_front(lane))
+        lane_drop_front(lane);
 }
 
 size_t lane_pending_bytes(const struct lane *lane)
 {
-    return atomic_load_explicit(&lane->tail, memory_order_acquire) - lane->head_seen;
+    size_t pushed = atomic_load_explicit(&lane->pushed_bytes, memory_order_relaxed);
+    return pushed > lane->taken_bytes ? pushed - lane->taken_bytes : 0;
 }

@@ -33,10 +33,12 @@ struct lane {
     size_t ready;                 /* records in [head, ready) may be sent */
     size_t head_seen;             /* a plain copy of head */
     size_t tail_seen;             /* the last tail looked at */
+    size_t taken_bytes;           /* of commands, ever */
     /* the producer's */
     _Alignas(64) atomic_size_t tail;
     size_t head_known;            /* the last head looked at */
     atomic_bool has_refused;
+    atomic_size_t pushed_bytes;   /* of commands, ever */
 };
 
 /* `capacity_bytes` is rounded up to a power of two, at least 1 KiB. */
@@ -55,6 +57,6 @@ const struct lane_record *lane_front(struct lane *lane); /* the oldest ready rec
 void lane_drop_front(struct lane *lane);
 /* Throw everything away. */
 void lane_discard(struct lane *lane);
-size_t lane_pending_bytes(const struct lane *lane); /* an upper bound of what waits, in ring bytes */
+size_t lane_pending_bytes(const struct lane *lane); /* of commands that wait */
 
 #endif

@@ -92,9 +92,14 @@ static void run_request(struct link *link, const struct link_request *r, struct 
     case LINK_CLEAR_FAULT:
         if (b->fault == LINK_FAULT_SHUTDOWN)
             b->fault = LINK_FAULT_NONE;
+        b->is_stopped = false;
         link_answer(link, r->port, r->token, OK);
         break;
     case LINK_DRAIN:
+        if (!b->transport) {
+            link_answer(link, r->port, r->token, ERR_CLOSED);
+            break;
+        }
         b->is_draining = true;
         b->drain_port = r->port;
         b->drain_token = r->token;
@@ -107,11 +112,14 @@ static void run_request(struct link *link, const struct link_request *r, struct 
     }
 }
 
-void link_run_requests(struct link *link, struct host_ns now)
+static void run_requests(struct link *link, struct host_ns now)
 {
     struct link_request request;
     while (mpsc_pop(&link->requests, &request))
         run_request(link, &request, now);
+    for (size_t i = 0; i < LINK_BOARDS_MAX; i++)
+        if (link->boards[i])
+            link_query_forget_early(link->boards[i]);
 }
 
 static void run_emergency(struct link *link)
@@ -138,7 +146,7 @@ static struct host_ns link_step(struct actor *self, struct host_ns now)
 {
     struct link *link = CONTAINER_OF(self, struct link, actor);
     run_emergency(link);
-    link_run_requests(link, now);
+    run_requests(link, now);
     struct host_ns next = HOST_NS_NEVER;
     bool is_guarded = all_configured(link); /* from then on nothing is allocated here */
     if (is_guarded)
@@ -166,7 +174,7 @@ void link_destroy(struct link *link)
 {
     if (!link)
         return;
-    link_run_requests(link, runtime_now(link->runtime)); /* take over what was still on its way */
+    run_requests(link, runtime_now(link->runtime)); /* take over what was still on its way */
     for (size_t i = 0; i < atomic_load(&link->all_count); i++)
         link_board_destroy(link->all_boards[i]);
     for (size_t i = 0; i < link->trigger_count; i++)

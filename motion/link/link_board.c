@@ -83,7 +83,7 @@ static uint64_t upcoming_bytes(const struct link_board *b)
     uint64_t bytes = 0;
     for (size_t i = 0; i < b->sendq.lane_count; i++)
         bytes += lane_pending_bytes(b->sendq.lanes[i]);
-    return bytes;
+    return bytes > b->sendq.ready_bytes ? bytes - b->sendq.ready_bytes : 0;
 }
 
 static void publish_stats(struct link_board *b)
@@ -107,7 +107,8 @@ void link_board_open(struct link_board *b, struct transport *transport, struct h
     b->fault = LINK_FAULT_NONE;
     b->is_configured = false;
     b->is_draining = false;
-    b->wants_stop = false;
+    b->wants_stop = b->is_stopped = false;
+    b->early_count = 0;
     b->clock_state = LINK_CLOCK_OFF;
     b->clock.is_known = false;
     b->tx_first = b->tx_bytes = 0;
@@ -244,7 +245,7 @@ void link_board_fault(struct link_board *b, enum link_fault fault, uint32_t stri
     if (b->fault == LINK_FAULT_LOST || (b->fault != LINK_FAULT_NONE && fault != LINK_FAULT_LOST))
         return;
     b->fault = fault;
-    sendq_discard(&b->sendq, fault != LINK_FAULT_LOST);
+    sendq_discard(&b->sendq, !link_board_is_gone(b));
     publish_view(b);
     struct link_note note = {.kind = LINK_NOTE_FAULT, .board = (uint8_t)b->index, .fault = (uint8_t)fault,
                              .string_id = string_id, .clock = clock, .received = since};
@@ -252,10 +253,15 @@ void link_board_fault(struct link_board *b, enum link_fault fault, uint32_t stri
         if (b->link->ports[i])
             link_post(b->link, b->link->ports[i], &note);
     link_trigger_board_failed(b, fault == LINK_FAULT_SHUTDOWN ? ERR_SHUTDOWN : ERR_CLOSED, b->now);
-    if (fault == LINK_FAULT_LOST) {
+    if (fault == LINK_FAULT_LOST)
         b->transport->ops->attach(b->transport, NULL); /* a descriptor at its end would wake us for ever */
+    if (link_board_is_gone(b))
         link_query_fail_all(b, ERR_CLOSED);
-    }
+}
+
+bool link_board_is_gone(const struct link_board *b)
+{
+    return !b->transport || b->fault == LINK_FAULT_LOST || b->fault == LINK_FAULT_RESTARTED;
 }
 
 static void handle_stats(struct link_board *b, const uint32_t v[3])
@@ -349,9 +355,10 @@ bool link_board_push_args(struct link_board *b, const struct board_format *forma
 
 void link_board_stop(struct link_board *b)
 {
-    if (!b->transport || b->fault == LINK_FAULT_LOST)
+    if (link_board_is_gone(b))
         return;
     sendq_discard(&b->sendq, true);
+    b->is_stopped = !b->transport->is_file;
     b->wants_stop = b->fault != LINK_FAULT_SHUTDOWN && !b->transport->is_file;
 }
 
@@ -376,7 +383,7 @@ static void receive(struct link_board *b, struct host_ns now)
 
 static void finish_drain(struct link_board *b)
 {
-    bool is_stuck = b->fault == LINK_FAULT_LOST;
+    bool is_stuck = link_board_is_gone(b);
     if (!is_stuck && (b->sendq.ready_bytes > 0 || sendq_next_ready_clock(&b->sendq) != UINT64_MAX || b->tx_bytes > 0 ||
                       !session_is_quiet(&b->session)))
         return;
@@ -397,8 +404,8 @@ struct host_ns link_board_step(struct link_board *b, struct host_ns now)
     }
     if (b->fault != LINK_FAULT_LOST)
         receive(b, now);
-    if (b->fault != LINK_FAULT_NONE)
-        sendq_discard(&b->sendq, b->fault != LINK_FAULT_LOST);
+    if (b->fault != LINK_FAULT_NONE || b->is_stopped)
+        sendq_discard(&b->sendq, !link_board_is_gone(b));
     struct host_ns next = link_clock_step(b, now);
     next = host_ns_min(next, link_query_step(b, now));
     next = host_ns_min(next, link_send(b, now));

@@ -76,7 +76,7 @@ static double interval_s(struct link_board *b)
 
 struct host_ns link_clock_step(struct link_board *b, struct host_ns now)
 {
-    if (b->clock_state == LINK_CLOCK_OFF || b->fault == LINK_FAULT_LOST)
+    if (b->clock_state == LINK_CLOCK_OFF || link_board_is_gone(b))
         return HOST_NS_NEVER;
     if (host_ns_before(now, b->clock_at))
         return b->clock_at;

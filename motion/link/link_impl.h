@@ -57,6 +57,7 @@ struct link_board {
     size_t tx_first, tx_bytes;
     struct host_ns send_at;    /* when sending may go on by itself */
     bool wants_stop;           /* an emergency stop has not been sent yet */
+    bool is_stopped;           /* one was asked for: what producers still bring is thrown away */
     bool is_draining;
     uint32_t drain_token;
     struct link_port *drain_port;
@@ -70,6 +71,11 @@ struct link_board {
     /* who waits for what */
     struct link_query queries[LINK_QUERIES_MAX];
     unsigned query_count;
+    struct {
+        uint32_t tag;
+        uint64_t block_seq;
+    } early[SENDQ_TAGS_MAX];   /* commands that left before the request that announces them was read */
+    unsigned early_count;
     struct link_route *routes; /* open addressing, size a power of two */
     size_t route_mask, route_count;
     /* state */
@@ -121,7 +127,6 @@ struct link {
 };
 
 /* link.c */
-void link_run_requests(struct link *link, struct host_ns now);
 void link_post(struct link *link, struct link_port *port, const struct link_note *note);
 void link_answer(struct link *link, struct link_port *port, uint32_t token, enum err result);
 
@@ -137,6 +142,8 @@ void link_board_fault(struct link_board *b, enum link_fault fault, uint32_t stri
 /* Queue a command of the link itself; false: no room just now. */
 bool link_board_push(struct link_board *b, const uint8_t *msg, size_t len_bytes, struct link_timing timing, uint32_t tag);
 bool link_board_push_args(struct link_board *b, const struct board_format *format, const int64_t *args, size_t count);
+/* Nothing more can be said to it: lost, or another life of the same board. */
+bool link_board_is_gone(const struct link_board *b);
 void link_board_destroy(struct link_board *b);
 
 /* link_send.c */
@@ -150,6 +157,7 @@ void link_query_sent(struct link_board *b, uint32_t tag, uint64_t block_seq);
 bool link_query_reply(struct link_board *b, int number, int32_t oid, const uint8_t *payload, size_t len_bytes,
                       struct host_ns sent, struct host_ns received);
 struct host_ns link_query_step(struct link_board *b, struct host_ns now);
+void link_query_forget_early(struct link_board *b);
 void link_query_fail_all(struct link_board *b, enum err result);
 
 /* link_clock.c */

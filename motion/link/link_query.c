@@ -44,11 +44,20 @@ static struct link_query *find_free(struct link_board *b)
     return NULL;
 }
 
+static void mark_sent(struct link_board *b, struct link_query *q, uint64_t block_seq)
+{
+    q->block_seq = block_seq;
+    if (!q->has_left)
+        q->first_seq = block_seq;
+    q->has_left = true;
+    if (b->transport && b->transport->is_file)
+        finish_empty(b, q, OK);
+}
+
 void link_query_open(struct link_board *b, const struct link_request *r, struct host_ns now)
 {
     struct link_query *q = find_free(b);
-    bool is_gone = !b->transport || b->fault == LINK_FAULT_LOST;
-    if (!q || is_gone) {
+    if (!q || link_board_is_gone(b)) {
         link_answer(b->link, r->port, r->token, q ? ERR_CLOSED : ERR_FULL);
         return;
     }
@@ -59,10 +68,17 @@ void link_query_open(struct link_board *b, const struct link_request *r, struct 
     b->query_count++;
     if (q->mode == LINK_QUERY_SLOW)
         q->give_up_at = host_ns_add_s(now, SLOW_GIVE_UP_S);
-    if (r->is_in_lane)
-        q->is_sent = true;
-    else
+    q->is_sent = r->is_in_lane;
+    if (!r->is_in_lane)
         push(b, q);
+    for (unsigned i = 0; i < b->early_count; i++)
+        if (b->early[i].tag == q->tag)
+            mark_sent(b, q, b->early[i].block_seq);
+}
+
+void link_query_forget_early(struct link_board *b)
+{
+    b->early_count = 0;
 }
 
 void link_query_cancel(struct link_board *b, const struct link_request *r)
@@ -87,19 +103,15 @@ static struct link_query *find_tag(struct link_board *b, uint32_t tag)
 void link_query_sent(struct link_board *b, uint32_t tag, uint64_t block_seq)
 {
     struct link_query *q = find_tag(b, tag);
-    if (!q) {
-        /* The command overtook the request that announces it; a cancelled one is not found the second time either. */
-        link_run_requests(b->link, b->now);
-        q = find_tag(b, tag);
-    }
-    if (!q)
+    if (q) {
+        mark_sent(b, q, block_seq);
         return;
-    q->block_seq = block_seq;
-    if (!q->has_left)
-        q->first_seq = block_seq;
-    q->has_left = true;
-    if (!b->transport || b->transport->is_file)
-        finish_empty(b, q, OK);
+    }
+    /* It overtook the request that announces it, which is in the queue by now; or it was cancelled. */
+    if (b->early_count == SENDQ_TAGS_MAX)
+        b->early_count = 0; /* more than a block's: those of before were cancelled */
+    b->early[b->early_count].tag = tag;
+    b->early[b->early_count++].block_seq = block_seq;
 }
 
 bool link_query_reply(struct link_board *b, int number, int32_t oid, const uint8_t *payload, size_t len_bytes,

@@ -120,6 +120,10 @@ static void send_to_file(struct link_board *b, struct host_ns now)
            (b->sendq.ready_bytes > 0 && (b->is_draining || b->query_count > 0))) {
         send_block(b, now);
         session_assume_done(&b->session);
+        if (b->early_count > 0) {
+            actor_notify(&b->link->actor);
+            break;
+        }
     }
 }
 
@@ -147,6 +151,10 @@ static struct host_ns send_to_board(struct link_board *b, struct host_ns now)
         send_block(b, now);
         if (b->tx_bytes > 0 || b->fault == LINK_FAULT_LOST)
             break; /* the transport wakes us */
+        if (b->early_count > 0) {
+            actor_notify(&b->link->actor); /* first hear who has asked */
+            break;
+        }
     }
     if (at.ns != INT64_MAX && at.ns < now.ns + WAIT_MIN_NS)
         at.ns = now.ns + WAIT_MIN_NS;
@@ -155,7 +163,7 @@ static struct host_ns send_to_board(struct link_board *b, struct host_ns now)
 
 struct host_ns link_send(struct link_board *b, struct host_ns now)
 {
-    if (b->fault == LINK_FAULT_LOST)
+    if (link_board_is_gone(b))
         return HOST_NS_NEVER;
     if (b->transport->is_file) {
         send_to_file(b, now);

@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#define REASON_ENDSTOP 1
 #define REASON_HOST    2
 #define REASON_PAST_END 3
 #define EXTEND_PART    0.8   /* of a report interval: extend only when that much is gained */
@@ -27,12 +26,6 @@ void link_trigger_destroy(struct link_trigger *t)
 void link_trigger_set_up(struct link_trigger *t, const struct link_trigger_setup *setup)
 {
     t->setup = *setup;
-}
-
-static bool is_file(const struct link_trigger *t)
-{
-    const struct link_board *b = t->setup.parts[0].board;
-    return b->transport && b->transport->is_file;
 }
 
 static void send_trigger(struct link_trigger *t, size_t part, unsigned reason)
@@ -174,9 +167,8 @@ static void arm(struct link_trigger *t, const struct link_request *r)
 /* A trsync answers each trsync_trigger with its state, whose reason is the first one. */
 static void stop(struct link_trigger *t, struct host_ns now)
 {
-    if (is_file(t) || t->state == LINK_TRIGGER_IDLE) {
-        t->parts[0].reason = REASON_ENDSTOP;
-        finish_stop(t, t->state == LINK_TRIGGER_IDLE && !is_file(t) ? ERR_STATE : OK, now);
+    if (t->state == LINK_TRIGGER_IDLE) {
+        finish_stop(t, ERR_STATE, now);
         return;
     }
     t->state = LINK_TRIGGER_STOPPING;

@@ -167,11 +167,8 @@ void sendq_discard(struct sendq *q, bool only_discardable)
         struct lane *lane = q->lanes[i];
         if (only_discardable && !lane->is_discarded_in_shutdown)
             continue;
-        const struct lane_record *r;
-        while ((r = lane_front(lane))) {
+        for (const struct lane_record *r; (r = lane_front(lane)); lane_drop_front(lane))
             q->ready_bytes -= r->len_bytes;
-            lane_drop_front(lane);
-        }
         lane_discard(lane);
     }
 }

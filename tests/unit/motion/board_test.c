@@ -424,6 +424,86 @@ static void test_bad_wire(void **state)
     }
 }
 
+/* A long move on a board with few move items, over a bad wire: every step arrives, none late, never an item too many. */
+struct move {
+    struct board_lane *lane;
+    unsigned oid;
+    int32_t expected;
+};
+
+static void script_move(struct rig *rig)
+{
+    struct move *move = rig->data;
+    struct err_info info = {{0}};
+    struct board *b = rig->board[0];
+    rig_expect_ok(board_connect(b, &info), &info);
+    move->oid = board_oid(b);
+    board_config(b, BOARD_CONFIG, "config_stepper oid=%u step_pin=PA2 dir_pin=PA3 invert_step=0 step_pulse_ticks=100",
+                 move->oid);
+    rig_expect_ok(board_configure(b, true, &info), &info);
+    assert_int_equal(fiber_sleep(2.), OK);
+    const struct board_format *dir = board_command(b, "set_next_step_dir oid=%c dir=%c");
+    const struct board_format *step = board_command(b, "queue_step oid=%c interval=%u count=%hu add=%hi");
+    struct board_msg msg;
+    struct rng rng;
+    rng_init(&rng, 4);
+    uint64_t clock = 0, ahead = (uint64_t)(0.4 * board_freq_hz(b));
+    for (int i = 0; i < 1500; i++) {
+        while (clock > board_ticks_now(b, fiber_now()).t + ahead)
+            assert_int_equal(fiber_sleep(0.05), OK);
+        bool forward = rng_below(&rng, 2);
+        uint32_t count = (uint32_t)(1 + rng_below(&rng, 12)), interval = (uint32_t)(64000 + rng_below(&rng, 64000));
+        uint64_t start = clock;
+        if (i == 0) {
+            start = board_ticks_now(b, fiber_now()).t + ahead;
+            assert_int_equal(board_encode(board_command(b, "reset_step_clock oid=%c clock=%u"),
+                                          BOARD_ARGS(move->oid, (uint32_t)start), NULL, 0, &msg),
+                             OK);
+            assert_int_equal(board_lane_push(move->lane, &msg, (struct board_timing){.req_clock = start}), OK);
+        }
+        clock = start + (uint64_t)interval * count;
+        assert_int_equal(board_encode(dir, BOARD_ARGS(move->oid, forward), NULL, 0, &msg), OK);
+        assert_int_equal(board_lane_push(move->lane, &msg, (struct board_timing){.req_clock = start}), OK);
+        assert_int_equal(board_encode(step, BOARD_ARGS(move->oid, interval, count, 0), NULL, 0, &msg), OK);
+        assert_int_equal(board_lane_push(move->lane, &msg, (struct board_timing){.req_clock = start, .slot_until = clock}),
+                         OK);
+        boards_wake(rig->boards);
+        move->expected += forward ? (int32_t)count : -(int32_t)count;
+    }
+    assert_int_equal(fiber_sleep(2.), OK);
+    struct board_reply reply;
+    rig_expect_ok(board_query(b, board_command(b, "stepper_get_position oid=%c"), BOARD_ARGS(move->oid), NULL, 0,
+                              (struct board_timing){0}, board_response(b, "stepper_position oid=%c pos=%i"),
+                              (int)move->oid, &reply, &info),
+                  &info);
+    if (rig->event_count)
+        fail_msg("%s", rig->event.text);
+    assert_int_equal(board_reply_i32(&reply, "pos"), move->expected);
+    struct board_stats stats = board_stats(b);
+    print_message("position %d, %llu faults, %llu blocks late, by at most %.4f s\n", move->expected,
+                  (unsigned long long)stats.faults_injected, (unsigned long long)stats.blocks_late, stats.lateness_max_s);
+}
+
+static void test_move_on_a_bad_wire(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct rig rig;
+        rig_init(&rig, seed);
+        struct board_faults faults = {.seed = seed, .tx_loss = .01, .tx_corrupt = .01, .tx_cut = .005,
+                                      .tx_duplicate = .01, .rx_loss = .01, .rx_corrupt = .01, .rx_cut = .005,
+                                      .rx_duplicate = .01, .rx_reorder = .01, .delay_max_s = .002};
+        struct sim_board_options sim = {.drift_ppm = 120. * (double)(seed % 3) - 120., .start_clock = 0xf8000000,
+                                        .move_count_max = 40};
+        struct move move = {.lane = NULL};
+        rig_add(&rig, "mcu", &sim, &faults);
+        move.lane = board_lane_create(rig.board[0], &rig.machine, 65536);
+        rig.data = &move;
+        rig_run(&rig, script_move, 200.);
+        rig_deinit(&rig);
+    }
+}
+
 static void script_cancel(struct rig *rig)
 {
     struct err_info info = {{0}};
@@ -458,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_reuse),     cmocka_unit_test(test_too_few_moves), cmocka_unit_test(test_no_board),
         cmocka_unit_test(test_shutdown),  cmocka_unit_test(test_lost),          cmocka_unit_test(test_restarted),
         cmocka_unit_test(test_stop),      cmocka_unit_test(test_bad_wire),      cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_move_on_a_bad_wire),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
