@@ -172,7 +172,7 @@ static void raw_text(void **state)
     /* Text is not taken apart: any number of words, quotes and '=' as they are. */
     struct gcode_def text = {"M118", NULL, false, record_raw, true};
     assert_int_equal(gcode_register(b->g, &text, b, NULL), OK);
-    char line[4096] = "M118 ", seen[4096];
+    char line[4096] = "M118 ", seen[8192];
     for (int i = 0; i < 700; i++)
         strcat(line, i % 2 ? "1a " : "B ");
     snprintf(seen, sizeof seen, "M118<%s>\n", line + 5);
