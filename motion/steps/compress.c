@@ -99,25 +99,6 @@ static inline void whole_intervals(struct choice *choice, double min, double max
     choice->interval_max = (double)(int64_t)to;
 }
 
-/* The longest beginning of the run, up to `limit` steps, for which `add` has whole intervals. */
-static struct choice follow(struct compress *c, double add, int limit)
-{
-    struct choice best = {add, 0.0, STEP_INTERVAL_MAX, 0};
-    double min = -INFINITY, max = INFINITY;
-    fill_windows(c, limit > c->window_count ? limit : c->window_count);
-    for (int k = 0; k < limit; k++) {
-        const double bend = add * (0.5 * k);
-        min = c->low[k] - bend > min ? c->low[k] - bend : min;
-        max = c->high[k] - bend < max ? c->high[k] - bend : max;
-        struct choice next = {.add = add, .count = k + 1};
-        whole_intervals(&next, min, max);
-        if (next.interval_min > next.interval_max)
-            break;
-        best = next;
-    }
-    return best;
-}
-
 /* Bytes of a number on the wire (firmware/proto/vlq.h). */
 static inline int vlq_bytes(double v)
 {
@@ -217,16 +198,37 @@ static void keep_best(struct choice *best, const struct scan *s, int n)
         is_whole = try_lane(best, s, i, n);
 }
 
-/* No lane that went n steps has a whole interval there: how far do they go with whole numbers? */
-static void keep_best_whole(struct compress *c, struct choice *best, const struct scan *s, int n)
+static bool has_whole(const struct scan *s)
 {
-    for (int i = 0; i < SCAN_LANES; i++) {
-        if (!(s->alive >> i & 1))
-            continue;
-        const struct choice choice = follow(c, s->add[i], n);
-        if (is_better(&choice, best))
-            *best = choice;
+    for (unsigned lanes = s->alive; lanes; lanes &= lanes - 1) {
+        struct choice choice;
+        whole_intervals(&choice, s->min[__builtin_ctz(lanes)], s->max[__builtin_ctz(lanes)]);
+        if (choice.interval_min <= choice.interval_max)
+            return true;
     }
+    return false;
+}
+
+/* No lane that went n steps has a whole interval there: follow them again, only as far as one has. Ranges only shrink, so
+ * that it is enough to look now and then and to go back by finer blocks when none is left. */
+static void keep_best_whole(struct compress *c, struct choice *best, const struct scan *lanes, int n)
+{
+    struct scan reached = *lanes;
+    int at = 0;
+    for (int block = 64; at < n;) {
+        struct scan next = reached;
+        const int to = at + block < n ? at + block : n;
+        if (c->kernels->scan(&next, c->low, c->high, at, to) == to && has_whole(&next)) {
+            reached = next;
+            at = to;
+        } else if (block == 1) {
+            break;
+        } else {
+            block /= 4;
+        }
+    }
+    if (at > 0)
+        keep_best(best, &reached, at);
 }
 
 /* Search the bracket for the longest run of up to `limit` steps: adds spread over it are followed until all fail, then

@@ -4,7 +4,9 @@
 
 #include <math.h>
 
-#define NEWTON_MAX 64
+#define NEWTON_MAX   64
+#define TIME_ERROR_S 2e-11 /* of a crossing: far below a tick */
+#define BEND_MIN     10.0  /* assume at least this curvature [mm/s^2] when judging the error */
 
 struct poly4 {
     double c[5];
@@ -95,22 +97,23 @@ static int turning_points(const struct poly4 *p, double du, double turns[3])
 }
 
 /* Where d * value reaches `target` (times d) in [lo, hi], x (> 0) beyond value(lo). First guess to second order, then
- * Newton, whose error after a move m is about m^2 curvature / (2 slope). */
+ * Newton, whose error after a move m is about m^2 curvature / (2 slope): below TIME_ERROR_S that is enough. */
 static double crossing(const struct poly4 *p, int d, double target, double lo, double hi, double x)
 {
-    const double v = d * slope(p, lo), disc = v * v + 2.0 * d * curvature(p, lo) * x;
+    const double curved = curvature(p, lo), bend = fabs(curved) + BEND_MIN;
+    const double v = d * slope(p, lo), disc = v * v + 2.0 * d * curved * x;
     double u = lo + 2.0 * x / (v + sqrt(disc > 0.0 ? disc : 0.0));
     if (!(u > lo && u < hi))
         u = 0.5 * (lo + hi);
     for (int i = 0; i < NEWTON_MAX; i++) {
-        const double f = d * (value(p, u) - target), next = u - f / (d * slope(p, u));
+        const double f = d * (value(p, u) - target), steep = d * slope(p, u), next = u - f / steep;
         if (f >= 0.0)
             hi = u;
         else
             lo = u;
         const double to = next > lo && next < hi ? next : 0.5 * (lo + hi), move = fabs(to - u);
         u = to;
-        if (move < 1e-8)
+        if (move * move * bend < 2.0 * TIME_ERROR_S * steep)
             break;
     }
     return u;
