@@ -6,7 +6,8 @@
 
 #define NEWTON_MAX   64
 #define TIME_ERROR_S 2e-11 /* of a crossing: far below a tick */
-#define BEND_MIN     10.0  /* assume at least this curvature [mm/s^2] when judging the error */
+#define BEND_MIN     100.0 /* assume at least this curvature [mm/s^2] when judging the error */
+#define MOVE_SMALL_S 1e-5  /* over which the curvature is the same */
 
 struct poly4 {
     double c[5];
@@ -100,8 +101,7 @@ static int turning_points(const struct poly4 *p, double du, double turns[3])
  * Newton, whose error after a move m is about m^2 curvature / (2 slope): below TIME_ERROR_S that is enough. */
 static double crossing(const struct poly4 *p, int d, double target, double lo, double hi, double x)
 {
-    const double curved = curvature(p, lo), bend = fabs(curved) + BEND_MIN;
-    const double v = d * slope(p, lo), disc = v * v + 2.0 * d * curved * x;
+    const double v = d * slope(p, lo), disc = v * v + 2.0 * d * curvature(p, lo) * x;
     double u = lo + 2.0 * x / (v + sqrt(disc > 0.0 ? disc : 0.0));
     if (!(u > lo && u < hi))
         u = 0.5 * (lo + hi);
@@ -113,7 +113,8 @@ static double crossing(const struct poly4 *p, int d, double target, double lo, d
             lo = u;
         const double to = next > lo && next < hi ? next : 0.5 * (lo + hi), move = fabs(to - u);
         u = to;
-        if (move * move * bend < 2.0 * TIME_ERROR_S * steep)
+        if (to == next && move < MOVE_SMALL_S &&
+            move * move * (fabs(curvature(p, to)) + BEND_MIN) < 2.0 * TIME_ERROR_S * steep)
             break;
     }
     return u;
