@@ -202,12 +202,17 @@ int solve_quadratic(struct solver *s, double t_s, double du, const struct quad *
     return count + solve_part(s, -d, t_s + turn, du - turn, turn_mm, end_mm, 0.0, q->h);
 }
 
-/* Where does the next piece end: the nearest end of a tap's segment. */
-static double next_break_s(const struct solver *s, double until_s)
+/* Where does the next piece end: the nearest end of a tap's segment, and which tap's; -1: at until_s. */
+static inline double next_break_s(const struct solver *s, double until_s, int *which)
 {
     double t = until_s;
-    for (int i = 0; i < s->tap_count; i++)
-        t = s->taps[i].end_s < t ? s->taps[i].end_s : t;
+    int nearest = -1;
+    for (int i = 0; i < s->tap_count; i++) {
+        const double end_s = s->taps[i].end_s;
+        nearest = end_s < t ? i : nearest;
+        t = end_s < t ? end_s : t;
+    }
+    *which = nearest;
     return t;
 }
 
@@ -314,16 +319,17 @@ int solver_run(struct solver *s, const struct segq *view, double until_s, int st
     const bool is_smooth = s->filter.smooth_s > 0.0, is_linear = s->filter.func.kind == KIN_FUNC_LINEAR;
     int step_count = 0;
     while (s->t_s < until_s && step_count < step_max) {
-        const double end_s = next_break_s(s, until_s), full = end_s - s->t_s;
+        /* One tap goes on to its next segment at a time; others that end there too follow after pieces of no length. */
+        int which;
+        const double end_s = next_break_s(s, until_s, &which), full = end_s - s->t_s;
         double du = full;
         if (du > 0.0)
             step_count += is_smooth   ? piece_smooth(s, view, &du, step_max)
                           : is_linear ? piece_linear(s, &du, step_max)
                                       : piece_kin(s, &du, step_max);
         s->t_s = du < full ? s->t_s + du : end_s;
-        for (int i = 0; i < s->tap_count; i++)
-            if (s->taps[i].end_s <= s->t_s)
-                tap_advance(&s->taps[i], view, advance, s->t_s);
+        if (du == full && which >= 0)
+            tap_advance(&s->taps[which], view, advance, s->t_s);
     }
     flush(s);
     return step_count;
