@@ -52,7 +52,7 @@
 #define MIN_LEAD_S       0.100 /* nothing is scheduled nearer than this */
 #define PRIME_WAIT_S     0.100 /* moves wait this long for more before the first of them is released */
 #define RING_AHEAD_S     0.250 /* motion waiting in the ring at which the caller is told to wait */
-#define PLAN_AHEAD_S     (ENGINE_BUFFER_S - RING_AHEAD_S)
+#define PLAN_MARGIN_S    (ENGINE_BUFFER_S - RING_AHEAD_S - ENGINE_HORIZON_RT_S) /* planned beyond the horizon */
 #define BATCH_LIVE_S     0.050 /* steps are generated in stretches of this length */
 #define SEND_LAG_S       0.050 /* and stay open to a longer queue_step for this long */
 #define DRIP_AHEAD_S     0.100 /* while homing: steps are generated no further ahead */
@@ -499,7 +499,6 @@ void motion_flush_lazy(struct motion *m);
 void motion_resync(struct motion *m);
 void motion_need_prime(struct motion *m);
 void motion_update_window(struct motion *m);
-double motion_ahead_s(const struct motion *m);
 struct host_ns motion_step(struct actor *actor, struct host_ns now);
 void motion_batch_yield(struct motion *m);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define RUNOUT_MARGIN_S   0.001
+#define RUNOUT_STEP_S     0.05 /* released at once when the plan runs out */
 #define E_JOIN_MM         1e-9
 #define XYZ_JOIN_MM       1e-6
 #define WAKE_MIN_S        0.0005
@@ -67,9 +68,12 @@ void motion_update_window(struct motion *m)
     m->kfd_s = window;
 }
 
-double motion_ahead_s(const struct motion *m)
+/* How much longer than wanted the plan is already [s]; <= 0: more may be taken. What waits in the lookahead does not
+ * count while it moves: it may have to be long before anything of it is final. */
+static double excess_s(const struct motion *m)
 {
-    return fmax(m->print_time_s - m->est_s, 0.0) + m->waiting_s;
+    const double planned = fmax(m->print_time_s - m->est_s, 0.0) - (m->horizon_s + PLAN_MARGIN_S);
+    return m->state == PLAN_MAIN ? planned : fmax(planned, m->waiting_s - 2.0 * LOOKAHEAD_BUDGET_PRIME_S);
 }
 
 /* After standstill: print time jumps to where motion can begin, ahead of the boards and of what was generated. */
@@ -417,7 +421,7 @@ void motion_consume(struct motion *m)
         const bool is_replay = item != NULL;
         if (!item)
             item = spsc_peek(&e->ring);
-        if (!item || (is_motion(item) && motion_ahead_s(m) > PLAN_AHEAD_S) || !motion_take(m, item))
+        if (!item || (is_motion(item) && excess_s(m) > 0.0) || !motion_take(m, item))
             break;
         if (is_replay) {
             hold_replay_drop(m);
@@ -464,18 +468,32 @@ static void handle_control(struct motion *m)
     }
 }
 
-/* The plan ends soon: whatever waits is released to a stop, since there is no more time to wait for company. */
+/* How many of the waiting moves are needed to lengthen the plan by `seconds`. */
+static size_t moves_for(const struct motion *m, double seconds)
+{
+    size_t count = 0;
+    for (double sum = 0.0; count < lookahead_waiting(&m->la) && sum < seconds; count++)
+        sum += lookahead_at(&m->la, m->la.waiting_begin + count)->min_time_s;
+    return count;
+}
+
+/* The plan ends soon and what waits is not final: release as much of it as is needed now. What follows goes on from the
+ * speed reached; only when nothing follows does the motion come to a stop. */
 static void check_runout(struct motion *m)
 {
     if (m->state == PLAN_PRIMING && m->now.ns >= m->prime_due.ns)
         motion_flush_all(m);
-    if (m->state != PLAN_MAIN || m->home.phase != HOME_NONE)
-        return;
-    if (m->est_s + m->horizon_s - m->kfd_s < m->print_time_s - m->kfd_s - RUNOUT_MARGIN_S)
-        return;
-    motion_flush_all(m);
-    motion_need_prime(m);
-    m->runout_s = m->print_time_s;
+    const double target = m->est_s + m->horizon_s + RUNOUT_MARGIN_S;
+    while (m->state == PLAN_MAIN && m->home.phase == HOME_NONE && m->print_time_s <= target) {
+        const size_t count = moves_for(m, target + RUNOUT_STEP_S - m->print_time_s);
+        if (count < lookahead_waiting(&m->la)) {
+            release(m, lookahead_force(&m->la, count));
+            continue;
+        }
+        motion_flush_all(m);
+        motion_need_prime(m);
+        m->runout_s = m->print_time_s;
+    }
 }
 
 static bool is_busy(const struct motion *m)
@@ -512,7 +530,7 @@ static struct host_ns next_wake(struct motion *m)
     if (m->state == PLAN_PRIMING)
         next = host_ns_min(next, m->prime_due.ns > m->now.ns ? m->prime_due : after_s(m, 0.0));
     if (m->state == PLAN_MAIN)
-        next = host_ns_min(next, after_s(m, m->print_time_s - m->kfd_s - RUNOUT_MARGIN_S - target));
+        next = host_ns_min(next, after_s(m, m->print_time_s - m->est_s - m->horizon_s - RUNOUT_MARGIN_S));
     for (uint64_t i = m->timed_begin; i < m->timed_stamped; i++) {
         const struct timed *t = timed_at(m, i);
         if (!t->is_done)
@@ -520,7 +538,7 @@ static struct host_ns next_wake(struct motion *m)
                                                                  ? target : m->est_s)));
     }
     if (spsc_count(&m->e->ring) > 0 || m->is_replaying || m->has_barrier)
-        next = host_ns_min(next, after_s(m, fmax(motion_ahead_s(m) - PLAN_AHEAD_S, 0.005)));
+        next = host_ns_min(next, after_s(m, fmax(excess_s(m), 0.005)));
     if (m->was_busy)
         next = host_ns_min(next, after_s(m, SNAPSHOT_EVERY_S));
     if (m->want_retry || spsc_count(&m->e->control) > 0)
