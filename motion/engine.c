@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define LANE_BYTES_LIVE  (512 * 1024)
+#define LANE_BYTES_LIVE  (128 * 1024)
 #define LANE_BYTES_BATCH (4 * 1024 * 1024)
 #define HORIZON_MIN_S    0.1
 #define HORIZON_MAX_S    2.0
@@ -288,7 +288,7 @@ enum err engine_add_stepper(struct engine *e, const struct engine_stepper_spec *
         .clock_hz = board_freq_hz(spec->board),
         .source = (uint16_t)s->index,
         .max_speed_mm_s = spec->max_velocity_mm_s > 0.0 ? spec->max_velocity_mm_s * 2.0 : 0.0,
-        .history_count = e->is_batch ? 0 : 4096,
+        .history_count = 0,
         .check_every = 64,
     };
     s->sg = stepgen_create(&config);

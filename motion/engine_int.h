@@ -33,19 +33,20 @@
 
 #define AXES 4 /* x y z e: what a move carries today; positions in the interface have room for more */
 
-#define RING_ITEMS       1024 /* appended, not yet taken by the motion thread */
-#define LOOKAHEAD_MOVES  2048
-#define TIMED_ITEMS      1024 /* outputs, marks, fences, ... that wait for their time */
-#define EVENT_RING       512
+#define RING_ITEMS       512  /* appended, not yet taken by the motion thread */
+#define LOOKAHEAD_MOVES  1024
+#define TIMED_ITEMS      512  /* outputs, marks, fences, ... that wait for their time */
+#define EVENT_RING       256
 #define CONTROL_RING     64
-#define SEGS_LIVE        8192
+#define SEGS_LIVE        4096
 #define SEGS_BATCH       65536
+#define LOOKAHEAD_BATCH  8192
 #define BATCH_CHUNK_S    3.0  /* offline: steps are solved in stretches of about this length */
 #define SEGS_SMALL       512  /* manual queues */
 #define WAITERS_MAX      64
 #define LISTENERS_MAX    16
 #define DUE_MAX          (TIMED_ITEMS + 2 * ENGINE_STEPPERS_MAX)
-#define SPILL_MAX        8192 /* step messages that a full lane has not taken yet */
+#define SPILL_MAX        4096 /* step messages that a full lane has not taken yet */
 #define FAULT_TEXT_MAX   1024
 
 #define START_LEAD_S     0.250 /* the first move after standstill starts this far ahead of the boards */

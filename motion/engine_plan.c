@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#define PRIME_LIVE_S      0.5   /* motion that gathers before the first of it is released; offline as much as Klipper's */
 #define RUNOUT_MARGIN_S   0.001
 #define RUNOUT_STEP_S     0.05 /* released at once when the plan runs out */
 #define E_JOIN_MM         1e-9
@@ -25,7 +26,7 @@ void motion_init(struct motion *m, struct engine *e)
     m->actor = (struct actor){.name = "motion", .step = motion_step};
     m->e = e;
     m->is_batch = e->is_batch;
-    lookahead_init(&m->la, LOOKAHEAD_MOVES);
+    lookahead_init(&m->la, e->is_batch ? LOOKAHEAD_BATCH : LOOKAHEAD_MOVES);
     m->timed = MEM_ARRAY(struct timed, TIMED_ITEMS);
     m->due = MEM_ARRAY(struct due, DUE_MAX);
     m->kfd_s = WINDOW_MIN_S;
@@ -57,7 +58,7 @@ void motion_deinit(struct motion *m)
 void motion_need_prime(struct motion *m)
 {
     m->state = PLAN_NEED_PRIME;
-    lookahead_prime(&m->la, LOOKAHEAD_BUDGET_PRIME_S);
+    lookahead_prime(&m->la, m->is_batch ? LOOKAHEAD_BUDGET_PRIME_S : PRIME_LIVE_S);
 }
 
 void motion_update_window(struct motion *m)
@@ -73,7 +74,7 @@ void motion_update_window(struct motion *m)
 static double excess_s(const struct motion *m)
 {
     const double planned = fmax(m->print_time_s - m->est_s, 0.0) - (m->horizon_s + PLAN_MARGIN_S);
-    return m->state == PLAN_MAIN ? planned : fmax(planned, m->waiting_s - 2.0 * LOOKAHEAD_BUDGET_PRIME_S);
+    return m->state == PLAN_MAIN ? planned : fmax(planned, m->waiting_s - 2.0 * PRIME_LIVE_S);
 }
 
 /* After standstill: print time jumps to where motion can begin, ahead of the boards and of what was generated. */
