@@ -112,7 +112,8 @@ static void check_dicts(struct printer *printer, const char *const *dicts, size_
 
 struct config *printer_check_config(const char *path, const char *const *dicts, size_t dict_count)
 {
-    const struct printer_services services = {.config_path = path};
+    struct actor nobody = {.name = "check"}; /* driven by no runtime: there is nothing to wake */
+    const struct printer_services services = {.config_path = path, .machine = &nobody};
     struct printer *printer = printer_create_bare(&services, PRINTER_RESTART_NONE, path);
     printer_create_objects(printer);
     if (dict_count)
