@@ -25,7 +25,8 @@ static enum err load(void *ctx, const char *config_path, struct plant_desc *desc
     enum err e = OK;
     if (config_error_count(config)) {
         const struct config_error *error = config_error_at(config, 0);
-        e = err_set(info, ERR_INVALID, "%s:%d: %s", error->file, error->line, error->text);
+        e = error->line ? err_set(info, ERR_INVALID, "%s:%d: %s", error->file, error->line, error->text)
+                        : err_set(info, ERR_INVALID, "%s", error->text);
     } else if (!config_find(config, "mcu")) {
         e = err_set(info, ERR_INVALID, "%s has no [mcu] section", config_path);
     } else {

@@ -134,6 +134,7 @@ enum err simulation_board_options(void *ctx, struct printer *printer, struct con
     options->tx = &sim->boards[index].to_board;
     options->rx = &sim->boards[index].to_host;
     options->restart_method = BOARD_RESTART_COMMAND;
+    options->faults = sim->options.faults;
     return OK;
 }
 

@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+struct board_faults;
 struct board_options;
 struct config_section;
 struct log;
@@ -20,9 +21,10 @@ struct sim_board;
 struct simulation;
 
 struct simulation_options {
-    struct runtime *runtime; /* virtual; drives the boards */
-    struct log *log;         /* NULL allowed */
-    uint64_t seed;           /* of everything that is random: start clocks, crystal drift */
+    struct runtime *runtime;           /* virtual; drives the boards */
+    struct log *log;                   /* NULL allowed */
+    uint64_t seed;                     /* of everything that is random: start clocks, crystal drift */
+    const struct board_faults *faults; /* damage done on every board's wire; NULL: none; kept */
 };
 
 struct simulation *simulation_create(const struct simulation_options *options);

@@ -8,6 +8,7 @@
 #include "base/strbuf.h"
 #include "firmware/plant/plant.h"
 #include "firmware/port/sim/sim_board.h"
+#include "motion/board.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,12 +61,10 @@ static char *random_script(uint64_t seed, int moves)
     return strbuf_take(&sb);
 }
 
-static void watch_a_print(void **state)
+static void watch_a_print(uint64_t seed, const struct board_faults *faults, int moves)
 {
-    (void)state;
-    uint64_t seed = 4;
     print_message("seed=%llu\n", (unsigned long long)seed);
-    struct rig *rig = rig_create(&(struct rig_options){.config_text = config, .seed = seed});
+    struct rig *rig = rig_create(&(struct rig_options){.config_text = config, .seed = seed, .faults = faults});
     struct sim_board *board = rig_board(rig, "mcu");
     assert_non_null(board);
     const char *json = sim_board_dictionary(board);
@@ -73,7 +72,7 @@ static void watch_a_print(void **state)
     sim_board_tap(board, checker_feed, checker);
     assert_true(rig_wait_ready(rig));
     assert_int_equal(rig_script(rig, "G28\nM109 S200", 300), OK);
-    char *script = random_script(seed, 300);
+    char *script = random_script(seed, moves);
     enum err e = rig_script(rig, script, 600);
     mem_free(script);
     if (e)
@@ -97,20 +96,46 @@ static void watch_a_print(void **state)
     }
     assert_true(checker_heaters_are_off(checker, now));
     struct checker_totals totals = checker_totals(checker);
-    print_message("%llu commands, least lead %.3f s\n", (unsigned long long)totals.commands, totals.least_lead_s);
+    print_message("%llu commands in %llu blocks, %llu damaged, least lead %.3f s\n",
+                  (unsigned long long)totals.commands, (unsigned long long)totals.blocks,
+                  (unsigned long long)totals.damaged, totals.least_lead_s);
+    assert_true(faults ? totals.damaged > 10 : totals.damaged == 0);
     assert_true(totals.least_lead_s > 0.01);
     assert_false(totals.is_shut_down);
-    double xyz[3];
-    assert_true(plant_toolhead_mm(plant, xyz));
     sim_board_tap(board, NULL, NULL);
     checker_destroy(checker);
     rig_destroy(rig);
 }
 
+static void a_print_on_good_wires(void **state)
+{
+    (void)state;
+    watch_a_print(4, NULL, 300);
+}
+
+/* One block in a hundred lost, one damaged, some doubled, swapped or late, in both directions. */
+static void a_print_on_bad_wires(void **state)
+{
+    (void)state;
+    struct board_faults faults = {.seed = 7,
+                                  .tx_loss = 0.01,
+                                  .tx_corrupt = 0.01,
+                                  .tx_cut = 0.003,
+                                  .tx_duplicate = 0.01,
+                                  .rx_loss = 0.01,
+                                  .rx_corrupt = 0.01,
+                                  .rx_cut = 0.003,
+                                  .rx_duplicate = 0.01,
+                                  .rx_reorder = 0.01,
+                                  .delay_max_s = 0.002};
+    watch_a_print(5, &faults, 150);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(watch_a_print),
+        cmocka_unit_test(a_print_on_good_wires),
+        cmocka_unit_test(a_print_on_bad_wires),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -381,7 +381,9 @@ const char *checker_violation(const struct checker *c, size_t index)
 
 struct checker_totals checker_totals(const struct checker *c)
 {
-    return c->totals;
+    struct checker_totals totals = c->totals;
+    totals.damaged = c->to_board.bad_count;
+    return totals;
 }
 
 size_t checker_stepper(const struct checker *c, uint32_t step_pin)

@@ -26,6 +26,7 @@ const char *checker_violation(const struct checker *checker, size_t index); /* t
 
 struct checker_totals {
     uint64_t blocks, commands, queue_steps, steps;
+    uint64_t damaged;    /* places in the bytes to the board that were no good block */
     double least_lead_s; /* smallest time between a timed command's arrival and its clock */
     bool is_shut_down;
 };

@@ -93,7 +93,8 @@ struct rig *rig_create(const struct rig_options *options)
     mem_free(command);
     rig->runtime = runtime_create_virtual(options->seed);
     rig->status = status_hub_create();
-    rig->sim = simulation_create(&(struct simulation_options){.runtime = rig->runtime, .seed = options->seed});
+    rig->sim = simulation_create(&(struct simulation_options){
+        .runtime = rig->runtime, .seed = options->seed, .faults = options->faults});
     rig->machine = (struct actor){.name = "machine", .step = machine_step};
     rig->services = (struct printer_services){
         .runtime = rig->runtime,

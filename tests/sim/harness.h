@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct board_faults;
 struct plant;
 struct printer;
 struct runtime;
@@ -20,6 +21,7 @@ struct rig_options {
     const char *config_path; /* a file, or NULL: */
     const char *config_text; /* the text of one */
     uint64_t seed;
+    const struct board_faults *faults; /* damaged wires; NULL: none; kept until rig_destroy */
     bool is_verbose;         /* console lines also go to standard output */
 };
 
