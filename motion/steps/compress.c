@@ -11,7 +11,7 @@
 #define ADD_MAX   32767.0
 #define SLACK     1e-5               /* rounding of quotients below 2^30 whose denominators are below 2^15 */
 #define GUESS_MIN 8                  /* runs shorter than this are searched without a guess */
-#define FILL      8 /* windows computed at least; then as many again as there are */
+#define FILL      8                  /* windows computed at least; then as many again as there are */
 #define ROUND     6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
 
 /* A value of add with the intervals that go with it, for a run of `count` steps. */
@@ -209,8 +209,8 @@ static bool has_whole(const struct scan *s)
     return false;
 }
 
-/* No lane that went n steps has a whole interval there: follow them again, only as far as one has. Ranges only shrink, so
- * that it is enough to look now and then and to go back by finer blocks when none is left. */
+/* No lane that went n steps has a whole interval there: follow them again, only as far as one has. Ranges only shrink,
+ * so that it is enough to look now and then and to go back by finer blocks when none is left. */
 static void keep_best_whole(struct compress *c, struct choice *best, const struct scan *lanes, int n)
 {
     struct scan reached = *lanes;

@@ -18,8 +18,8 @@ struct scan {
  * first step after which none would have (the state is that before it), or `to`. */
 typedef int scan_fn(struct scan *s, const double *low, const double *high, int from, int to);
 
-/* Windows of steps k = from .. to-1 divided by their number: high = clock, low = clock - min(max_error, half the interval),
- * both relative to base. clocks[-1] is the exact clock before the first step; inverse[k] = 1/(k+1). */
+/* Windows of steps k = from .. to-1 divided by their number: high = clock, low = clock - min(max_error, half the
+ * interval), both relative to base. clocks[-1] is the exact clock before the first step; inverse[k] = 1/(k+1). */
 typedef void scan_fill_fn(double *restrict low, double *restrict high, const double *restrict clocks,
                           const double *restrict inverse, double base, double max_error, int from, int to);
 

@@ -5,8 +5,10 @@
 #include <math.h>
 
 #define NEWTON_MAX   64
-#define PART_MIN_S   1e-5 /* parts this short are taken as they are: their inner excursion is below a nanometre */
-#define ACCEL_MARGIN 1.5  /* how much larger the acceleration may be between the places where it was looked at */
+#define PART_MIN_S   1e-5   /* parts this short are taken as they are: their inner excursion is below a nanometre */
+#define TIME_ERROR_S 2e-11  /* of a crossing: far below a tick */
+#define ACCEL_MIN    1000.0 /* assume at least this when judging the error [mm/s^2] */
+#define ACCEL_MARGIN 1.5    /* how much larger the acceleration may be between the places where it was looked at */
 
 struct path {
     const struct kin_func *func;
@@ -34,6 +36,30 @@ static double predict(const double state[3], int d, double x)
     return 2.0 * x / (v + sqrt(disc > 0.0 ? disc : 0.0));
 }
 
+/* Where the monotone path reaches `target`, within [*u, hi]. *u and state: the last place looked at, before the target;
+ * both move on. One evaluation is usual: the prediction lands close enough for a last Newton step whose error,
+ * move^2 acceleration / (2 speed), is below TIME_ERROR_S. */
+static double crossing(const struct path *path, int d, double target, double hi, double *u, double state[3])
+{
+    double left = *u, right = hi, x = d * (target - state[0]);
+    for (int i = 0; i < NEWTON_MAX && x != 0.0 && right > left; i++) {
+        double next = *u + (i == 0 ? predict(state, d, x) : x / (d * state[1]));
+        if (!(next > left && next < right))
+            next = 0.5 * (left + right);
+        *u = next;
+        at(path, next, state);
+        x = d * (target - state[0]);
+        if (x > 0.0)
+            left = next;
+        else
+            right = next;
+        const double v = d * state[1], move = x / v;
+        if (v > 0.0 && move * move * (fabs(state[2]) + ACCEL_MIN) < 2.0 * TIME_ERROR_S * v)
+            return next + move < hi ? next + move : hi;
+    }
+    return *u;
+}
+
 /* One monotone part [lo, hi]. */
 static int solve_part(struct solver *s, const struct path *path, double t_s, double lo, const double at_lo[3],
                       double hi, const double at_hi[3])
@@ -41,30 +67,15 @@ static int solve_part(struct solver *s, const struct path *path, double t_s, dou
     const int d = at_hi[0] > at_lo[0] ? 1 : -1;
     const int count = solver_count(s, d, at_hi[0]);
     const double clock0 = s->base_clock + (t_s - s->base_s) * s->hz;
-    double state[3] = {at_lo[0], at_lo[1], at_lo[2]}, u = lo;
+    double state[3] = {at_lo[0], at_lo[1], at_lo[2]}, u = lo, root = lo;
     for (int k = 0; k < count; k++) {
         const double target = s->origin_mm + ((double)s->n + d * (k + 0.5)) * s->step_mm;
-        double left = u, right = hi, x = d * (target - state[0]);
-        for (int i = 0; i < NEWTON_MAX && x != 0.0; i++) {
-            /* `x` still to go from u; positive: the crossing is to the right. */
-            if (x > 0.0)
-                left = u;
-            else
-                right = u;
-            double next = i == 0 ? u + predict(state, d, x) : u + x / (d * state[1]);
-            if (!(next > left && next < right))
-                next = 0.5 * (left + right);
-            const double moved = fabs(next - u);
-            u = next;
-            at(path, u, state);
-            x = d * (target - state[0]);
-            if (moved < 1e-11 || fabs(x) < 1e-12)
-                break;
-        }
-        *solver_put(s, d, 1) = floor(clock0 + u * s->hz + 0.5);
+        if (d * (target - state[0]) > 0.0)
+            root = crossing(path, d, target, hi, &u, state);
+        *solver_put(s, d, 1) = floor(clock0 + root * s->hz + 0.5);
     }
     if (count > 0)
-        s->last_step_s = t_s + u;
+        s->last_step_s = t_s + root;
     solver_advance(s, d, count, at_hi[0]);
     return count;
 }
