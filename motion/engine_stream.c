@@ -24,6 +24,8 @@ enum err stream_ready(struct engine *e, struct engine_source source, struct err_
         return err_set(info, ERR_SHUTDOWN, "%s", e->fault_text[0] ? e->fault_text : "The motion engine has been stopped");
     if (!e->is_started)
         return err_set(info, ERR_STATE, "Printer is not ready");
+    if (e->is_batch && spsc_count(&e->events) > spsc_capacity(&e->events) / 2)
+        events_dispatch(e); /* offline nobody polls while the reader runs */
     if (e->is_holding || e->is_homing || (e->is_held && source.file_offset >= 0) || !stream_has_room(e))
         return ERR_FULL;
     return OK;

@@ -48,6 +48,7 @@ enum err waiter_wait(struct engine *e, uint64_t ticket, struct waiter *out)
     struct waiter *w = waiter_of(e, ticket);
     CHECK(w);
     if (e->is_batch) {
+        events_dispatch(e); /* makes room for what comes now */
         timed_run_due(&e->m);
         events_dispatch(e);
         CHECK(w->is_done || atomic_load(&e->is_stopped));
