@@ -80,6 +80,11 @@ static void setup_control(struct heater *h, struct config_section *section)
 {
     double smooth_s = section_float(section, "smooth_time");
     h->smooth_rate = 1 / smooth_s;
+    if (!section_find(section, "control")) { /* the error about that is enough */
+        static const char *const names[] = {"pid_Kp", "pid_Ki", "pid_Kd", "max_delta"};
+        for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+            (void)section_has(section, names[i]);
+    }
     if (section_choice(section, "control") == 0) {
         heater_control_watermark(&h->control, h->max_power, section_float(section, "max_delta"));
         return;

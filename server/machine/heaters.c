@@ -312,10 +312,13 @@ static void write_names(struct strbuf *json, const struct heaters *hs, bool only
 static void heaters_status(struct printer_object *obj, struct status_writer *writer)
 {
     const struct heaters *hs = (struct heaters *)obj;
-    write_names(status_begin_json(writer, "available_heaters"), hs, true);
-    status_end_json(writer);
-    write_names(status_begin_json(writer, "available_sensors"), hs, false);
-    status_end_json(writer);
+    static const char *const fields[] = {"available_heaters", "available_sensors"};
+    for (size_t i = 0; i < ARRAY_COUNT(fields); i++) {
+        if (!status_needs(writer, fields[i], hs->sensor_count + 1))
+            continue;
+        write_names(status_begin_json(writer, fields[i]), hs, i == 0);
+        status_end_json(writer);
+    }
     strbuf_adds(status_begin_json(writer, "available_monitors"), "[]");
     status_end_json(writer);
 }

@@ -2,7 +2,6 @@
 #include "server/machine/objects.h"
 #include "server/machine/printer_private.h"
 
-#include "base/mem.h"
 #include "base/strbuf.h"
 #include "motion/board.h"
 #include "server/config/config.h"
@@ -15,7 +14,6 @@
 struct mcu {
     struct printer_object obj;
     struct pin_chip chip;
-    char *path; /* device, as the system resolves it */
 };
 
 static const struct option_desc mcu_options[] = {
@@ -150,12 +148,6 @@ static void mcu_status(struct printer_object *obj, struct status_writer *writer)
     }
 }
 
-static void mcu_destroy(struct printer_object *obj)
-{
-    mem_free(((struct mcu *)obj)->path);
-}
-
-/* ALWAYS would make [mcu] appear without a section; it is required instead. */
 const struct object_desc mcu_desc = {
     .section = "mcu",
     .flags = OBJECT_EXACT | OBJECT_NAMED | OBJECT_FIRST,
@@ -164,6 +156,5 @@ const struct object_desc mcu_desc = {
     OBJECT_OPTIONS(mcu_options),
     OBJECT_FIELDS(mcu_fields),
     .create = mcu_create,
-    .destroy = mcu_destroy,
     .status = mcu_status,
 };

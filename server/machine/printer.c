@@ -198,13 +198,13 @@ static void vshutdown(struct printer *printer, const char *fmt, va_list args)
     char line[256];
     log_error(printer->services->log, "printer", p->state == PRINTER_SHUTDOWN ? "further fault" : "shutdown", "reason=\"%s\"",
               log_escape(text.data, line, sizeof line));
-    if (p->state == PRINTER_SHUTDOWN || p->state == PRINTER_ERROR) {
+    if (printer->boards && p->state != PRINTER_SHUTDOWN)
+        boards_emergency_stop(printer->boards, text.data);
+    if (p->state == PRINTER_SHUTDOWN || p->state == PRINTER_ERROR) { /* the first reason stays */
         strbuf_deinit(&text);
         return;
     }
     bool was_connected = p->connected_count == p->object_count;
-    if (printer->boards)
-        boards_emergency_stop(printer->boards, text.data);
     if (printer->engine)
         engine_stop(printer->engine);
     strbuf_adds(&text, text.len_bytes && text.data[text.len_bytes - 1] == '\n' ? "" : "\n");
