@@ -31,6 +31,7 @@ static enum err cmd_m73(void *ctx, struct gcode_command *cmd, struct err_info *i
     d->progress = progress < 0 ? 0 : progress > 1 ? 1 : progress;
     d->progress_until_s = printer_now_s(d->obj.printer) + PROGRESS_KEPT_S;
     d->has_progress = true;
+    printer_status_touch(&d->obj);
     return OK;
 }
 

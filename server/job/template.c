@@ -18,7 +18,7 @@ struct template {
  * that mentions one is harmless, unless it holds a statement, which would run even there. */
 static const char *find_syntax(const char *text, int *line)
 {
-    *line = 1;
+    *line = text[0] == '\n' ? 0 : 1; /* the first line of a body stands below its option */
     bool is_comment = false;
     for (const char *p = text; *p; p++) {
         if (*p == '\n') {

@@ -1,9 +1,13 @@
 /* Jobs on a whole simulated printer: files, pause, resume, cancel, excluded objects. */
 #include "tests/sim/job_rig.h"
 
+#include "base/actor.h"
 #include "base/mem.h"
+#include "base/rng.h"
+#include "motion/engine.h"
 #include "server/job/job.h"
 #include "server/machine/printer.h"
+#include "server/mmu/mmu.h"
 
 #include <math.h>
 
@@ -222,6 +226,103 @@ static void cancel_drops_what_was_planned(void **unused)
     rig_destroy(rig);
 }
 
+static bool stands_still(void *ctx)
+{
+    struct rig *rig = ctx;
+    struct engine_status motion;
+    engine_get_status(rig_printer(rig)->engine, runtime_now(rig_runtime(rig)), &motion);
+    return motion.is_idle;
+}
+
+/* Cancelled in the middle of its moves: stands still within the horizon and the braking, with everything in its place. */
+static void cancel_in_the_middle_of_a_move(void **unused)
+{
+    (void)unused;
+    struct rig *rig = job_rig_start(CONFIG_BASE);
+    script(rig, HOME);
+    add_squares(rig, "long.gcode", 100);
+    double worst_s = 0;
+    for (int i = 0; i < 10; i++) {
+        script(rig, "SDCARD_PRINT_FILE FILENAME=long.gcode");
+        rig_run(rig, 3.07 + 0.37 * i);
+        double begun_s = rig_now_s(rig), stands[4], later[4];
+        ask(rig, job_cancel);
+        position(rig, stands);
+        assert_true(rig_run_until(rig, stands_still, rig, 10));
+        worst_s = fmax(worst_s, rig_now_s(rig) - begun_s);
+        rig_run(rig, 2);
+        position(rig, later);
+        for (int k = 0; k < 4; k++)
+            assert_true(fabs(stands[k] - later[k]) < 1e-9);
+        expect_status(rig, "print_stats", "state", "\"cancelled\"");
+        script(rig, "G90\nG1 X50 Y50 Z0.2 F6000\nM400");
+        expect_position(rig, 50, 50, 0.2);
+    }
+    print_message("standing still at most %.2f s after the request\n", worst_s);
+    assert_true(worst_s < 1.1); /* 0.7 s of committed steps without real-time rights, the rest is braking and slack */
+    rig_destroy(rig);
+}
+
+/* -------------------------------------------------------------------------------------------- many clients at once */
+
+static enum err mmu_unlock_request(struct printer *printer, struct err_info *info)
+{
+    return mmu_unlock(printer, info);
+}
+
+/* Clients ask for whatever they like whenever they like. Every request ends, nothing breaks, and if nobody cancelled,
+ * the print is whole in the end. */
+static void random_requests_leave_a_whole_print(void **unused)
+{
+    (void)unused;
+    static request_fn *const kinds[] = {job_pause, job_pause, job_resume, job_resume, job_resume, NULL,
+                                        mmu_unlock_request, mmu_resume, job_cancel};
+    enum { CLIENTS = 3, REQUESTS = 12, ROUNDS = 12 };
+    size_t completed = 0, cancelled = 0;
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        struct rng rng;
+        rng_init(&rng, seed);
+        struct rig *rig = job_rig_start(CONFIG_MACROS);
+        script(rig, HOME);
+        add_squares(rig, "long.gcode", 20);
+        script(rig, "SDCARD_PRINT_FILE FILENAME=long.gcode");
+        bool was_cancelled = false, may_cancel = seed % 3 == 0;
+        for (int i = 0; i < REQUESTS; i++) {
+            struct request asked[CLIENTS] = {{0}};
+            rig_run(rig, rng_range(&rng, 0, 2.5));
+            for (int c = 0; c < CLIENTS; c++) {
+                asked[c].fn = kinds[rng_below(&rng, may_cancel ? 9 : 8)];
+                asked[c].message = "random";
+                was_cancelled |= asked[c].fn == job_cancel;
+                request_begin(rig, &asked[c]);
+                if (rng_below(&rng, 2))
+                    rig_run(rig, rng_range(&rng, 0, 0.5));
+            }
+            for (int c = 0; c < CLIENTS; c++)
+                request_finish(&asked[c], 60);
+        }
+        assert_int_equal(printer_state(rig_printer(rig)), PRINTER_READY);
+        for (int i = 0; i < 3; i++) { /* whatever state they left it in */
+            ask(rig, mmu_resume);
+            rig_run(rig, 1);
+        }
+        if (!was_cancelled) {
+            wait_status(rig, "print_stats", "state", "\"complete\"", 300);
+            wait_status(rig, "mmu", "print_state", "\"complete\"", 10);
+            expect_position(rig, 50, 50, 0.2);
+            if (fabs(rig_status_number(rig, "print_stats", "filament_used") - 80) > 1e-6)
+                fail_msg("seed %d: %s mm of filament instead of 80\n%s", (int)seed,
+                         rig_status(rig, "print_stats", "filament_used"), rig_console(rig));
+            completed++;
+        } else {
+            expect_status(rig, "print_stats", "state", "\"cancelled\"");
+            cancelled++;
+        }
+        rig_destroy(rig);
+    }
+    print_message("seeds 1 to %d: %zu complete, %zu cancelled\n", ROUNDS, completed, cancelled);
+}
+
 /* ------------------------------------------------------------------------------------------------ excluded objects */
 
 static void excluded_objects_are_left_out(void **unused)
@@ -269,6 +370,8 @@ int main(void)
         cmocka_unit_test(a_pause_does_not_wait_for_a_heater),
         cmocka_unit_test(cancel_ends_waits_at_once),
         cmocka_unit_test(cancel_drops_what_was_planned),
+        cmocka_unit_test(cancel_in_the_middle_of_a_move),
+        cmocka_unit_test(random_requests_leave_a_whole_print),
         cmocka_unit_test(excluded_objects_are_left_out),
     };
     return cmocka_run_group_tests_name("job", tests, NULL, NULL);

@@ -1,0 +1,237 @@
+/* Macros, delayed G-code, texts and idle times on a simulated printer. */
+#include "tests/sim/job_rig.h"
+
+#include "base/mem.h"
+#include "server/config/config.h"
+#include "server/job/gcode_macro.h"
+#include "server/machine/printer.h"
+
+/* The error that a script must fail with. */
+static void expect_error(struct rig *rig, const char *text, const char *words)
+{
+    if (rig_script(rig, text, 30) == OK)
+        fail_msg("%s did not fail", text);
+    if (!strstr(rig_error(rig), words))
+        fail_msg("%s: \"%s\" lacks \"%s\"", text, rig_error(rig), words);
+}
+
+static void expect_console(struct rig *rig, const char *words)
+{
+    if (!strstr(rig_console(rig), words))
+        fail_msg("the console lacks \"%s\":\n%s", words, rig_console(rig));
+}
+
+/* The configuration must be refused, with these words. */
+static void expect_refused(const char *more, const char *words)
+{
+    char *text = mem_sprintf("%s%s", CONFIG_BASE, more);
+    struct rig *rig = rig_create(&(struct rig_options){.config_text = text, .seed = 1});
+    rig_run(rig, 5);
+    if (printer_state(rig_printer(rig)) != PRINTER_ERROR || !strstr(printer_state_message(rig_printer(rig)), words))
+        fail_msg("%s: %s, \"%s\" lacks \"%s\"", more, printer_state_name(printer_state(rig_printer(rig))),
+                 printer_state_message(rig_printer(rig)), words);
+    rig_destroy(rig);
+    mem_free(text);
+}
+
+static void macros_run_and_rename(void **unused)
+{
+    (void)unused;
+    struct rig *rig = job_rig_start(CONFIG_BASE "[gcode_macro hello]\ndescription: says hello\ngcode:\n"
+                                                "  M117 hello ; there\n  ECHO_TWO\n"
+                                                "[gcode_macro ECHO_TWO]\ngcode:\n  M118 two\n"
+                                                "[gcode_macro M117]\nrename_existing: M117.1\ngcode:\n  M117.1 changed\n"
+                                                "[gcode_macro G28]\nrename_existing: G28.1\ngcode:\n  M118 homing\n  G28.1\n"
+                                                "[gcode_macro LOOP]\ngcode:\n  LOOP\n"
+                                                "[gcode_macro A]\ngcode:\n  B\n[gcode_macro B]\ngcode:\n  A\n"
+                                                "[gcode_macro FAILS]\ngcode:\n  M118 before\n  G1 X5\n  M118 after\n");
+    script(rig, "hello");
+    expect_status(rig, "display_status", "message", "\"changed\"");
+    expect_console(rig, "echo: two");
+    script(rig, "G28");
+    expect_console(rig, "echo: homing");
+    expect_status(rig, "toolhead", "homed_axes", "\"xyz\"");
+    expect_error(rig, "LOOP", "Macro LOOP called recursively");
+    expect_error(rig, "A", "Macro A called recursively");
+    script(rig, "hello"); /* nothing is stuck */
+    script(rig, "M84\nSET_GCODE_OFFSET");
+    expect_error(rig, "FAILS", "Must home axis first");
+    expect_console(rig, "echo: before");
+    assert_null(strstr(rig_console(rig), "echo: after"));
+    script(rig, "HELP");
+    expect_console(rig, "says hello");
+    rig_destroy(rig);
+}
+
+static void bad_macros_are_refused(void **unused)
+{
+    (void)unused;
+    expect_refused("[gcode_macro X1]\n", "gcode");
+    expect_refused("[gcode_macro G1]\ngcode:\n  M117\n", "G1 already registered");
+    expect_refused("[gcode_macro NEW]\nrename_existing: OLD\ngcode:\n  M117\n", "Existing command 'NEW' not found");
+    expect_refused("[gcode_macro G28]\nrename_existing: HOME_ALL\ngcode:\n  M117\n", "rename of different types");
+    expect_refused("[gcode_macro V]\nvariable_x: [1, 2\ngcode:\n  M117\n", "is not a valid literal");
+    expect_refused("[gcode_macro A B]\ngcode:\n  M117\n", "illegal whitespace");
+    expect_refused("[gcode_macro Q]\ngcode:\n  M117\nunknown: 1\n", "unknown");
+}
+
+static void variables(void **unused)
+{
+    (void)unused;
+    struct rig *rig = job_rig_start(CONFIG_BASE "[gcode_macro V]\nvariable_speed: 50\nvariable_Name: 'a'\n"
+                                                "variable_list: [1, (2, 3), {'k': None}]\ngcode:\n  M117\n");
+    expect_status(rig, "gcode_macro V", "speed", "50");
+    expect_status(rig, "gcode_macro V", "name", "\"a\"");
+    expect_status(rig, "gcode_macro V", "list", "[1, [2, 3], {\"k\": null}]");
+    script(rig, "SET_GCODE_VARIABLE MACRO=V VARIABLE=speed VALUE=1.5");
+    expect_status(rig, "gcode_macro V", "speed", "1.5");
+    script(rig, "SET_GCODE_VARIABLE MACRO=V VARIABLE=name VALUE='\"long text\"'");
+    expect_status(rig, "gcode_macro V", "name", "\"long text\"");
+    assert_string_equal(gcode_macro_variable(rig_printer(rig), "V", "speed"), "1.5");
+    assert_null(gcode_macro_variable(rig_printer(rig), "V", "none"));
+    assert_null(gcode_macro_variable(rig_printer(rig), "W", "speed"));
+    expect_error(rig, "SET_GCODE_VARIABLE MACRO=V VARIABLE=other VALUE=1", "Unknown gcode_macro variable 'other'");
+    expect_error(rig, "SET_GCODE_VARIABLE MACRO=V VARIABLE=speed VALUE=abc", "Unable to parse 'abc' as a literal");
+    expect_error(rig, "SET_GCODE_VARIABLE MACRO=W VARIABLE=speed VALUE=1", "W");
+    expect_status(rig, "gcode_macro V", "speed", "1.5");
+    rig_destroy(rig);
+}
+
+/* A body in the template language loads with a warning and says what it is when it is called. */
+static void template_bodies_explain_themselves(void **unused)
+{
+    (void)unused;
+    struct rig *rig = job_rig_start(CONFIG_BASE "[gcode_macro T]\ngcode:\n  M118 one\n  {% if params.X %}\n  M118 two\n  {% endif %}\n"
+                                                "[gcode_macro NOT_T]\ngcode:\n  M118 fine ; about {braces}\n"
+                                                "[idle_timeout]\ntimeout: 5\ngcode:\n  {% set x = 1 %}\n  M84\n");
+    expect_error(rig, "T", "template language");
+    expect_error(rig, "T", "line 2");
+    expect_error(rig, "T", "{% if params.X %}");
+    assert_null(strstr(rig_console(rig), "echo: one")); /* nothing half-done */
+    assert_int_equal(config_warning_count(rig_printer(rig)->config), 2);
+    script(rig, "NOT_T");
+    expect_console(rig, "echo: fine");
+    script(rig, "G28"); /* an idle script that cannot run still lets heaters and motors go */
+    wait_status(rig, "idle_timeout", "state", "\"Idle\"", 30);
+    expect_status(rig, "toolhead", "homed_axes", "\"\"");
+    rig_destroy(rig);
+}
+
+static void delayed_gcode(void **unused)
+{
+    (void)unused;
+    struct rig *rig = job_rig_start(CONFIG_BASE "[delayed_gcode once]\ninitial_duration: 2\ngcode:\n  M118 late\n"
+                                                "[delayed_gcode again]\ngcode:\n  M118 tick\n"
+                                                "  UPDATE_DELAYED_GCODE ID=again DURATION=1\n");
+    rig_run(rig, 1.5);
+    assert_null(strstr(rig_console(rig), "late"));
+    rig_run(rig, 1);
+    expect_console(rig, "echo: late");
+    rig_clear_console(rig);
+    script(rig, "UPDATE_DELAYED_GCODE ID=again DURATION=0.5");
+    rig_run(rig, 3.2);
+    expect_console(rig, "echo: tick\necho: tick\necho: tick\n");
+    script(rig, "UPDATE_DELAYED_GCODE ID=again DURATION=0");
+    rig_clear_console(rig);
+    rig_run(rig, 5);
+    assert_string_equal(rig_console(rig), "");
+    expect_error(rig, "UPDATE_DELAYED_GCODE ID=again DURATION=-1", "minimum");
+    expect_error(rig, "UPDATE_DELAYED_GCODE ID=none DURATION=1", "none");
+    rig_destroy(rig);
+}
+
+static void texts(void **unused)
+{
+    (void)unused;
+    struct rig *rig = job_rig_start(CONFIG_BASE);
+    script(rig, "M118 plain text\nRESPOND MSG=hi\nRESPOND TYPE=error MSG=bad\nRESPOND TYPE=command MSG=action:x\n"
+                "RESPOND TYPE=echo_no_space MSG=near\nRESPOND PREFIX=tb: MSG=\"two words\"\nRESPOND");
+    expect_console(rig, "echo: plain text\necho: hi\n!! bad\n// action:x\necho:near\ntb: two words\necho: ");
+    expect_error(rig, "RESPOND TYPE=shout MSG=x", "RESPOND TYPE 'shout' is invalid");
+    script(rig, "M117 one two");
+    expect_status(rig, "display_status", "message", "\"one two\"");
+    script(rig, "SET_DISPLAY_TEXT MSG=\"x \\\" y\"");
+    script(rig, "SET_DISPLAY_TEXT");
+    expect_status(rig, "display_status", "message", "null");
+    script(rig, "M73 P40");
+    expect_status(rig, "display_status", "progress", "0.4");
+    script(rig, "M73 P400");
+    expect_status(rig, "display_status", "progress", "1.0");
+    rig_run(rig, 10); /* nothing prints: forgotten */
+    expect_status(rig, "display_status", "progress", "0.0");
+    rig_destroy(rig);
+
+    rig = job_rig_start("[mcu]\nserial: /dev/x\n[printer]\nkinematics: none\nmax_velocity: 1\nmax_accel: 1\n"
+                        "[respond]\ndefault_type: command\n");
+    script(rig, "M118 x\nRESPOND MSG=y");
+    expect_console(rig, "// x\n// y\n");
+    rig_destroy(rig);
+}
+
+static void idle_times(void **unused)
+{
+    (void)unused;
+    struct rig *rig = job_rig_start(CONFIG_BASE "[idle_timeout]\ntimeout: 20\n");
+    expect_status(rig, "idle_timeout", "state", "\"Idle\"");
+    rig_begin_script(rig, "G28\nG1 X100 F600");
+    rig_run(rig, 3);
+    expect_status(rig, "idle_timeout", "state", "\"Printing\"");
+    assert_true(rig_status_number(rig, "idle_timeout", "printing_time") > 1);
+    wait_status(rig, "idle_timeout", "state", "\"Ready\"", 60);
+    expect_status(rig, "idle_timeout", "printing_time", "0.0");
+    script(rig, "M104 S100");
+    double ready_s = rig_now_s(rig);
+    wait_status(rig, "idle_timeout", "state", "\"Idle\"", 60);
+    assert_true(rig_now_s(rig) - ready_s < 25);
+    expect_status(rig, "extruder", "target", "0.0");
+    expect_status(rig, "toolhead", "homed_axes", "\"\"");
+    rig_run(rig, 60); /* the script's own motion does not wake it again */
+    expect_status(rig, "idle_timeout", "state", "\"Idle\"");
+    expect_error(rig, "SET_IDLE_TIMEOUT TIMEOUT=0", "above");
+    script(rig, "SET_IDLE_TIMEOUT TIMEOUT=99");
+    expect_status(rig, "idle_timeout", "idle_timeout", "99.0");
+    expect_console(rig, "// idle_timeout: Timeout set to 99.00 s");
+    rig_destroy(rig);
+}
+
+static void sd_commands(void **unused)
+{
+    (void)unused;
+    struct rig *rig = job_rig_start(CONFIG_BASE);
+    rig_add_gcode(rig, "b.gcode", "M118 line one\nM118 line two\nM118 line three");
+    rig_add_gcode(rig, "a one.gcode", "M118 a\n");
+    rig_add_gcode(rig, ".hidden", "x");
+    script(rig, "M20\nM21");
+    expect_console(rig, "Begin file list\na one.gcode 7\nb.gcode 43\nEnd file list\nSD card ok\n");
+    expect_error(rig, "M24", "No file is selected");
+    script(rig, "M23 a one.gcode");
+    expect_console(rig, "File opened:a one.gcode Size:7\nFile selected");
+    script(rig, "M23 /b.gcode\nM27\nM26 S14\nM27");
+    expect_console(rig, "SD printing byte 0/43\nSD printing byte 14/43");
+    script(rig, "M24");
+    wait_status(rig, "print_stats", "state", "\"complete\"", 10);
+    expect_console(rig, "echo: line two\necho: line three\nDone printing file");
+    assert_null(strstr(rig_console(rig), "line one"));
+    expect_error(rig, "M26 S-1", "minimum");
+    rig_add_gcode(rig, "loop.gcode", "G4 P1\nSDCARD_RESET_FILE\n");
+    script(rig, "SDCARD_PRINT_FILE FILENAME=loop.gcode");
+    wait_status(rig, "print_stats", "state", "\"error\"", 10);
+    expect_console(rig, "SDCARD_RESET_FILE cannot be run from the sdcard");
+    rig_add_gcode(rig, "busy.gcode", "G4 P60000\nM400\n");
+    script(rig, "SDCARD_PRINT_FILE FILENAME=busy.gcode");
+    rig_begin_script(rig, "M25");
+    rig_run(rig, 70);
+    expect_status(rig, "virtual_sdcard", "is_active", "false");
+    rig_destroy(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(macros_run_and_rename), cmocka_unit_test(bad_macros_are_refused),
+        cmocka_unit_test(variables),             cmocka_unit_test(template_bodies_explain_themselves),
+        cmocka_unit_test(delayed_gcode),         cmocka_unit_test(texts),
+        cmocka_unit_test(idle_times),            cmocka_unit_test(sd_commands),
+    };
+    return cmocka_run_group_tests_name("macro", tests, NULL, NULL);
+}
