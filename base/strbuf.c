@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -92,23 +93,6 @@ char *strbuf_take(struct strbuf *sb)
     return text;
 }
 
-/* Length of the well-formed UTF-8 sequence at `p` (RFC 3629: no overlong forms, no surrogates), 0 if there is none. */
-static size_t utf8_length(const unsigned char *p, size_t avail)
-{
-    if (p[0] < 0x80)
-        return 1;
-    size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || avail < len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return len;
-}
-
 static void add_json_escape(struct strbuf *sb, unsigned char c)
 {
     switch (c) {
@@ -137,7 +121,7 @@ void strbuf_add_json_string(struct strbuf *sb, const char *text, size_t len_byte
     const unsigned char *p = (const unsigned char *)text, *end = p + len_bytes, *plain = p;
     strbuf_addc(sb, '"');
     while (p < end) {
-        size_t len = utf8_length(p, (size_t)(end - p));
+        size_t len = utf8_sequence(p, (size_t)(end - p));
         if (len && *p >= 0x20 && *p != '"' && *p != '\\' && *p != 0x7f) {
             p += len;
             continue;

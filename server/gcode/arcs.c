@@ -1,5 +1,5 @@
-/* Arcs. In the plane's axes (a, b): with r the vector from the centre to the start, piece i of n ends at the centre plus
- * r turned by i/n of the angle; the third axis advances by i/n of its way (a helix). */
+/* Arcs. In the plane's axes (a, b): with r the vector from the centre to the start, piece i of n ends at the centre
+ * plus r turned by i/n of the angle; the third axis advances by i/n of its way (a helix). */
 #include "server/gcode/arcs.h"
 #include "base/fmath.h"
 
@@ -8,9 +8,9 @@
 static const unsigned plane_axes[][3] = {
     [ARC_PLANE_XY] = {0, 1, 2}, [ARC_PLANE_XZ] = {0, 2, 1}, [ARC_PLANE_YZ] = {1, 2, 0}};
 
-/* Signed angle from start to target [rad]. The target's vector is taken from the rounded centre, in the order of operations
- * that printers use today: where start and target are the same point this rounding decides between a full circle (angle
- * 0 or just below) and none (just above), and slicers' spiral lifts show it. */
+/* Signed angle from start to target [rad]. The target's vector is taken from the rounded centre, in the order of
+ * operations that printers use today: where start and target are the same point this rounding decides between a full
+ * circle (angle 0 or just below) and none (just above), and slicers' spiral lifts show it. */
 static double arc_angle(const struct arc *arc)
 {
     const unsigned *axes = plane_axes[arc->plane];

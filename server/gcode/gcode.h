@@ -1,12 +1,12 @@
 /* G-code dispatch: lines of text in, calls of command handlers and console text out.
  *
- * One `struct gcode` per printer, used on the machine thread only. Handlers run in the caller's context: in a fiber when
- * they may wait (M109, G28), or directly in batch mode and tests. One script at a time: gcode_run_script waits its turn
- * (first come, first served), and a command may run further scripts from inside itself (macros).
+ * One `struct gcode` per printer, used on the machine thread only. Handlers run in the caller's context: in a fiber
+ * when they may wait (M109, G28), or directly in batch mode and tests. One script at a time: gcode_run_script waits its
+ * turn (first come, first served), and a command may run further scripts from inside itself (macros).
  *
  * A failed command ends its script. Its error travels back as `enum err` with the words for the user in `info`; the
- * outermost runner has printed them as "!! ..." and told the error listeners before it returns. Where the user cannot see
- * which line it was (in a macro, in a file), a second line says so: "Move out of range: ...\nin 'G1 X900', run by
+ * outermost runner has printed them as "!! ..." and told the error listeners before it returns. Where the user cannot
+ * see which line it was (in a macro, in a file), a second line says so: "Move out of range: ...\nin 'G1 X900', run by
  * 'PARK', byte 812 of the file". Unknown commands answer
  * `// Unknown command:"T2"` and are no error. Nothing here stops the printer or the process. */
 #ifndef SERVER_GCODE_GCODE_H
@@ -19,10 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GCODE_LINE_BYTES_MAX 65536 /* longest line; longer ones are refused whole */
-#define GCODE_PARAM_COUNT_MAX 512  /* parameters of one command */
-#define GCODE_DEPTH_MAX 16         /* scripts inside scripts (macros calling macros) */
-#define GCODE_NAME_BYTES_MAX 64    /* longest command name */
+#define GCODE_LINE_BYTES_MAX  65536 /* longest line; longer ones are refused whole */
+#define GCODE_PARAM_COUNT_MAX 512   /* parameters of one command */
+#define GCODE_DEPTH_MAX       16    /* scripts inside scripts (macros calling macros) */
+#define GCODE_NAME_BYTES_MAX  64    /* longest command name */
 
 struct gcode;
 struct gcode_command;
@@ -40,10 +40,10 @@ void gcode_destroy(struct gcode *g); /* nothing may be running; NULL allowed */
  * command with parameters by letter; anything else ([A-Z_][A-Z0-9_]*, no digit second) takes KEY=value. */
 struct gcode_def {
     const char *name;
-    const char *help;        /* shown by HELP and gcode.help; NULL: not listed */
-    bool when_not_ready;     /* also while the printer starts, is in error or shut down */
+    const char *help;    /* shown by HELP and gcode.help; NULL: not listed */
+    bool when_not_ready; /* also while the printer starts, is in error or shut down */
     gcode_handler_fn *fn;
-    bool takes_text;         /* what follows the name is not parsed: the handler takes gcode_rawparams */
+    bool takes_text; /* what follows the name is not parsed: the handler takes gcode_rawparams */
 };
 
 /* Add a command; `def` is copied, `ctx` is kept until it is unregistered. ERR_EXISTS ("gcode command X already
@@ -73,7 +73,8 @@ uint64_t gcode_commands_version(const struct gcode *g); /* changes whenever that
 
 /* --- state of the printer --- */
 
-/* Only commands with when_not_ready run while not ready; others fail with `state_message` (copied). Starts not ready. */
+/* Only commands with when_not_ready run while not ready; others fail with `state_message` (copied). Starts not ready.
+ */
 void gcode_set_ready(struct gcode *g, bool is_ready, const char *state_message);
 bool gcode_is_ready(const struct gcode *g);
 /* Batch mode (`lockstep plan`): like a file given to Klipper's host; M106 without a fan is then no complaint. */
@@ -107,13 +108,14 @@ void gcode_run_console(struct gcode *g, const char *text, size_t len_bytes);
 /* Hold the turn over several runs (RESUME: macro, then the tail). Nests with the runs of the same fiber. */
 enum err gcode_lock(struct gcode *g) ERR_NODISCARD; /* OK or ERR_CANCELLED */
 void gcode_unlock(struct gcode *g);
-bool gcode_is_busy(const struct gcode *g);          /* is a script running? */
+bool gcode_is_busy(const struct gcode *g); /* is a script running? */
 /* Cancel the fiber whose turn it is (unless that is the caller): its wait returns ERR_CANCELLED and its script ends. A
  * script that ends with ERR_CANCELLED prints no "!!" line (the error listeners are told): whoever cancels says why. */
 void gcode_cancel_running(struct gcode *g);
-unsigned gcode_depth(const struct gcode *g);        /* 0: none; 1: a script; 2: a script run by one of its commands ... */
+unsigned gcode_depth(const struct gcode *g); /* 0: none; 1: a script; 2: a script run by one of its commands ... */
 
-/* The source of the line now running, inherited by everything it runs; file_offset GCODE_NO_OFFSET if not from a file. */
+/* The source of the line now running, inherited by everything it runs; file_offset GCODE_NO_OFFSET if not from a file.
+ */
 const struct gcode_source *gcode_source(const struct gcode *g);
 /* "<command line>" now running at the outermost level ("" if none), for messages of faults. */
 const char *gcode_current_line(const struct gcode *g);
@@ -141,8 +143,8 @@ void gcode_respond_error(struct gcode *g, const char *text);
 /* --- what a handler asks its command --- */
 
 struct gcode *gcode_of(const struct gcode_command *cmd);
-const char *gcode_name(const struct gcode_command *cmd);     /* "G1" */
-const char *gcode_line(const struct gcode_command *cmd);     /* the line as it came, stripped */
+const char *gcode_name(const struct gcode_command *cmd);      /* "G1" */
+const char *gcode_line(const struct gcode_command *cmd);      /* the line as it came, stripped */
 const char *gcode_rawparams(const struct gcode_command *cmd); /* all behind the name: M117, M118, M23, {rawparams} */
 
 /* Parameter `name` (upper case) as text, or NULL. */
@@ -155,9 +157,11 @@ void gcode_param_at(const struct gcode_command *cmd, size_t index, const char **
 /* Typed getters. *out is untouched on failure. Errors: "Error on '<line>': missing S", "...: unable to parse 1x",
  * "...: S must have minimum of 0.0", "... maximum of ...", "... must be above ...", "... must be below ...".
  * Numbers that are not finite are refused as unable to parse. */
-enum err gcode_get_str(struct gcode_command *cmd, const char *name, const char **out, struct err_info *info) ERR_NODISCARD;
+enum err gcode_get_str(struct gcode_command *cmd, const char *name, const char **out,
+                       struct err_info *info) ERR_NODISCARD;
 enum err gcode_get_int(struct gcode_command *cmd, const char *name, long *out, struct err_info *info) ERR_NODISCARD;
-enum err gcode_get_double(struct gcode_command *cmd, const char *name, double *out, struct err_info *info) ERR_NODISCARD;
+enum err gcode_get_double(struct gcode_command *cmd, const char *name, double *out,
+                          struct err_info *info) ERR_NODISCARD;
 
 /* Limits of a number; made with the macros below. */
 struct gcode_limits {

@@ -15,7 +15,7 @@
 
 struct gcode_move;
 
-#define GCODE_AXIS_COUNT_MAX 8
+#define GCODE_AXIS_COUNT_MAX        8
 #define GCODE_SAVED_STATE_COUNT_MAX 1000 /* names of SAVE_GCODE_STATE */
 enum { GCODE_X, GCODE_Y, GCODE_Z, GCODE_E };
 

@@ -1,4 +1,5 @@
-/* The commands of the modal state: G0 G1 G20 G21 G90 G91 G92 M82 M83 M114 M220 M221, offsets, saved states, GET_POSITION. */
+/* The commands of the modal state: G0 G1 G20 G21 G90 G91 G92 M82 M83 M114 M220 M221, offsets, saved states,
+ * GET_POSITION. */
 #include "base/mem.h"
 #include "server/gcode/command.h"
 #include "server/gcode/gcode_move_private.h"
@@ -30,7 +31,8 @@ static enum err cmd_g1(void *ctx, struct gcode_command *cmd, struct err_info *in
     double values[GCODE_AXIS_COUNT_MAX], feed_mm_min = 0.0;
     const char *feed = gcode_get(cmd, "F");
     /* A key of several letters is a word that lost its number: ignoring it would move elsewhere than meant. */
-    if (cmd->has_word || parse_words(gm, cmd, &axes, values) || (feed && gcode_parse_double(feed, strlen(feed), &feed_mm_min)))
+    if (cmd->has_word || parse_words(gm, cmd, &axes, values) ||
+        (feed && gcode_parse_double(feed, strlen(feed), &feed_mm_min)))
         return err_set(info, ERR_INVALID, "Unable to parse move '%s'", gcode_line(cmd));
     if (feed && feed_mm_min <= 0.0)
         return err_set(info, ERR_INVALID, "Invalid speed in '%s'", gcode_line(cmd));
@@ -179,7 +181,8 @@ static enum err get_flag(struct gcode_command *cmd, const char *name, bool *out,
 }
 
 /* X=1 sets the offset of an axis, X_ADJUST=1 adds to it; *delta is its change. */
-static enum err parse_offset(struct gcode_command *cmd, char letter, double present, double *delta, struct err_info *info)
+static enum err parse_offset(struct gcode_command *cmd, char letter, double present, double *delta,
+                             struct err_info *info)
 {
     char name[] = "X", adjust[] = "X_ADJUST";
     name[0] = adjust[0] = letter;
@@ -200,7 +203,7 @@ static enum err cmd_set_gcode_offset(void *ctx, struct gcode_command *cmd, struc
     bool is_move = false;
     enum err e = OK;
     for (unsigned i = 0; i < 4 && !e; i++)
-        e = parse_offset(cmd, "XYZE"[i], gm->modal.homing_pos[i], &delta[i], info);
+        e = parse_offset(cmd, "XYZE"[i], gm -> modal.homing_pos[i], &delta[i], info);
     if (!e)
         e = get_flag(cmd, "MOVE", &is_move, info);
     if (!e && is_move)
@@ -272,22 +275,29 @@ static enum err cmd_get_position(void *ctx, struct gcode_command *cmd, struct er
     return e;
 }
 
-static const struct command_param move_params[] = {
-    {"X", "float", NULL, NULL}, {"Y", "float", NULL, NULL},    {"Z", "float", NULL, NULL},
-    {"E", "float", NULL, NULL}, {"F", "float", "last", ">0"}, {0}};
-static const struct command_param position_params[] = {
-    {"X", "float", NULL, NULL}, {"Y", "float", NULL, NULL}, {"Z", "float", NULL, NULL}, {"E", "float", NULL, NULL}, {0}};
+static const struct command_param move_params[] = {{"X", "float", NULL, NULL},   {"Y", "float", NULL, NULL},
+                                                   {"Z", "float", NULL, NULL},   {"E", "float", NULL, NULL},
+                                                   {"F", "float", "last", ">0"}, {0}};
+static const struct command_param position_params[] = {{"X", "float", NULL, NULL},
+                                                       {"Y", "float", NULL, NULL},
+                                                       {"Z", "float", NULL, NULL},
+                                                       {"E", "float", NULL, NULL},
+                                                       {0}};
 static const struct command_param percent_params[] = {{"S", "float", "100", ">0"}, {0}};
-static const struct command_param offset_params[] = {
-    {"X", "float", NULL, NULL},        {"Y", "float", NULL, NULL},        {"Z", "float", NULL, NULL},
-    {"E", "float", NULL, NULL},        {"X_ADJUST", "float", NULL, NULL}, {"Y_ADJUST", "float", NULL, NULL},
-    {"Z_ADJUST", "float", NULL, NULL}, {"E_ADJUST", "float", NULL, NULL}, {"MOVE", "int", "0", NULL},
-    {"MOVE_SPEED", "float", "last F", ">0"}, {0}};
+static const struct command_param offset_params[] = {{"X", "float", NULL, NULL},
+                                                     {"Y", "float", NULL, NULL},
+                                                     {"Z", "float", NULL, NULL},
+                                                     {"E", "float", NULL, NULL},
+                                                     {"X_ADJUST", "float", NULL, NULL},
+                                                     {"Y_ADJUST", "float", NULL, NULL},
+                                                     {"Z_ADJUST", "float", NULL, NULL},
+                                                     {"E_ADJUST", "float", NULL, NULL},
+                                                     {"MOVE", "int", "0", NULL},
+                                                     {"MOVE_SPEED", "float", "last F", ">0"},
+                                                     {0}};
 static const struct command_param save_params[] = {{"NAME", "str", "default", NULL}, {0}};
-static const struct command_param restore_params[] = {{"NAME", "str", "default", NULL},
-                                                      {"MOVE", "int", "0", NULL},
-                                                      {"MOVE_SPEED", "float", "last F", ">0"},
-                                                      {0}};
+static const struct command_param restore_params[] = {
+    {"NAME", "str", "default", NULL}, {"MOVE", "int", "0", NULL}, {"MOVE_SPEED", "float", "last F", ">0"}, {0}};
 
 const struct command_desc gcode_move_commands[GCODE_MOVE_COMMAND_COUNT] = {
     {"G0", NULL, 0, move_params, NULL, cmd_g1},
@@ -307,15 +317,16 @@ const struct command_desc gcode_move_commands[GCODE_MOVE_COMMAND_COUNT] = {
     {"SAVE_GCODE_STATE", NULL, 0, save_params, "Save the G-code coordinate state under a name", cmd_save_gcode_state},
     {"RESTORE_GCODE_STATE", NULL, 0, restore_params, "Restore a saved G-code coordinate state",
      cmd_restore_gcode_state},
-    {"GET_POSITION", NULL, COMMAND_WHEN_NOT_READY, NULL, "Show the position as each layer from motors to G-code sees it",
-     cmd_get_position},
+    {"GET_POSITION", NULL, COMMAND_WHEN_NOT_READY, NULL,
+     "Show the position as each layer from motors to G-code sees it", cmd_get_position},
 };
 
 enum err gcode_move_register(struct gcode_move *gm, struct err_info *info)
 {
     for (size_t i = 0; i < GCODE_MOVE_COMMAND_COUNT; i++) {
         const struct command_desc *desc = &gcode_move_commands[i];
-        struct gcode_def def = {desc->name, desc->help, (desc->flags & COMMAND_WHEN_NOT_READY) != 0, desc->handler, false};
+        struct gcode_def def = {desc->name, desc->help, (desc->flags & COMMAND_WHEN_NOT_READY) != 0, desc->handler,
+                                false};
         enum err e = gcode_register(gm->g, &def, gm, info);
         if (e)
             return e;

@@ -5,6 +5,7 @@
  * one behind a line number. Only the part before ';' is code. One pass for the name, one for the parameters, everything
  * written with terminating zeros into the command's own buffer; nothing is allocated once buffers have grown. */
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "server/gcode/private.h"
 
 #include <string.h>
@@ -39,23 +40,6 @@ static void strip(const char **text, size_t *len_bytes)
         end--;
     *text = p;
     *len_bytes = (size_t)(end - p);
-}
-
-/* Length of the UTF-8 sequence at p, 0 if it is none (overlong forms, surrogates and values past 10FFFF are none). */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
-{
-    if (p[0] < 0x80)
-        return 1;
-    size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || len > left)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return len;
 }
 
 static enum err malformed(const struct gcode_command *cmd, const char *why, struct err_info *info)

@@ -1,6 +1,6 @@
 /* Numbers as G-code has them. Almost all are short decimals such as -12.345: with at most 19 significant digits held in
- * 64 bits, a mantissa below 2^53 and a power of ten up to 10^22 are both exact doubles, so one multiplication or division
- * rounds correctly (Clinger 1990). Everything else goes to strtod. */
+ * 64 bits, a mantissa below 2^53 and a power of ten up to 10^22 are both exact doubles, so one multiplication or
+ * division rounds correctly (Clinger 1990). Everything else goes to strtod. */
 #include "server/gcode/gcode.h"
 
 #include <math.h>

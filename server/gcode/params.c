@@ -112,8 +112,8 @@ static enum err parse_int(struct gcode_command *cmd, const char *value, long *ou
 }
 
 /* `is_whole`: bounds are shown as Python shows an int. */
-static enum err out_of_bounds(struct gcode_command *cmd, const char *name, const char *words, double bound, bool is_whole,
-                              struct err_info *info)
+static enum err out_of_bounds(struct gcode_command *cmd, const char *name, const char *words, double bound,
+                              bool is_whole, struct err_info *info)
 {
     struct strbuf text;
     strbuf_init(&text);
@@ -121,8 +121,7 @@ static enum err out_of_bounds(struct gcode_command *cmd, const char *name, const
         strbuf_addf(&text, "%.0f", bound);
     else
         gcode_format_number(&text, bound);
-    enum err e =
-        err_set(info, ERR_INVALID, "Error on '%s': %s must %s %s", gcode_line(cmd), name, words, text.data);
+    enum err e = err_set(info, ERR_INVALID, "Error on '%s': %s must %s %s", gcode_line(cmd), name, words, text.data);
     strbuf_deinit(&text);
     return e;
 }

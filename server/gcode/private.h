@@ -81,7 +81,7 @@ struct gcode {
     struct table table;
     bool is_ready, is_batch;
     char *state_message;
-    char *firmware; /* M115's answer */
+    char *firmware;       /* M115's answer */
     bool is_error_placed; /* the error on its way up names its line */
     gcode_emergency_fn *emergency;
     void *emergency_ctx;

@@ -21,27 +21,56 @@ struct extruder {
     struct heater *heater;
     char gcode_id[16]; /* "T0" */
     double nozzle_diameter_mm, filament_diameter_mm;
-    double max_cross_section_mm2, max_only_distance_mm, max_only_velocity_mm_s, max_only_accel_mm_s2, corner_velocity_mm_s;
+    double max_cross_section_mm2, max_only_distance_mm, max_only_velocity_mm_s, max_only_accel_mm_s2,
+        corner_velocity_mm_s;
     bool has_stepper;
     struct extruder_motion motion;
     struct engine_queue *queue;
 };
 
 static const struct option_desc extruder_options[] = {
-    {.name = "nozzle_diameter", .type = OPTION_FLOAT, .flags = OPTION_REQUIRED, .unit = "mm", .limits = ">0",
+    {.name = "nozzle_diameter",
+     .type = OPTION_FLOAT,
+     .flags = OPTION_REQUIRED,
+     .unit = "mm",
+     .limits = ">0",
      .help = "Diameter of the nozzle's opening"},
-    {.name = "filament_diameter", .type = OPTION_FLOAT, .flags = OPTION_REQUIRED, .unit = "mm",
-     .limits = ">=nozzle_diameter", .help = "Nominal diameter of the filament"},
-    {.name = "max_extrude_cross_section", .type = OPTION_FLOAT, .unit = "mm^2", .limits = ">0",
-     .default_text = "4 * nozzle_diameter^2", .help = "Largest cross section of a printed line"},
-    {.name = "max_extrude_only_velocity", .type = OPTION_FLOAT, .unit = "mm/s", .limits = ">0",
-     .default_text = "from max_velocity and the nozzle", .help = "Highest filament speed of retracts and primes"},
-    {.name = "max_extrude_only_accel", .type = OPTION_FLOAT, .unit = "mm/s^2", .limits = ">0",
-     .default_text = "from max_accel and the nozzle", .help = "Highest filament acceleration of retracts and primes"},
-    {.name = "max_extrude_only_distance", .type = OPTION_FLOAT, .unit = "mm", .default_text = "50.0", .limits = ">=0",
+    {.name = "filament_diameter",
+     .type = OPTION_FLOAT,
+     .flags = OPTION_REQUIRED,
+     .unit = "mm",
+     .limits = ">=nozzle_diameter",
+     .help = "Nominal diameter of the filament"},
+    {.name = "max_extrude_cross_section",
+     .type = OPTION_FLOAT,
+     .unit = "mm^2",
+     .limits = ">0",
+     .default_text = "4 * nozzle_diameter^2",
+     .help = "Largest cross section of a printed line"},
+    {.name = "max_extrude_only_velocity",
+     .type = OPTION_FLOAT,
+     .unit = "mm/s",
+     .limits = ">0",
+     .default_text = "from max_velocity and the nozzle",
+     .help = "Highest filament speed of retracts and primes"},
+    {.name = "max_extrude_only_accel",
+     .type = OPTION_FLOAT,
+     .unit = "mm/s^2",
+     .limits = ">0",
+     .default_text = "from max_accel and the nozzle",
+     .help = "Highest filament acceleration of retracts and primes"},
+    {.name = "max_extrude_only_distance",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "50.0",
+     .limits = ">=0",
      .help = "Longest retract or prime"},
-    {.name = "instantaneous_corner_velocity", .type = OPTION_FLOAT, .unit = "mm/s", .default_text = "1.0",
-     .limits = ">=0", .help = "Largest jump of filament speed between two moves"},
+    {.name = "instantaneous_corner_velocity",
+     .type = OPTION_FLOAT,
+     .unit = "mm/s",
+     .default_text = "1.0",
+     .limits = ">=0",
+     .help = "Largest jump of filament speed between two moves"},
 };
 
 struct printer_object *extruder_find(const struct printer *printer, const char *name)
@@ -106,8 +135,8 @@ static enum err create_object(struct printer_object *obj, struct config_section 
     if (self->has_stepper)
         extruder_motion_setup(&self->motion, obj, obj->name, section);
     if (*digits == 0) {
-        static const struct gcode_def active = {"SET_PRESSURE_ADVANCE", "Set pressure advance and its smooth time", false,
-                                                cmd_active_pressure_advance, false};
+        static const struct gcode_def active = {"SET_PRESSURE_ADVANCE", "Set pressure advance and its smooth time",
+                                                false, cmd_active_pressure_advance, false};
         return gcode_register_mux(obj->printer->gcode, &active, "EXTRUDER", NULL, obj, info);
     }
     return OK;
@@ -142,11 +171,9 @@ static enum err connect_object(struct printer_object *obj, struct err_info *info
 static enum err activate_queue(struct printer *printer, struct extruder *self, struct err_info *info)
 {
     enum err e;
-    while ((e = engine_activate_extruder(printer->engine, self->queue, toolhead_source(printer), info)) == ERR_FULL) {
-        e = toolhead_wait_room(printer, info);
-        if (e)
-            break;
-    }
+    do {
+        e = engine_activate_extruder(printer->engine, self->queue, toolhead_source(printer), info);
+    } while (toolhead_may_retry(printer, &e, info));
     if (e)
         return e;
     struct toolhead *th = printer_toolhead(printer);
@@ -204,8 +231,8 @@ static enum err cmd_activate(void *ctx, struct gcode_command *cmd, struct err_in
 
 /* The heater that M104 and M109 mean: that of T, or of the active extruder. NULL without an error: nothing to do, the
  * request is to switch off what is not there. */
-static enum err addressed_heater(struct printer *printer, struct gcode_command *cmd, double temp_c, struct heater **heater,
-                                 struct err_info *info)
+static enum err addressed_heater(struct printer *printer, struct gcode_command *cmd, double temp_c,
+                                 struct heater **heater, struct err_info *info)
 {
     *heater = extruder_active_heater(printer);
     if (gcode_has(cmd, "T")) {
@@ -297,15 +324,19 @@ static const char *mux_value(const struct printer_object *obj)
 static const struct command_param temp_params[] = {{"S", "float", "0", NULL}, {"T", "int", NULL, ">=0"}, {0}};
 static const struct command_param name_params[] = {{"EXTRUDER", "str", "required", NULL}, {0}};
 
-#define MOTION_COMMANDS                                                                                               \
-    {"ACTIVATE_EXTRUDER", "EXTRUDER", 0, name_params, "Make an extruder the active one", cmd_activate},               \
-        {"SET_PRESSURE_ADVANCE", "EXTRUDER", 0, extruder_advance_params,                                              \
-         "Set pressure advance and its smooth time", cmd_pressure_advance},                                           \
-        {"SET_EXTRUDER_ROTATION_DISTANCE", "EXTRUDER", 0, extruder_distance_params,                                   \
-         "Set or show the rotation distance of an extruder's motor", cmd_rotation_distance},                          \
-    {                                                                                                                 \
-        "SYNC_EXTRUDER_MOTION", "EXTRUDER", 0, extruder_sync_params,                                                  \
-            "Let an extruder's motor follow the queue of an extruder", cmd_sync                                       \
+#define MOTION_COMMANDS                                                                                                \
+    {"ACTIVATE_EXTRUDER", "EXTRUDER", 0, name_params, "Make an extruder the active one", cmd_activate},                \
+        {"SET_PRESSURE_ADVANCE", "EXTRUDER", 0, extruder_advance_params, "Set pressure advance and its smooth time",   \
+         cmd_pressure_advance},                                                                                        \
+        {"SET_EXTRUDER_ROTATION_DISTANCE",                                                                             \
+         "EXTRUDER",                                                                                                   \
+         0,                                                                                                            \
+         extruder_distance_params,                                                                                     \
+         "Set or show the rotation distance of an extruder's motor",                                                   \
+         cmd_rotation_distance},                                                                                       \
+    {                                                                                                                  \
+        "SYNC_EXTRUDER_MOTION", "EXTRUDER", 0, extruder_sync_params,                                                   \
+            "Let an extruder's motor follow the queue of an extruder", cmd_sync                                        \
     }
 
 static const struct command_desc first_commands[] = {
@@ -326,11 +357,11 @@ static const struct status_field_desc fields[] = {
 };
 static const struct event_desc events[] = {{EXTRUDER_EVENT_ACTIVATE, "another extruder is active; no data"}};
 
-#define EXTRUDER_DESC(which, table)                                                                                   \
-    .section = "extruder", .flags = (which), .help = "Extruder: heater, nozzle and motor",                            \
-    .size_bytes = sizeof(struct extruder), OBJECT_OPTIONS(extruder_options), OBJECT_COMMANDS(table),                  \
-    OBJECT_FIELDS(fields), OBJECT_EVENTS(events), .create = create_object, .connect = connect_object,                 \
-        .ready = on_ready, .destroy = destroy_object, .status = write_status, .mux_value = mux_value
+#define EXTRUDER_DESC(which, table)                                                                                    \
+    .section = "extruder", .flags = (which), .help = "Extruder: heater, nozzle and motor",                             \
+    .size_bytes = sizeof(struct extruder), OBJECT_OPTIONS(extruder_options), OBJECT_COMMANDS(table),                   \
+    OBJECT_FIELDS(fields), OBJECT_EVENTS(events), .create = create_object, .connect = connect_object,                  \
+    .ready = on_ready, .destroy = destroy_object, .status = write_status, .mux_value = mux_value
 
 const struct object_desc extruder_desc = {EXTRUDER_DESC(OBJECT_EXACT, first_commands)};
 const struct object_desc extruder_further_desc = {EXTRUDER_DESC(OBJECT_NUMBERED, further_commands)};

@@ -9,7 +9,8 @@ struct heater;
 struct printer;
 struct printer_object;
 
-/* When the printer has become ready: [extruder] becomes the active one, pressure advance takes its configured values. */
+/* When the printer has become ready: [extruder] becomes the active one, pressure advance takes its configured values.
+ */
 void extruder_activate_first(struct printer *printer);
 /* Make `name` the active extruder, in order with the moves. From a fiber. */
 enum err extruder_activate(struct printer *printer, const char *name, struct err_info *info) ERR_NODISCARD;

@@ -13,10 +13,18 @@
 #include <string.h>
 
 static const struct option_desc advance_options[] = {
-    {.name = "pressure_advance", .type = OPTION_FLOAT, .unit = "s", .default_text = "0.0", .limits = ">=0",
+    {.name = "pressure_advance",
+     .type = OPTION_FLOAT,
+     .unit = "s",
+     .default_text = "0.0",
+     .limits = ">=0",
      .help = "Filament pushed ahead per speed of extrusion"},
-    {.name = "pressure_advance_smooth_time", .type = OPTION_FLOAT, .unit = "s", .default_text = "0.040",
-     .limits = ">0 <=0.2", .help = "Time over which pressure advance is smoothed"},
+    {.name = "pressure_advance_smooth_time",
+     .type = OPTION_FLOAT,
+     .unit = "s",
+     .default_text = "0.040",
+     .limits = ">0 <=0.2",
+     .help = "Time over which pressure advance is smoothed"},
 };
 
 void extruder_motion_setup(struct extruder_motion *motion, struct printer_object *owner, const char *label,
@@ -48,16 +56,15 @@ void extruder_motion_deinit(struct extruder_motion *motion)
 }
 
 /* Let the stream take pressure advance as it stands in `motion`. */
-static enum err send_advance(struct extruder_motion *motion, double advance_s, double smooth_time_s, struct err_info *info)
+static enum err send_advance(struct extruder_motion *motion, double advance_s, double smooth_time_s,
+                             struct err_info *info)
 {
     struct printer *printer = motion->owner->printer;
     enum err e;
-    while ((e = engine_set_pressure_advance(printer->engine, motion->stepper.engine, advance_s, smooth_time_s,
-                                            toolhead_source(printer), info)) == ERR_FULL) {
-        e = toolhead_wait_room(printer, info);
-        if (e)
-            break;
-    }
+    do {
+        e = engine_set_pressure_advance(printer->engine, motion->stepper.engine, advance_s, smooth_time_s,
+                                        toolhead_source(printer), info);
+    } while (toolhead_may_retry(printer, &e, info));
     if (!e) {
         motion->advance_s = advance_s;
         motion->smooth_time_s = smooth_time_s;
@@ -107,12 +114,9 @@ enum err extruder_motion_set_rotation_distance(struct extruder_motion *motion, s
         if (distance_mm == 0.0)
             return err_set(info, ERR_INVALID, "Rotation distance can not be zero");
         double step_dist_mm = distance_mm / stepper->steps_per_rotation;
-        while ((e = engine_set_step_dist(printer->engine, stepper->engine, step_dist_mm, toolhead_source(printer),
-                                         info)) == ERR_FULL) {
-            e = toolhead_wait_room(printer, info);
-            if (e)
-                break;
-        }
+        do {
+            e = engine_set_step_dist(printer->engine, stepper->engine, step_dist_mm, toolhead_source(printer), info);
+        } while (toolhead_may_retry(printer, &e, info));
         if (e)
             return e;
         stepper->rotation_distance_mm = distance_mm;
@@ -133,12 +137,9 @@ enum err extruder_motion_follow(struct extruder_motion *motion, const char *name
         queue = extruder_queue(obj);
     }
     enum err e;
-    while ((e = engine_bind(printer->engine, motion->stepper.engine, queue, toolhead_source(printer), info)) ==
-           ERR_FULL) {
-        e = toolhead_wait_room(printer, info);
-        if (e)
-            break;
-    }
+    do {
+        e = engine_bind(printer->engine, motion->stepper.engine, queue, toolhead_source(printer), info);
+    } while (toolhead_may_retry(printer, &e, info));
     if (e)
         return e;
     extruder_motion_set_queue_name(motion, name);

@@ -1,5 +1,5 @@
-/* The motor of an extruder or of an [extruder_stepper NAME]: which queue it follows, pressure advance, rotation distance.
- * Machine thread. */
+/* The motor of an extruder or of an [extruder_stepper NAME]: which queue it follows, pressure advance, rotation
+ * distance. Machine thread. */
 #ifndef SERVER_MACHINE_EXTRUDER_MOTION_H
 #define SERVER_MACHINE_EXTRUDER_MOTION_H
 
@@ -14,7 +14,7 @@ struct status_writer;
 
 struct extruder_motion {
     struct printer_object *owner;
-    const char *label;               /* as commands call it: "extruder1", "my_stepper" */
+    const char *label; /* as commands call it: "extruder1", "my_stepper" */
     struct stepper stepper;
     double advance_s, smooth_time_s; /* in force */
     char *queue_name;                /* as SYNC_EXTRUDER_MOTION left it; NULL: none, or as configured */

@@ -15,7 +15,9 @@ struct extruder_stepper {
 };
 
 static const struct option_desc options[] = {
-    {.name = "extruder", .type = OPTION_STRING, .flags = OPTION_REQUIRED,
+    {.name = "extruder",
+     .type = OPTION_STRING,
+     .flags = OPTION_REQUIRED,
      .help = "Extruder whose queue it follows at first; empty: none"},
 };
 

@@ -9,16 +9,18 @@
 #include <ctype.h>
 #include <string.h>
 
-#define BUZZ_COUNT 10
+#define BUZZ_COUNT       10
 #define BUZZ_DISTANCE_MM 1.0
-#define BUZZ_SPEED_MM_S 4.0
+#define BUZZ_SPEED_MM_S  4.0
 
 struct force_move {
     struct printer_object base;
 };
 
 static const struct option_desc options[] = {
-    {.name = "enable_force_move", .type = OPTION_BOOL, .default_text = "False",
+    {.name = "enable_force_move",
+     .type = OPTION_BOOL,
+     .default_text = "False",
      .help = "Allow FORCE_MOVE and SET_KINEMATIC_POSITION"},
 };
 
@@ -37,23 +39,10 @@ static enum err move(struct printer *printer, struct stepper *stepper, double di
                      double accel_mm_s2, struct err_info *info)
 {
     enum err e;
-    while ((e = engine_force_move(printer->engine, stepper->engine, distance_mm, speed_mm_s, accel_mm_s2,
-                                  toolhead_source(printer), info)) == ERR_FULL) {
-        e = toolhead_wait_room(printer, info);
-        if (e)
-            break;
-    }
-    return e;
-}
-
-static enum err set_enable(struct printer *printer, struct stepper *stepper, bool on, struct err_info *info)
-{
-    enum err e;
-    while ((e = engine_motor_enable(printer->engine, stepper->engine, on, toolhead_source(printer), info)) == ERR_FULL) {
-        e = toolhead_wait_room(printer, info);
-        if (e)
-            break;
-    }
+    do {
+        e = engine_force_move(printer->engine, stepper->engine, distance_mm, speed_mm_s, accel_mm_s2,
+                              toolhead_source(printer), info);
+    } while (toolhead_may_retry(printer, &e, info));
     return e;
 }
 
@@ -70,7 +59,7 @@ static enum err cmd_force_move(void *ctx, struct gcode_command *cmd, struct err_
     if (!e)
         e = gcode_opt_double(cmd, "ACCEL", GCODE_MIN(0.0), &accel_mm_s2, info);
     if (!e)
-        e = set_enable(printer, stepper, true, info);
+        e = stepper_enable_set(printer, stepper, true, info);
     return e ? e : move(printer, stepper, distance_mm, speed_mm_s, accel_mm_s2, info);
 }
 
@@ -84,7 +73,7 @@ static enum err cmd_stepper_buzz(void *ctx, struct gcode_command *cmd, struct er
     if (e)
         return e;
     bool was_on = engine_stepper_is_on(stepper->engine);
-    e = set_enable(printer, stepper, true, info);
+    e = stepper_enable_set(printer, stepper, true, info);
     for (int i = 0; i < BUZZ_COUNT && !e; i++) {
         e = move(printer, stepper, BUZZ_DISTANCE_MM, BUZZ_SPEED_MM_S, 0.0, info);
         if (!e)
@@ -94,7 +83,7 @@ static enum err cmd_stepper_buzz(void *ctx, struct gcode_command *cmd, struct er
         if (!e)
             e = toolhead_dwell(th, 0.450, info);
     }
-    return e || was_on ? e : set_enable(printer, stepper, false, info);
+    return e || was_on ? e : stepper_enable_set(printer, stepper, false, info);
 }
 
 /* The axes named in a text such as "xy". */

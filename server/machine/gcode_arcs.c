@@ -16,7 +16,11 @@ struct gcode_arcs {
 };
 
 static const struct option_desc options[] = {
-    {.name = "resolution", .type = OPTION_FLOAT, .unit = "mm", .default_text = "1.0", .limits = ">0",
+    {.name = "resolution",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "1.0",
+     .limits = ">0",
      .help = "Length of the straight pieces that an arc is made of"},
 };
 
@@ -77,7 +81,8 @@ static enum err run_arc(struct gcode_arcs *self, struct gcode_command *cmd, bool
         return e;
     size_t count = 0;
     if (arc_segment_count(&arc, &count))
-        return err_set(info, ERR_LIMIT, "The arc of '%s' has more than %d pieces", gcode_line(cmd), ARC_SEGMENT_COUNT_MAX);
+        return err_set(info, ERR_LIMIT, "The arc of '%s' has more than %d pieces", gcode_line(cmd),
+                       ARC_SEGMENT_COUNT_MAX);
     bool has_e = gcode_has(cmd, "E");
     double e_start = status.is_absolute_extrude ? status.gcode_position[GCODE_E] : 0.0;
     double e_step = (e_word - e_start) / (double)count;
@@ -127,15 +132,19 @@ static enum err cmd_g19(void *ctx, struct gcode_command *cmd, struct err_info *i
     return OK;
 }
 
-static const struct command_param arc_params[] = {
-    {"X", "float", "present position", NULL}, {"Y", "float", "present position", NULL},
-    {"Z", "float", "present position", NULL}, {"I", "float", "0", NULL},
-    {"J", "float", "0", NULL},                {"K", "float", "0", NULL},
-    {"E", "float", NULL, NULL},               {"F", "float", NULL, ">0"},
-    {"R", "float", NULL, "not supported"},    {0}};
+static const struct command_param arc_params[] = {{"X", "float", "present position", NULL},
+                                                  {"Y", "float", "present position", NULL},
+                                                  {"Z", "float", "present position", NULL},
+                                                  {"I", "float", "0", NULL},
+                                                  {"J", "float", "0", NULL},
+                                                  {"K", "float", "0", NULL},
+                                                  {"E", "float", NULL, NULL},
+                                                  {"F", "float", NULL, ">0"},
+                                                  {"R", "float", NULL, "not supported"},
+                                                  {0}};
 static const struct command_desc commands[] = {
-    {"G2", NULL, 0, arc_params, NULL, cmd_g2},  {"G3", NULL, 0, arc_params, NULL, cmd_g3},
-    {"G17", NULL, 0, NULL, NULL, cmd_g17},      {"G18", NULL, 0, NULL, NULL, cmd_g18},
+    {"G2", NULL, 0, arc_params, NULL, cmd_g2}, {"G3", NULL, 0, arc_params, NULL, cmd_g3},
+    {"G17", NULL, 0, NULL, NULL, cmd_g17},     {"G18", NULL, 0, NULL, NULL, cmd_g18},
     {"G19", NULL, 0, NULL, NULL, cmd_g19},
 };
 

@@ -20,8 +20,8 @@ struct homing {
 /* One homing of one or several rails. */
 struct approach {
     struct toolhead *th;
-    unsigned axes;                       /* bits of what is homed */
-    const struct rail *rail;             /* whose speeds count: the first */
+    unsigned axes;           /* bits of what is homed */
+    const struct rail *rail; /* whose speeds count: the first */
     struct endstop *endstops[RAIL_COUNT * RAIL_STEPPERS_MAX];
     size_t endstop_count;
     double force_pos[TOOLHEAD_AXES_MAX]; /* where the toolhead is said to be */

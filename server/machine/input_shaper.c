@@ -28,21 +28,34 @@ static const struct {
     enum engine_shaper_kind kind;
     double damping_max;
 } kinds[] = {
-    {"zv", ENGINE_SHAPER_ZV, 0.99},          {"mzv", ENGINE_SHAPER_MZV, 0.99},
-    {"zvd", ENGINE_SHAPER_ZVD, 0.99},        {"ei", ENGINE_SHAPER_EI, 0.4},
-    {"2hump_ei", ENGINE_SHAPER_2HUMP_EI, 0.3}, {"3hump_ei", ENGINE_SHAPER_3HUMP_EI, 0.2},
+    {"zv", ENGINE_SHAPER_ZV, 0.99},
+    {"mzv", ENGINE_SHAPER_MZV, 0.99},
+    {"zvd", ENGINE_SHAPER_ZVD, 0.99},
+    {"ei", ENGINE_SHAPER_EI, 0.4},
+    {"2hump_ei", ENGINE_SHAPER_2HUMP_EI, 0.3},
+    {"3hump_ei", ENGINE_SHAPER_3HUMP_EI, 0.2},
 };
 
-#define AXIS_OPTIONS(axis)                                                                                            \
-    {.name = "shaper_freq_" axis, .type = OPTION_FLOAT, .unit = "Hz", .default_text = "0", .limits = ">=0",            \
+#define AXIS_OPTIONS(axis)                                                                                             \
+    {.name = "shaper_freq_" axis,                                                                                      \
+     .type = OPTION_FLOAT,                                                                                             \
+     .unit = "Hz",                                                                                                     \
+     .default_text = "0",                                                                                              \
+     .limits = ">=0",                                                                                                  \
      .help = "Frequency that the shaper of the " axis " axis is made for; 0: no shaper"},                              \
-        {.name = "shaper_type_" axis, .type = OPTION_STRING, .default_text = "shaper_type",                            \
+        {.name = "shaper_type_" axis,                                                                                  \
+         .type = OPTION_STRING,                                                                                        \
+         .default_text = "shaper_type",                                                                                \
          .help = "Kind of shaper of the " axis " axis"},                                                               \
-        {.name = "damping_ratio_" axis, .type = OPTION_FLOAT, .default_text = "0.1", .limits = ">=0 <=1",              \
-         .help = "Damping of the " axis " axis"}
+    {                                                                                                                  \
+        .name = "damping_ratio_" axis, .type = OPTION_FLOAT, .default_text = "0.1", .limits = ">=0 <=1",               \
+        .help = "Damping of the " axis " axis"                                                                         \
+    }
 
 static const struct option_desc options[] = {
-    {.name = "shaper_type", .type = OPTION_STRING, .default_text = "mzv",
+    {.name = "shaper_type",
+     .type = OPTION_STRING,
+     .default_text = "mzv",
      .help = "Kind of shaper: zv, mzv, zvd, ei, 2hump_ei or 3hump_ei; mzv may be followed by (n=..., tau=...)"},
     AXIS_OPTIONS("x"),
     AXIS_OPTIONS("y"),
@@ -133,17 +146,16 @@ static enum err send(struct printer *printer, const struct shaper_axis axes[3], 
             shapers[i].kind = ENGINE_SHAPER_OFF;
     }
     enum err e;
-    while ((e = engine_set_shapers(printer->engine, shapers, toolhead_source(printer), info)) == ERR_FULL) {
-        e = toolhead_wait_room(printer, info);
-        if (e)
-            break;
-    }
+    do {
+        e = engine_set_shapers(printer->engine, shapers, toolhead_source(printer), info);
+    } while (toolhead_may_retry(printer, &e, info));
     return e;
 }
 
 static bool is_any_on(const struct input_shaper *self)
 {
-    return self->axes[0].shaper.freq_hz > 0.0 || self->axes[1].shaper.freq_hz > 0.0 || self->axes[2].shaper.freq_hz > 0.0;
+    return self->axes[0].shaper.freq_hz > 0.0 || self->axes[1].shaper.freq_hz > 0.0 ||
+           self->axes[2].shaper.freq_hz > 0.0;
 }
 
 static void on_ready(struct printer_object *obj)
@@ -188,13 +200,17 @@ static enum err cmd_set_input_shaper(void *ctx, struct gcode_command *cmd, struc
     return OK;
 }
 
-static const struct command_param params[] = {
-    {"SHAPER_FREQ_X", "float", "present value", ">=0"}, {"SHAPER_FREQ_Y", "float", "present value", ">=0"},
-    {"SHAPER_FREQ_Z", "float", "present value", ">=0"}, {"DAMPING_RATIO_X", "float", "present value", ">=0 <=1"},
-    {"DAMPING_RATIO_Y", "float", "present value", ">=0 <=1"}, {"DAMPING_RATIO_Z", "float", "present value", ">=0 <=1"},
-    {"SHAPER_TYPE", "str", NULL, NULL},                 {"SHAPER_TYPE_X", "str", "present value", NULL},
-    {"SHAPER_TYPE_Y", "str", "present value", NULL},    {"SHAPER_TYPE_Z", "str", "present value", NULL},
-    {0}};
+static const struct command_param params[] = {{"SHAPER_FREQ_X", "float", "present value", ">=0"},
+                                              {"SHAPER_FREQ_Y", "float", "present value", ">=0"},
+                                              {"SHAPER_FREQ_Z", "float", "present value", ">=0"},
+                                              {"DAMPING_RATIO_X", "float", "present value", ">=0 <=1"},
+                                              {"DAMPING_RATIO_Y", "float", "present value", ">=0 <=1"},
+                                              {"DAMPING_RATIO_Z", "float", "present value", ">=0 <=1"},
+                                              {"SHAPER_TYPE", "str", NULL, NULL},
+                                              {"SHAPER_TYPE_X", "str", "present value", NULL},
+                                              {"SHAPER_TYPE_Y", "str", "present value", NULL},
+                                              {"SHAPER_TYPE_Z", "str", "present value", NULL},
+                                              {0}};
 static const struct command_desc commands[] = {
     {"SET_INPUT_SHAPER", NULL, 0, params, "Set or show the input shapers", cmd_set_input_shaper},
 };

@@ -18,13 +18,14 @@ static void read_homing_direction(struct rail *rail, struct config_section *sect
         return;
     double min = rail->position_min_mm, max = rail->position_max_mm, endstop = rail->position_endstop_mm;
     if (max <= min) {
-        config_error_option(section, "position_max", "Option 'position_max' in section '%s' must be above %g", rail->name,
-                            min);
+        config_error_option(section, "position_max", "Option 'position_max' in section '%s' must be above %g",
+                            rail->name, min);
         return;
     }
     if (endstop < min || endstop > max) {
         config_error_option(section, "position_endstop",
-                            "position_endstop in section '%s' must be between position_min and position_max", rail->name);
+                            "position_endstop in section '%s' must be between position_min and position_max",
+                            rail->name);
         return;
     }
     double quarter = (max - min) / 4.0;
@@ -43,8 +44,7 @@ static void read_homing_direction(struct rail *rail, struct config_section *sect
 static void read_homing(struct rail *rail, struct config_section *section)
 {
     rail->homing_speed_mm_s = section_float(section, "homing_speed");
-    rail->second_homing_speed_mm_s =
-        section_float_or(section, "second_homing_speed", rail->homing_speed_mm_s / 2.0);
+    rail->second_homing_speed_mm_s = section_float_or(section, "second_homing_speed", rail->homing_speed_mm_s / 2.0);
     rail->retract_speed_mm_s = section_float_or(section, "homing_retract_speed", rail->homing_speed_mm_s);
     rail->retract_dist_mm = section_float(section, "homing_retract_dist");
 }
@@ -270,8 +270,8 @@ size_t kinematics_endstops(const struct kinematics *kin, size_t index, struct en
 
 /* --- description to the engine --- */
 
-/* Do the steppers of `rail` move when the toolhead moves along `axis`? Asked of the engine's formulas, so that corexy and
- * its kin need no table here. */
+/* Do the steppers of `rail` move when the toolhead moves along `axis`? Asked of the engine's formulas, so that corexy
+ * and its kin need no table here. */
 static bool rail_moves_with(const struct kinematics *kin, size_t rail, size_t axis)
 {
     if (kinematics_homes_together(kin))

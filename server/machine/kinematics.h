@@ -12,7 +12,7 @@
 struct config_section;
 struct printer;
 
-#define RAIL_COUNT 3
+#define RAIL_COUNT        3
 #define RAIL_STEPPERS_MAX 8 /* [stepper_z], [stepper_z1], ... */
 
 struct rail {

@@ -1,5 +1,5 @@
-/* Lists of a printer's steppers, endstops and enable lines, kept by the object `stepper_enable`. For the files of motion
- * in this folder. */
+/* Lists of a printer's steppers, endstops and enable lines, kept by the object `stepper_enable`. For the files of
+ * motion in this folder. */
 #ifndef SERVER_MACHINE_MOTION_REGISTRY_H
 #define SERVER_MACHINE_MOTION_REGISTRY_H
 

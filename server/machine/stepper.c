@@ -15,15 +15,32 @@ const struct option_desc stepper_options[] = {
     {.name = "step_pin", .type = OPTION_PIN, .flags = OPTION_REQUIRED, .help = "Pin that makes one step per pulse"},
     {.name = "dir_pin", .type = OPTION_PIN, .flags = OPTION_REQUIRED, .help = "Pin that gives the direction"},
     {.name = "enable_pin", .type = OPTION_PIN, .help = "Pin that switches the motor current on; none: always on"},
-    {.name = "rotation_distance", .type = OPTION_FLOAT, .flags = OPTION_REQUIRED, .unit = "mm", .limits = ">0",
+    {.name = "rotation_distance",
+     .type = OPTION_FLOAT,
+     .flags = OPTION_REQUIRED,
+     .unit = "mm",
+     .limits = ">0",
      .help = "Distance the axis travels in one turn"},
-    {.name = "microsteps", .type = OPTION_INT, .flags = OPTION_REQUIRED, .limits = ">=1",
+    {.name = "microsteps",
+     .type = OPTION_INT,
+     .flags = OPTION_REQUIRED,
+     .limits = ">=1",
      .help = "Microsteps of the driver per full step"},
-    {.name = "full_steps_per_rotation", .type = OPTION_INT, .default_text = "200", .limits = ">=1",
+    {.name = "full_steps_per_rotation",
+     .type = OPTION_INT,
+     .default_text = "200",
+     .limits = ">=1",
      .help = "Full steps of the motor per turn"},
-    {.name = "gear_ratio", .type = OPTION_FLOAT_TABLE, .separators = ",:", .count = 2, .default_text = "",
+    {.name = "gear_ratio",
+     .type = OPTION_FLOAT_TABLE,
+     .separators = ",:",
+     .count = 2,
+     .default_text = "",
      .help = "Gears between motor and axis, such as 80:16, 57:11"},
-    {.name = "step_pulse_duration", .type = OPTION_FLOAT, .unit = "s", .limits = ">=0 <=0.001",
+    {.name = "step_pulse_duration",
+     .type = OPTION_FLOAT,
+     .unit = "s",
+     .limits = ">=0 <=0.001",
      .help = "Shortest time between the edges of a step pulse; 2 us without it"},
 };
 const size_t stepper_option_count = sizeof stepper_options / sizeof stepper_options[0];
@@ -36,8 +53,10 @@ static double gear_ratio(struct config_section *section)
     for (size_t i = 0; i < table.count; i++) {
         const double *gear = table.rows[i].items;
         if (!(gear[0] > 0 && gear[1] > 0)) {
-            config_error_option(section, "gear_ratio", "Option 'gear_ratio' in section '%s' needs numbers above 0 "
-                                "(found: %g:%g, expected: pairs such as 80:16)", section_name(section), gear[0], gear[1]);
+            config_error_option(section, "gear_ratio",
+                                "Option 'gear_ratio' in section '%s' needs numbers above 0 "
+                                "(found: %g:%g, expected: pairs such as 80:16)",
+                                section_name(section), gear[0], gear[1]);
             return 1.0;
         }
         ratio *= gear[0] / gear[1];
@@ -134,8 +153,8 @@ enum err endstop_connect(struct endstop *endstop, struct err_info *info)
         return err_set(info, ERR_INVALID, "Endstop '%s': its pin is not on a board", endstop->name);
     endstop->oid = board_oid(endstop->board);
     /* endstop_home with no samples stops a poll that was left running. */
-    board_config(endstop->board, BOARD_CONFIG, "config_endstop oid=%u pin=%s pull_up=%d", endstop->oid, endstop->pin.name,
-                 endstop->pin.pull);
+    board_config(endstop->board, BOARD_CONFIG, "config_endstop oid=%u pin=%s pull_up=%d", endstop->oid,
+                 endstop->pin.name, endstop->pin.pull);
     board_config(endstop->board, BOARD_RESTART,
                  "endstop_home oid=%u clock=0 sample_ticks=0 sample_count=0 rest_ticks=0 pin_value=0 trsync_oid=0 "
                  "trigger_reason=0",

@@ -1,5 +1,5 @@
-/* Steppers: what every section with a motor has in common ([stepper_x], [extruder], [manual_stepper NAME], ...), and the
- * switches that stop them. Machine thread. */
+/* Steppers: what every section with a motor has in common ([stepper_x], [extruder], [manual_stepper NAME], ...), and
+ * the switches that stop them. Machine thread. */
 #ifndef SERVER_MACHINE_STEPPER_H
 #define SERVER_MACHINE_STEPPER_H
 
@@ -24,13 +24,13 @@ struct printer;
 struct stepper {
     struct printer *printer;
     struct config_section *section;
-    const char *name;             /* full section name, "stepper_x1" */
+    const char *name; /* full section name, "stepper_x1" */
     struct pin_ref step_pin, dir_pin;
-    double rotation_distance_mm;  /* of the axis per turn of the motor's last gear */
-    double steps_per_rotation;    /* microsteps per rotation_distance, gears included */
+    double rotation_distance_mm; /* of the axis per turn of the motor's last gear */
+    double steps_per_rotation;   /* microsteps per rotation_distance, gears included */
     double step_dist_mm;
     double step_pulse_s;
-    struct enable_line *enable;   /* NULL: no enable pin */
+    struct enable_line *enable; /* NULL: no enable pin */
     /* set by stepper_connect */
     struct board *board;
     unsigned oid;
@@ -61,7 +61,7 @@ struct stepper *stepper_find(struct printer *printer, const char *name);
 
 struct endstop {
     struct printer *printer;
-    const char *name;             /* as QUERY_ENDSTOPS and errors call it: "x", "z1", "manual_stepper foo" */
+    const char *name; /* as QUERY_ENDSTOPS and errors call it: "x", "z1", "manual_stepper foo" */
     struct pin_ref pin;
     /* set by endstop_connect */
     struct board *board;
@@ -69,9 +69,9 @@ struct endstop {
     struct engine_endstop *engine;
 };
 
-/* The endstop of option endstop_pin, claimed and registered; steppers with the same pin (same pull and polarity) share it.
- * `name` is kept. NULL: the option is missing or wrong (an error has been added if it is wrong), or names a virtual pin
- * that does not exist yet. In a create hook. */
+/* The endstop of option endstop_pin, claimed and registered; steppers with the same pin (same pull and polarity) share
+ * it. `name` is kept. NULL: the option is missing or wrong (an error has been added if it is wrong), or names a virtual
+ * pin that does not exist yet. In a create hook. */
 struct endstop *endstop_setup(struct printer *printer, struct config_section *section, const char *name);
 /* Configure the board and tell the engine; again for a shared one does nothing. In a connect hook. */
 enum err endstop_connect(struct endstop *endstop, struct err_info *info) ERR_NODISCARD;
@@ -87,6 +87,9 @@ struct enable_line *stepper_enable_setup(struct printer *printer, struct config_
 enum err stepper_enable_connect(struct enable_line *line, struct err_info *info) ERR_NODISCARD;
 struct engine_enable;
 struct engine_enable *stepper_enable_engine(const struct enable_line *line); /* after connect */
+/* Switch the current of one stepper (NULL: of all) in order with the moves. From a fiber. */
+enum err stepper_enable_set(struct printer *printer, struct stepper *stepper, bool on,
+                            struct err_info *info) ERR_NODISCARD;
 /* M84: all motors off in order with the moves, axes no longer homed, event "stepper_enable:motor_off". From a fiber. */
 enum err stepper_enable_all_off(struct printer *printer, struct err_info *info) ERR_NODISCARD;
 #define STEPPER_EVENT_MOTOR_OFF "stepper_enable:motor_off" /* data: NULL */

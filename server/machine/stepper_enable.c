@@ -1,5 +1,5 @@
-/* Motor enable: one line per enable pin, switched by the engine in order with the moves; M18, M84, SET_STEPPER_ENABLE. Also
- * keeps the lists of the printer's steppers and endstops. */
+/* Motor enable: one line per enable pin, switched by the engine in order with the moves; M18, M84, SET_STEPPER_ENABLE.
+ * Also keeps the lists of the printer's steppers and endstops. */
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -125,20 +125,18 @@ struct engine_enable *stepper_enable_engine(const struct enable_line *line)
 
 /* --- commands --- */
 
-static enum err set_motors(struct printer *printer, struct engine_stepper *stepper, bool on, struct err_info *info)
+enum err stepper_enable_set(struct printer *printer, struct stepper *stepper, bool on, struct err_info *info)
 {
     enum err e;
-    while ((e = engine_motor_enable(printer->engine, stepper, on, toolhead_source(printer), info)) == ERR_FULL) {
-        e = toolhead_wait_room(printer, info);
-        if (e)
-            break;
-    }
+    do {
+        e = engine_motor_enable(printer->engine, stepper ? stepper->engine : NULL, on, toolhead_source(printer), info);
+    } while (toolhead_may_retry(printer, &e, info));
     return e;
 }
 
 enum err stepper_enable_all_off(struct printer *printer, struct err_info *info)
 {
-    enum err e = set_motors(printer, NULL, false, info);
+    enum err e = stepper_enable_set(printer, NULL, false, info);
     if (e)
         return e;
     struct toolhead *th = printer_toolhead(printer);
@@ -167,7 +165,7 @@ static enum err cmd_set_stepper_enable(void *ctx, struct gcode_command *cmd, str
     }
     long on = 1;
     enum err e = gcode_opt_int(cmd, "ENABLE", GCODE_ANY, &on, info);
-    return e ? e : set_motors(printer, stepper->engine, on != 0, info);
+    return e ? e : stepper_enable_set(printer, stepper, on != 0, info);
 }
 
 /* --- the object --- */
@@ -221,7 +219,8 @@ static const struct command_param enable_params[] = {
 static const struct command_desc commands[] = {
     {"M18", NULL, 0, NULL, NULL, cmd_motors_off},
     {"M84", NULL, 0, NULL, NULL, cmd_motors_off},
-    {"SET_STEPPER_ENABLE", NULL, 0, enable_params, "Switch the current of one stepper on or off", cmd_set_stepper_enable},
+    {"SET_STEPPER_ENABLE", NULL, 0, enable_params, "Switch the current of one stepper on or off",
+     cmd_set_stepper_enable},
 };
 static const struct status_field_desc fields[] = {{"steppers", "dict", "stepper name to whether its motor is on"}};
 static const struct event_desc events[] = {{STEPPER_EVENT_MOTOR_OFF, "all motors have been switched off; no data"}};

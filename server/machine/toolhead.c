@@ -39,6 +39,14 @@ enum err toolhead_wait_room(struct printer *printer, struct err_info *info)
     return e ? err_set(info, e, "The wait was cancelled") : OK;
 }
 
+bool toolhead_may_retry(struct printer *printer, enum err *e, struct err_info *info)
+{
+    if (*e != ERR_FULL)
+        return false;
+    *e = toolhead_wait_room(printer, info);
+    return *e == OK;
+}
+
 /* --- moves --- */
 
 enum err toolhead_move(struct toolhead *th, const double *pos, double speed_mm_s, struct err_info *info)
@@ -47,11 +55,9 @@ enum err toolhead_move(struct toolhead *th, const double *pos, double speed_mm_s
     struct engine_move move = {.speed_mm_s = speed_mm_s, .source = toolhead_source(printer)};
     memcpy(move.pos, pos, sizeof move.pos);
     enum err e;
-    while ((e = engine_move(printer->engine, &move, info)) == ERR_FULL) {
-        e = toolhead_wait_room(printer, info);
-        if (e)
-            break;
-    }
+    do {
+        e = engine_move(printer->engine, &move, info);
+    } while (toolhead_may_retry(printer, &e, info));
     return e;
 }
 
@@ -77,12 +83,9 @@ enum err toolhead_set_position(struct toolhead *th, const double *pos, unsigned 
 {
     struct printer *printer = th->base.printer;
     enum err e;
-    while ((e = engine_set_position(printer->engine, pos, (1u << TOOLHEAD_AXES_MAX) - 1u, toolhead_source(printer),
-                                    info)) == ERR_FULL) {
-        e = toolhead_wait_room(printer, info);
-        if (e)
-            break;
-    }
+    do {
+        e = engine_set_position(printer->engine, pos, (1u << TOOLHEAD_AXES_MAX) - 1u, toolhead_source(printer), info);
+    } while (toolhead_may_retry(printer, &e, info));
     if (e)
         return e;
     engine_set_homed(printer->engine, homed_axes);
@@ -96,11 +99,9 @@ enum err toolhead_dwell(struct toolhead *th, double seconds, struct err_info *in
 {
     struct printer *printer = th->base.printer;
     enum err e;
-    while ((e = engine_dwell(printer->engine, seconds, toolhead_source(printer), info)) == ERR_FULL) {
-        e = toolhead_wait_room(printer, info);
-        if (e)
-            break;
-    }
+    do {
+        e = engine_dwell(printer->engine, seconds, toolhead_source(printer), info);
+    } while (toolhead_may_retry(printer, &e, info));
     return e;
 }
 

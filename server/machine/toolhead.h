@@ -1,6 +1,6 @@
-/* The toolhead: moves, waiting, position, as other objects use it. It owns the description of the machine that the engine
- * is given ([printer] and its kinematics). Machine thread; what may wait must be called from a fiber (in batch mode from
- * anywhere). */
+/* The toolhead: moves, waiting, position, as other objects use it. It owns the description of the machine that the
+ * engine is given ([printer] and its kinematics). Machine thread; what may wait must be called from a fiber (in batch
+ * mode from anywhere). */
 #ifndef SERVER_MACHINE_TOOLHEAD_H
 #define SERVER_MACHINE_TOOLHEAD_H
 
@@ -38,8 +38,8 @@ enum err toolhead_move(struct toolhead *th, const double *pos, double speed_mm_s
 enum err toolhead_manual_move(struct toolhead *th, const double *pos, double speed_mm_s,
                               struct err_info *info) ERR_NODISCARD;
 void toolhead_get_position(const struct toolhead *th, double pos[TOOLHEAD_AXES_MAX]);
-/* Declare the toolhead to be at `pos` and the axes of the mask (1 2 4 = x y z) to be homed, in order with the moves. Tells
- * gcode_move and sends "toolhead:set_position". */
+/* Declare the toolhead to be at `pos` and the axes of the mask (1 2 4 = x y z) to be homed, in order with the moves.
+ * Tells gcode_move and sends "toolhead:set_position". */
 enum err toolhead_set_position(struct toolhead *th, const double *pos, unsigned homed_axes,
                                struct err_info *info) ERR_NODISCARD;
 enum err toolhead_dwell(struct toolhead *th, double seconds, struct err_info *info) ERR_NODISCARD;
@@ -49,6 +49,8 @@ enum err toolhead_wait_moves(struct toolhead *th, struct err_info *info) ERR_NOD
 enum err toolhead_last_move_time(struct toolhead *th, struct print_time *at, struct err_info *info) ERR_NODISCARD;
 /* Wait for room in the stream: call after an engine function said ERR_FULL. Adds words to failures. */
 enum err toolhead_wait_room(struct printer *printer, struct err_info *info) ERR_NODISCARD;
+/* The same as a loop's condition: do { e = engine_...(); } while (toolhead_may_retry(printer, &e, info)); */
+bool toolhead_may_retry(struct printer *printer, enum err *e, struct err_info *info);
 
 /* --- state --- */
 unsigned toolhead_homed_axes(const struct toolhead *th);
@@ -65,9 +67,9 @@ const char *toolhead_extruder(const struct toolhead *th);
 
 /* --- the commit horizon, for pause and cancel of a job --- */
 
-/* Let macros see the G-code state that has been executed: that before the move at which the engine is held, `held` being
- * the source of ENGINE_EVENT_HELD. The read state is kept aside. ERR_NOT_FOUND: that state is too old to be known, the
- * read state stays. */
+/* Let macros see the G-code state that has been executed: that before the move at which the engine is held, `held`
+ * being the source of ENGINE_EVENT_HELD. The read state is kept aside. ERR_NOT_FOUND: that state is too old to be
+ * known, the read state stays. */
 enum err toolhead_show_executed(struct toolhead *th, const struct engine_source *held) ERR_NODISCARD;
 /* Back to the read state: after engine_release, when the commanded position is again the end of the tail. Nothing if no
  * executed state is shown. */
@@ -75,14 +77,14 @@ void toolhead_show_read(struct toolhead *th);
 /* The tail was dropped: the executed state is the state. */
 void toolhead_forget_read(struct toolhead *th);
 
-#define TOOLHEAD_EVENT_SET_POSITION "toolhead:set_position" /* data: NULL */
-#define TOOLHEAD_EVENT_MANUAL_MOVE "toolhead:manual_move"   /* data: NULL */
-#define TOOLHEAD_EVENT_SYNC_PRINT_TIME "toolhead:sync_print_time" /* motion begins; data: const struct print_time * */
-#define EXTRUDER_EVENT_ACTIVATE "extruder:activate_extruder" /* data: NULL */
-#define HOMING_EVENT_RAILS_BEGIN "homing:home_rails_begin"  /* data: const struct homing_event * */
-#define HOMING_EVENT_RAILS_END "homing:home_rails_end"
-#define HOMING_EVENT_MOVE_BEGIN "homing:homing_move_begin"
-#define HOMING_EVENT_MOVE_END "homing:homing_move_end"
+#define TOOLHEAD_EVENT_SET_POSITION    "toolhead:set_position"      /* data: NULL */
+#define TOOLHEAD_EVENT_MANUAL_MOVE     "toolhead:manual_move"       /* data: NULL */
+#define TOOLHEAD_EVENT_SYNC_PRINT_TIME "toolhead:sync_print_time"   /* motion begins; data: const struct print_time * */
+#define EXTRUDER_EVENT_ACTIVATE        "extruder:activate_extruder" /* data: NULL */
+#define HOMING_EVENT_RAILS_BEGIN       "homing:home_rails_begin"    /* data: const struct homing_event * */
+#define HOMING_EVENT_RAILS_END         "homing:home_rails_end"
+#define HOMING_EVENT_MOVE_BEGIN        "homing:homing_move_begin"
+#define HOMING_EVENT_MOVE_END          "homing:homing_move_end"
 
 struct homing_event {
     unsigned axes; /* bits 1 2 4 = x y z */

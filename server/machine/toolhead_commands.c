@@ -67,8 +67,8 @@ static enum err cmd_set_velocity_limit(void *ctx, struct gcode_command *cmd, str
     if (e)
         return e;
     apply_limits(th, &limits);
-    bool is_change = gcode_has(cmd, "VELOCITY") || gcode_has(cmd, "ACCEL") || gcode_has(cmd, "SQUARE_CORNER_VELOCITY") ||
-                     gcode_has(cmd, "MINIMUM_CRUISE_RATIO");
+    bool is_change = gcode_has(cmd, "VELOCITY") || gcode_has(cmd, "ACCEL") ||
+                     gcode_has(cmd, "SQUARE_CORNER_VELOCITY") || gcode_has(cmd, "MINIMUM_CRUISE_RATIO");
     if (!is_change)
         gcode_respond_info(gcode_of(cmd),
                            "max_velocity: %.6f\nmax_accel: %.6f\nminimum_cruise_ratio: %.6f\n"

@@ -14,8 +14,8 @@ struct toolhead {
     struct kinematics *kin;
     struct gcode_transform transform; /* the end of the chain of gcode_move */
     struct engine_limits limits;
-    const char *extruder;             /* name of the active one; NULL: none */
-    struct gcode_modal read_modal;    /* while the executed state is shown */
+    const char *extruder;          /* name of the active one; NULL: none */
+    struct gcode_modal read_modal; /* while the executed state is shown */
     bool is_executed_shown;
 };
 

@@ -3,6 +3,7 @@
 #include "server/gcode/template/value_private.h"
 
 #include "base/check.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,22 +11,6 @@
 #define DICT_FIRST 8
 
 /* ----------------------------------------------------------------------------------------------------------- texts */
-
-static size_t utf8_sequence(const unsigned char *p, size_t avail)
-{
-    if (p[0] < 0x80)
-        return 1;
-    size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || avail < len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return len;
-}
 
 /* Copy with bytes that are no UTF-8 replaced; counts code points. */
 static void copy_utf8(struct strbuf *out, const char *text, size_t len_bytes, size_t *count)
