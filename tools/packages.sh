@@ -16,6 +16,6 @@ need_packages() {
 }
 
 BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libmicrohttpd-dev libwebsockets-dev libjansson-dev
-    libserialport-dev libsqlite3-dev zlib1g-dev libsodium-dev uthash-dev)
+    libserialport-dev libsqlite3-dev zlib1g-dev libsodium-dev uthash-dev libunistring-dev)
 # For ./test: unit tests, contract checks, the page in a real browser. The build of the tests needs cmocka.
-TEST_PACKAGES=(libcmocka-dev python3 python3-yaml python3-jsonschema python3-selenium chromium chromium-driver)
+TEST_PACKAGES=(libcmocka-dev python3 python3-yaml python3-jsonschema python3-jinja2 chromium chromium-driver)

@@ -66,6 +66,7 @@ struct value_str {
 struct value_seq {
     struct value *items;
     size_t count, capacity;
+    bool is_group; /* a tuple of groupby: its parts are also called grouper and list */
 };
 
 /* --- making --- */

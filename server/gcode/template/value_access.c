@@ -167,6 +167,13 @@ static enum err find_attribute(struct jinja_run *run, struct value v, const char
             *out = entry->item;
         return entry ? OK : run->has_failed ? ERR_INVALID : ERR_NOT_FOUND;
     }
+    if (v.kind == VALUE_TUPLE && v.seq->is_group && v.seq->count == 2) {
+        bool is_list = len_bytes == 4 && memcmp(name, "list", 4) == 0;
+        if (is_list || (len_bytes == 7 && memcmp(name, "grouper", 7) == 0)) {
+            *out = v.seq->items[is_list ? 1 : 0];
+            return OK;
+        }
+    }
     if (v.kind == VALUE_OBJECT)
         return v.object->type->get ? v.object->type->get(run, v.object->ctx, name, len_bytes, out) : ERR_NOT_FOUND;
     return value_method(run, v, name, len_bytes, out);

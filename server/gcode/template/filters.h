@@ -1,0 +1,21 @@
+/* The filters, tests and globals, by file. Private to this folder. */
+#ifndef SERVER_GCODE_TEMPLATE_FILTERS_H
+#define SERVER_GCODE_TEMPLATE_FILTERS_H
+
+#include "server/gcode/template/args.h"
+
+/* Each ends with a NULL name. */
+extern const struct value_filter text_filters[], sequence_filters[], number_filters[];
+
+/* A getter for `attribute=`: dots go into members, whole numbers are indices. NONE: the item itself. */
+struct attribute_getter {
+    struct value attribute, fallback; /* fallback VALUE_NONE: undefined */
+    bool has_fallback, ignores_case;
+};
+args_key_fn attribute_get; /* ctx: struct attribute_getter */
+
+/* Call filter or test `name` on `item` with the arguments behind the first `skip` of `call`. */
+enum err call_named(struct jinja_run *run, bool is_test, struct value name, struct value item, const struct value_call *call,
+                    size_t skip, struct value *out) ERR_NODISCARD;
+
+#endif

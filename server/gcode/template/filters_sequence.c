@@ -1,0 +1,593 @@
+/* Filters on sequences and mappings. Those that are generators in Jinja2 give an iterator that is used up once. */
+#include "server/gcode/template/filters.h"
+
+#include "base/check.h"
+
+#include <string.h>
+
+#define FILTER(name)                                                                                                  \
+    static enum err name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
+
+/* ------------------------------------------------------------------------------------------------------ attribute= */
+
+static enum err one_step(struct jinja_run *run, struct value v, const char *part, size_t len, struct value *out)
+{
+    bool is_number = len > 0 && len < 18;
+    int64_t number = 0;
+    for (size_t i = 0; i < len && is_number; i++) {
+        is_number = part[i] >= '0' && part[i] <= '9';
+        number = number * 10 + (part[i] - '0');
+    }
+    return value_subscript(run, v, is_number ? value_int(number) : value_str(run, part, len), out);
+}
+
+enum err attribute_get(struct jinja_run *run, void *ctx, struct value item, struct value *key)
+{
+    const struct attribute_getter *getter = ctx;
+    *key = item;
+    enum err err = OK;
+    if (value_is_text(getter->attribute)) {
+        const char *p = getter->attribute.str->data, *end = p + getter->attribute.str->len_bytes;
+        while (p <= end && err == OK) {
+            const char *dot = memchr(p, '.', (size_t)(end - p));
+            const char *stop = dot ? dot : end;
+            struct value from = *key;
+            err = one_step(run, from, p, (size_t)(stop - p), key);
+            if (err == OK && key->kind == VALUE_UNDEFINED && getter->has_fallback)
+                *key = getter->fallback;
+            if (!dot)
+                break;
+            p = dot + 1;
+        }
+    } else if (getter->attribute.kind != VALUE_NONE) {
+        err = value_subscript(run, item, getter->attribute, key);
+        if (err == OK && key->kind == VALUE_UNDEFINED && getter->has_fallback)
+            *key = getter->fallback;
+    }
+    if (err == OK && getter->ignores_case && value_is_text(*key)) {
+        struct strbuf sb;
+        strbuf_init(&sb);
+        text_case_append(&sb, key->str->data, key->str->len_bytes, TEXT_LOWER);
+        *key = value_from_strbuf(run, &sb);
+    }
+    return err;
+}
+
+/* Several attributes, "a,b.c": the key is a list of what each gives. */
+struct multi_getter {
+    struct attribute_getter one;
+    struct value list; /* of texts; NONE: only `one` */
+};
+
+static enum err multi_get(struct jinja_run *run, void *ctx, struct value item, struct value *key)
+{
+    struct multi_getter *multi = ctx;
+    if (multi->list.kind == VALUE_NONE)
+        return attribute_get(run, &multi->one, item, key);
+    *key = value_list(run);
+    enum err err = OK;
+    for (size_t i = 0; i < multi->list.seq->count && err == OK; i++) {
+        struct attribute_getter getter = multi->one;
+        struct value part;
+        getter.attribute = multi->list.seq->items[i];
+        err = attribute_get(run, &getter, item, &part);
+        if (err == OK)
+            (void)value_append(run, *key, part);
+    }
+    return run->has_failed ? ERR_INVALID : err;
+}
+
+static struct multi_getter make_multi(struct jinja_run *run, struct value attribute, bool ignores_case)
+{
+    struct multi_getter multi = {.one = {.attribute = attribute, .ignores_case = ignores_case}, .list = value_none()};
+    if (!value_is_text(attribute) || !memchr(attribute.str->data, ',', attribute.str->len_bytes))
+        return multi;
+    multi.list = value_list(run);
+    const char *p = attribute.str->data, *end = p + attribute.str->len_bytes;
+    for (;;) {
+        const char *comma = memchr(p, ',', (size_t)(end - p)), *stop = comma ? comma : end;
+        (void)value_append(run, multi.list, value_str(run, p, (size_t)(stop - p)));
+        if (!comma)
+            return multi;
+        p = comma + 1;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------ simple ones */
+
+FILTER(do_default)
+{
+    (void)ctx;
+    static const char *const names[] = {"value", "default_value", "boolean"};
+    struct value args[3] = {value_none(), value_cstr(run, ""), value_bool(false)};
+    enum err err = ARGS_BIND(run, call, "default", names, 1, args);
+    bool replaces = args[0].kind == VALUE_UNDEFINED || (value_is_true(args[2]) && !value_is_true(args[0]));
+    *out = replaces ? args[1] : args[0];
+    return err;
+}
+
+FILTER(do_length)
+{
+    (void)ctx;
+    static const char *const names[] = {"obj"};
+    struct value v;
+    int64_t length = 0;
+    enum err err = ARGS_BIND(run, call, "length", names, 1, &v);
+    if (err == OK)
+        err = value_length(run, v, &length);
+    *out = value_int(length);
+    return err;
+}
+
+FILTER(do_list)
+{
+    (void)ctx;
+    static const char *const names[] = {"value"};
+    struct value v;
+    enum err err = ARGS_BIND(run, call, "list", names, 1, &v);
+    return err == OK ? value_iterate(run, v, out) : err;
+}
+
+static enum err an_end(struct jinja_run *run, const struct value_call *call, const char *what, bool is_last, struct value *out)
+{
+    static const char *const names[] = {"seq"};
+    struct value v, list;
+    enum err err = ARGS_BIND(run, call, what, names, 1, &v);
+    if (err == OK)
+        err = value_iterate(run, v, &list);
+    if (err != OK)
+        return err;
+    if (list.seq->count)
+        *out = list.seq->items[is_last ? list.seq->count - 1 : 0];
+    else
+        *out = value_undefined_hint(run, is_last ? "No last item, sequence was empty." : "No first item, sequence was empty.");
+    return OK;
+}
+
+FILTER(do_first)
+{
+    (void)ctx;
+    return an_end(run, call, "first", false, out);
+}
+
+FILTER(do_last)
+{
+    (void)ctx;
+    return an_end(run, call, "last", true, out);
+}
+
+FILTER(do_random)
+{
+    (void)ctx;
+    static const char *const names[] = {"seq"};
+    struct value v, list;
+    enum err err = ARGS_BIND(run, call, "random", names, 1, &v);
+    if (err == OK)
+        err = value_iterate(run, v, &list);
+    if (err == OK)
+        *out = list.seq->count ? list.seq->items[rng_below(&run->rng, list.seq->count)]
+                               : value_undefined_hint(run, "No random item, sequence was empty.");
+    return err;
+}
+
+FILTER(do_reverse)
+{
+    (void)ctx;
+    static const char *const names[] = {"value"};
+    struct value v, list;
+    enum err err = ARGS_BIND(run, call, "reverse", names, 1, &v);
+    if (err == OK)
+        err = value_iterate(run, v, &list);
+    if (err != OK)
+        return err;
+    for (size_t i = 0; i < list.seq->count / 2; i++) {
+        struct value other = list.seq->items[i];
+        list.seq->items[i] = list.seq->items[list.seq->count - 1 - i];
+        list.seq->items[list.seq->count - 1 - i] = other;
+    }
+    if (!value_is_text(v)) {
+        *out = value_iterator_over(run, list, "list_reverseiterator");
+        return run->has_failed ? ERR_LIMIT : OK;
+    }
+    struct strbuf sb;
+    strbuf_init(&sb);
+    for (size_t i = 0; i < list.seq->count; i++)
+        strbuf_adds(&sb, list.seq->items[i].str->data);
+    *out = value_from_strbuf(run, &sb);
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+FILTER(do_items)
+{
+    (void)ctx;
+    static const char *const names[] = {"value"};
+    struct value v, list = value_list(run);
+    enum err err = ARGS_BIND(run, call, "items", names, 1, &v);
+    if (err == OK && v.kind != VALUE_UNDEFINED)
+        err = value_items(run, v, &list);
+    *out = value_iterator_over(run, list, "generator");
+    return err;
+}
+
+FILTER(do_attr)
+{
+    (void)ctx;
+    static const char *const names[] = {"obj", "name"};
+    struct value args[2], name;
+    enum err err = ARGS_BIND(run, call, "attr", names, 2, args);
+    if (err == OK)
+        err = args_soft_text(run, args[1], &name);
+    if (err != OK)
+        return err;
+    if (args[0].kind == VALUE_NAMESPACE || args[0].kind == VALUE_OBJECT)
+        return value_attribute(run, args[0], name.str->data, name.str->len_bytes, out);
+    err = value_method(run, args[0], name.str->data, name.str->len_bytes, out);
+    if (err == ERR_NOT_FOUND) {
+        *out = value_undefined(run, name.str->data);
+        return OK;
+    }
+    return err;
+}
+
+FILTER(do_join)
+{
+    (void)ctx;
+    static const char *const names[] = {"value", "d", "attribute"};
+    struct value args[3] = {value_none(), value_cstr(run, ""), value_none()}, list, glue;
+    enum err err = ARGS_BIND(run, call, "join", names, 1, args);
+    if (err == OK)
+        err = value_iterate(run, args[0], &list);
+    if (err == OK)
+        err = args_soft_text(run, args[1], &glue);
+    if (err != OK)
+        return err;
+    struct attribute_getter getter = {.attribute = args[2]};
+    struct strbuf sb;
+    strbuf_init(&sb);
+    for (size_t i = 0; i < list.seq->count && err == OK; i++) {
+        struct value item;
+        strbuf_add(&sb, glue.str->data, i ? glue.str->len_bytes : 0);
+        err = attribute_get(run, &getter, list.seq->items[i], &item);
+        if (err == OK)
+            err = value_to_text(run, item, &sb);
+        if (err == OK && !run_has_room(run, sb.len_bytes))
+            err = ERR_LIMIT;
+    }
+    *out = value_from_strbuf(run, &sb);
+    return err;
+}
+
+FILTER(do_sum)
+{
+    (void)ctx;
+    static const char *const names[] = {"iterable", "attribute", "start"};
+    struct value args[3] = {value_none(), value_none(), value_int(0)}, list;
+    enum err err = ARGS_BIND(run, call, "sum", names, 1, args);
+    if (err == OK)
+        err = value_iterate(run, args[0], &list);
+    if (err != OK)
+        return err;
+    struct attribute_getter getter = {.attribute = args[1]};
+    if (value_is_text(args[2]))
+        return value_error(run, "TypeError", "sum() can't sum strings [use ''.join(seq) instead]");
+    *out = args[2];
+    for (size_t i = 0; i < list.seq->count && err == OK; i++) {
+        struct value item, total = *out;
+        err = attribute_get(run, &getter, list.seq->items[i], &item);
+        if (err == OK)
+            err = value_binary(run, VALUE_ADD, total, item, out);
+    }
+    return err;
+}
+
+/* --------------------------------------------------------------------------------------------------------- in order */
+
+FILTER(do_sort)
+{
+    (void)ctx;
+    static const char *const names[] = {"value", "reverse", "case_sensitive", "attribute"};
+    struct value args[4] = {value_none(), value_bool(false), value_bool(false), value_none()};
+    enum err err = ARGS_BIND(run, call, "sort", names, 1, args);
+    if (err == OK)
+        err = value_iterate(run, args[0], out);
+    if (err != OK)
+        return err;
+    struct multi_getter getter = make_multi(run, args[3], !value_is_true(args[2]));
+    return list_sort(run, *out, multi_get, &getter, value_is_true(args[1]));
+}
+
+FILTER(do_dictsort)
+{
+    (void)ctx;
+    static const char *const names[] = {"value", "case_sensitive", "by", "reverse"};
+    struct value args[4] = {value_none(), value_bool(false), value_cstr(run, "key"), value_bool(false)};
+    enum err err = ARGS_BIND(run, call, "dictsort", names, 1, args);
+    if (err == OK)
+        err = value_items(run, args[0], out);
+    if (err != OK)
+        return err;
+    bool by_key = value_is_text(args[2]) && strcmp(args[2].str->data, "key") == 0;
+    if (!by_key && !(value_is_text(args[2]) && strcmp(args[2].str->data, "value") == 0))
+        return value_error(run, "FilterArgumentError", "You can only sort by either \"key\" or \"value\"");
+    struct attribute_getter getter = {.attribute = value_int(by_key ? 0 : 1), .ignores_case = !value_is_true(args[1])};
+    return list_sort(run, *out, attribute_get, &getter, value_is_true(args[3]));
+}
+
+static enum err extreme(struct jinja_run *run, const struct value_call *call, const char *what, int sign, struct value *out)
+{
+    static const char *const names[] = {"value", "case_sensitive", "attribute"};
+    struct value args[3] = {value_none(), value_bool(false), value_none()}, list, best = value_none();
+    enum err err = ARGS_BIND(run, call, what, names, 1, args);
+    if (err == OK)
+        err = value_iterate(run, args[0], &list);
+    if (err != OK)
+        return err;
+    if (list.seq->count == 0) {
+        *out = value_undefined_hint(run, "No aggregated item, sequence was empty.");
+        return OK;
+    }
+    struct attribute_getter getter = {.attribute = args[2], .ignores_case = !value_is_true(args[1])};
+    for (size_t i = 0; i < list.seq->count && err == OK; i++) {
+        struct value key;
+        int order = 0;
+        err = attribute_get(run, &getter, list.seq->items[i], &key);
+        if (err == OK && i)
+            err = value_compare(run, sign < 0 ? "<" : ">", key, best, &order);
+        if (i == 0 || order == sign) {
+            best = key;
+            *out = list.seq->items[i];
+        }
+    }
+    return err;
+}
+
+FILTER(do_min)
+{
+    (void)ctx;
+    return extreme(run, call, "min", -1, out);
+}
+
+FILTER(do_max)
+{
+    (void)ctx;
+    return extreme(run, call, "max", 1, out);
+}
+
+FILTER(do_unique)
+{
+    (void)ctx;
+    static const char *const names[] = {"value", "case_sensitive", "attribute"};
+    struct value args[3] = {value_none(), value_bool(false), value_none()}, list, seen = value_dict(run), result = value_list(run);
+    enum err err = ARGS_BIND(run, call, "unique", names, 1, args);
+    if (err == OK)
+        err = value_iterate(run, args[0], &list);
+    struct attribute_getter getter = {.attribute = args[2], .ignores_case = !value_is_true(args[1])};
+    for (size_t i = 0; err == OK && i < list.seq->count; i++) {
+        struct value key;
+        uint64_t hash;
+        err = attribute_get(run, &getter, list.seq->items[i], &key);
+        if (err == OK)
+            err = value_hash(run, key, &hash);
+        if (err == OK && !dict_find(run, seen, key)) {
+            (void)value_set_item(run, seen, key, value_none());
+            (void)value_append(run, result, list.seq->items[i]);
+        }
+        if (run->has_failed)
+            err = ERR_INVALID;
+    }
+    *out = value_iterator_over(run, result, "generator");
+    return err;
+}
+
+FILTER(do_groupby)
+{
+    (void)ctx;
+    static const char *const names[] = {"value", "attribute", "default", "case_sensitive"};
+    struct value args[4] = {value_none(), value_none(), value_none(), value_bool(false)}, list, result = value_list(run);
+    enum err err = ARGS_BIND(run, call, "groupby", names, 2, args);
+    if (err == OK)
+        err = value_iterate(run, args[0], &list);
+    struct attribute_getter getter = {.attribute = args[1], .fallback = args[2], .has_fallback = args[2].kind != VALUE_NONE,
+                                      .ignores_case = !value_is_true(args[3])};
+    if (err == OK)
+        err = list_sort(run, list, attribute_get, &getter, false);
+    struct value last = value_none(), group = value_none();
+    for (size_t i = 0; err == OK && i < list.seq->count; i++) {
+        struct value key;
+        bool is_same = false;
+        err = attribute_get(run, &getter, list.seq->items[i], &key);
+        if (err == OK && i)
+            err = value_equal(run, key, last, &is_same);
+        if (err != OK)
+            break;
+        if (!is_same) {
+            struct attribute_getter plain = getter;
+            struct value pair = value_tuple(run, 2), shown;
+            plain.ignores_case = false;
+            err = attribute_get(run, &plain, list.seq->items[i], &shown);
+            if (run->has_failed)
+                break;
+            pair.seq->is_group = true;
+            group = value_list(run);
+            pair.seq->items[0] = shown;
+            pair.seq->items[1] = group;
+            (void)value_append(run, result, pair);
+            last = key;
+        }
+        (void)value_append(run, group, list.seq->items[i]);
+    }
+    *out = result;
+    return run->has_failed ? ERR_INVALID : err;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ parts */
+
+FILTER(do_batch)
+{
+    (void)ctx;
+    static const char *const names[] = {"value", "linecount", "fill_with"};
+    struct value args[3] = {value_none(), value_none(), value_none()}, list, result = value_list(run), row = value_none();
+    int64_t size = 0;
+    enum err err = ARGS_BIND(run, call, "batch", names, 2, args);
+    if (err == OK)
+        err = args_int(run, args[1], "batch", &size);
+    if (err == OK)
+        err = value_iterate(run, args[0], &list);
+    if (err != OK)
+        return err;
+    for (size_t i = 0; i < list.seq->count && !run->has_failed; i++) {
+        if (row.kind == VALUE_NONE || (int64_t)row.seq->count == size) {
+            row = value_list(run);
+            (void)value_append(run, result, row);
+        }
+        (void)value_append(run, row, list.seq->items[i]);
+    }
+    while (args[2].kind != VALUE_NONE && row.kind != VALUE_NONE && (int64_t)row.seq->count < size && value_append(run, row, args[2]))
+        ;
+    *out = value_iterator_over(run, result, "generator");
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+FILTER(do_slice)
+{
+    (void)ctx;
+    static const char *const names[] = {"value", "slices", "fill_with"};
+    struct value args[3] = {value_none(), value_none(), value_none()}, list, result = value_list(run);
+    int64_t slices = 0;
+    enum err err = ARGS_BIND(run, call, "slice", names, 2, args);
+    if (err == OK)
+        err = args_int(run, args[1], "slice", &slices);
+    if (err == OK)
+        err = value_iterate(run, args[0], &list);
+    if (err != OK)
+        return err;
+    if (slices == 0)
+        return value_error(run, "ZeroDivisionError", "integer division or modulo by zero");
+    size_t count = list.seq->count, each = slices > 0 ? count / (size_t)slices : 0, longer = slices > 0 ? count % (size_t)slices : 0;
+    size_t at = 0;
+    for (int64_t s = 0; s < slices && run_charge(run, 1); s++) {
+        struct value part = value_list(run);
+        size_t size = each + ((size_t)s < longer);
+        for (size_t i = 0; i < size; i++)
+            (void)value_append(run, part, list.seq->items[at++]);
+        if (args[2].kind != VALUE_NONE && (size_t)s >= longer)
+            (void)value_append(run, part, args[2]);
+        (void)value_append(run, result, part);
+    }
+    *out = value_iterator_over(run, result, "generator");
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+/* -------------------------------------------------------------------------------------------------- map and select */
+
+enum err call_named(struct jinja_run *run, bool is_test, struct value name, struct value item, const struct value_call *call,
+                    size_t skip, struct value *out)
+{
+    if (!value_is_text(name))
+        return value_error(run, "TypeError", "the name of a %s must be a text", is_test ? "test" : "filter");
+    const struct value_filter *found = is_test ? value_find_test(name.str->data, name.str->len_bytes)
+                                               : value_find_filter(name.str->data, name.str->len_bytes);
+    if (!found)
+        return value_error(run, "TemplateRuntimeError", "No %s named '%.60s'.", is_test ? "test" : "filter", name.str->data);
+    size_t more = call->count > skip ? call->count - skip : 0;
+    struct value args[16];
+    if (more + 1 > ARRAY_COUNT(args))
+        return value_error(run, "TypeError", "too many arguments");
+    args[0] = item;
+    if (more)
+        memcpy(args + 1, call->args + skip, more * sizeof *args);
+    struct value_call inner = {.args = args, .count = more + 1, .keys = call->keys, .values = call->values, .key_count = call->key_count};
+    return found->fn(run, NULL, &inner, out);
+}
+
+static const struct value *find_keyword(const struct value_call *call, const char *name)
+{
+    for (size_t i = 0; i < call->key_count; i++)
+        if (strcmp(call->keys[i].str->data, name) == 0)
+            return &call->values[i];
+    return NULL;
+}
+
+FILTER(do_map)
+{
+    (void)ctx;
+    struct value list, result = value_list(run);
+    if (call->count == 0)
+        return value_error(run, "TypeError", "map() missing 1 required positional argument: 'value'");
+    const struct value *attribute = find_keyword(call, "attribute"), *fallback = find_keyword(call, "default");
+    if (call->count == 1 && attribute && call->key_count > (fallback ? 2u : 1u))
+        return value_error(run, "FilterArgumentError", "Unexpected keyword argument '%s'", call->keys[call->key_count - 1].str->data);
+    if (call->count == 1 && !attribute)
+        return value_error(run, "FilterArgumentError", "map requires a filter argument");
+    enum err err = call->args[0].kind == VALUE_UNDEFINED ? OK : value_iterate(run, call->args[0], &list);
+    if (call->args[0].kind == VALUE_UNDEFINED)
+        list = value_list(run);
+    struct attribute_getter getter = {.attribute = attribute ? *attribute : value_none(),
+                                      .fallback = fallback ? *fallback : value_none(),
+                                      .has_fallback = fallback != NULL};
+    for (size_t i = 0; err == OK && i < list.seq->count; i++) {
+        struct value item = list.seq->items[i], mapped;
+        err = call->count > 1 ? call_named(run, false, call->args[1], item, call, 2, &mapped)
+                              : attribute_get(run, &getter, item, &mapped);
+        if (err == OK)
+            err = value_append(run, result, mapped) ? OK : ERR_LIMIT;
+    }
+    *out = value_iterator_over(run, result, "generator");
+    return err;
+}
+
+/* select, reject, selectattr, rejectattr */
+static enum err choose(struct jinja_run *run, const struct value_call *call, bool by_attribute, bool wants, struct value *out)
+{
+    struct value list, result = value_list(run);
+    size_t name_at = by_attribute ? 2 : 1;
+    if (call->count < name_at)
+        return value_error(run, "FilterArgumentError", "Missing parameter for attribute name");
+    enum err err = value_iterate(run, call->args[0], &list);
+    struct attribute_getter getter = {.attribute = by_attribute ? call->args[1] : value_none()};
+    for (size_t i = 0; err == OK && i < list.seq->count; i++) {
+        struct value item = list.seq->items[i], subject = item, verdict;
+        if (by_attribute)
+            err = attribute_get(run, &getter, item, &subject);
+        if (err != OK)
+            break;
+        if (call->count > name_at)
+            err = call_named(run, true, call->args[name_at], subject, call, name_at + 1, &verdict);
+        else
+            verdict = subject;
+        if (err == OK && value_is_true(verdict) == wants)
+            err = value_append(run, result, item) ? OK : ERR_LIMIT;
+    }
+    *out = value_iterator_over(run, result, "generator");
+    return err;
+}
+
+FILTER(do_select)
+{
+    (void)ctx;
+    return choose(run, call, false, true, out);
+}
+FILTER(do_reject)
+{
+    (void)ctx;
+    return choose(run, call, false, false, out);
+}
+FILTER(do_selectattr)
+{
+    (void)ctx;
+    return choose(run, call, true, true, out);
+}
+FILTER(do_rejectattr)
+{
+    (void)ctx;
+    return choose(run, call, true, false, out);
+}
+
+const struct value_filter sequence_filters[] = {
+    {"default", do_default}, {"d", do_default}, {"length", do_length}, {"count", do_length}, {"list", do_list},
+    {"first", do_first}, {"last", do_last}, {"random", do_random}, {"reverse", do_reverse}, {"items", do_items},
+    {"attr", do_attr}, {"join", do_join}, {"sum", do_sum}, {"sort", do_sort}, {"dictsort", do_dictsort}, {"min", do_min},
+    {"max", do_max}, {"unique", do_unique}, {"groupby", do_groupby}, {"batch", do_batch}, {"slice", do_slice},
+    {"map", do_map}, {"select", do_select}, {"reject", do_reject}, {"selectattr", do_selectattr},
+    {"rejectattr", do_rejectattr}, {NULL, NULL},
+};
