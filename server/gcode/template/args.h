@@ -7,16 +7,16 @@
 /* Bind a call to parameters: out[i] becomes the argument for names[i], or stays as it is (put the default there first;
  * VALUE_ABSENT for none). `required` leading parameters must be given. TypeError otherwise, with `what` as the name. */
 enum err args_bind(struct jinja_run *run, const struct value_call *call, const char *what, const char *const *names,
-                   size_t count, size_t required, struct value *out) ERR_NODISCARD;
+                   size_t count, size_t required, struct value *out);
 
 #define ARGS_BIND(run, call, what, names, required, out)                                                              \
     args_bind((run), (call), (what), (names), ARRAY_COUNT(names), (required), (out))
 
 /* TypeError unless v is a text; an undefined one is an UndefinedError. */
-enum err args_text(struct jinja_run *run, struct value v, const char *what, const struct value_str **out) ERR_NODISCARD;
-enum err args_int(struct jinja_run *run, struct value v, const char *what, int64_t *out) ERR_NODISCARD;
+enum err args_text(struct jinja_run *run, struct value v, const char *what, const struct value_str **out);
+enum err args_int(struct jinja_run *run, struct value v, const char *what, int64_t *out);
 /* str(v) as a value, as Jinja2's soft_str does for most text filters. */
-enum err args_soft_text(struct jinja_run *run, struct value v, struct value *out) ERR_NODISCARD;
+enum err args_soft_text(struct jinja_run *run, struct value v, struct value *out);
 
 /* Letter case beyond ASCII, UTF-8 in and out (wraps libunistring). */
 enum text_case { TEXT_UPPER, TEXT_LOWER, TEXT_FOLD, TEXT_TITLE };
@@ -28,6 +28,6 @@ uint32_t text_next(const char **p);
 
 /* Sort a list in place, stable. key(ctx, item) may fail. */
 typedef enum err args_key_fn(struct jinja_run *run, void *ctx, struct value item, struct value *key);
-enum err list_sort(struct jinja_run *run, struct value list, args_key_fn *key, void *ctx, bool is_reverse) ERR_NODISCARD;
+enum err list_sort(struct jinja_run *run, struct value list, args_key_fn *key, void *ctx, bool is_reverse);
 
 #endif

@@ -65,8 +65,8 @@ void jinja_end(struct jinja_run *run);
 
 /* For native code called from a render (objects, functions): fail it with Python's kind of error and a text; returns
  * ERR_INVALID, so that `return value_error(run, "KeyError", "%s", key)` works. */
-enum err value_error(struct jinja_run *run, const char *python_kind, const char *fmt, ...) ERR_PRINTF(3, 4) ERR_NODISCARD;
+enum err value_error(struct jinja_run *run, const char *python_kind, const char *fmt, ...) ERR_PRINTF(3, 4);
 /* A native function may end the render with an error of its own words, as action_raise_error does. */
-enum err value_raise(struct jinja_run *run, const char *text) ERR_NODISCARD;
+enum err value_raise(struct jinja_run *run, const char *text);
 
 #endif

@@ -11,7 +11,7 @@ struct method {
 extern const struct method text_methods[]; /* methods_text.c; ends with a NULL name */
 
 /* dict(...) and dict.update(...): a mapping or pairs, then keywords. */
-enum err dict_fill(struct jinja_run *run, struct value dict, const struct value_call *call, const char *what) ERR_NODISCARD;
+enum err dict_fill(struct jinja_run *run, struct value dict, const struct value_call *call, const char *what);
 /* dict.keys() and the like: may be iterated again and again, has a length, shows as "dict_keys([...])". */
 struct value value_view(struct jinja_run *run, struct value list, const char *type_name);
 
@@ -24,8 +24,8 @@ void text_strip(const struct value_str *self, const struct value_str *chars, boo
                 size_t *len);
 enum text_side { TEXT_LEFT, TEXT_RIGHT, TEXT_CENTRE }; /* where the text goes in the field */
 enum err text_pad(struct jinja_run *run, const struct value_str *self, int64_t width, const char *fill, enum text_side side,
-                  struct value *out) ERR_NODISCARD;
+                  struct value *out);
 enum err text_replace(struct jinja_run *run, const struct value_str *self, const struct value_str *old,
-                      const struct value_str *with, int64_t count, struct value *out) ERR_NODISCARD;
+                      const struct value_str *with, int64_t count, struct value *out);
 
 #endif

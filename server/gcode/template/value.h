@@ -4,7 +4,8 @@
  *
  * All memory of a render comes from the arena of its jinja_run and is freed at its end; nothing is freed before. Every
  * allocation is charged to the render's budget: functions that make values return NULL / false when it is used up, and the
- * render has then failed already (value_error was called). Values are small and passed by copy. */
+ * render has then failed already (value_error was called). Values are small and passed by copy. A failure latches in the
+ * render, so callers that can go on may ignore a result here. */
 #ifndef SERVER_GCODE_TEMPLATE_VALUE_H
 #define SERVER_GCODE_TEMPLATE_VALUE_H
 
@@ -101,7 +102,7 @@ bool value_set_item(struct jinja_run *run, struct value dict, struct value key, 
 bool value_set_text(struct jinja_run *run, struct value dict, const char *key, struct value item);
 /* From JSON text (numbers with '.' or exponent are floats). ERR_INVALID with the place. */
 enum err value_from_json(struct jinja_run *run, const char *json, size_t len_bytes, struct value *out,
-                         struct err_info *info) ERR_NODISCARD;
+                         struct err_info *info);
 
 /* --- objects and functions of the host --- */
 
@@ -136,35 +137,35 @@ struct value value_native(struct jinja_run *run, const char *name, value_native_
 struct strbuf;
 bool value_is_true(struct value v); /* OBJECT: true; ITERATOR: true */
 const char *value_type_name(struct value v); /* "int", "str", "dict", ... */
-enum err value_to_text(struct jinja_run *run, struct value v, struct strbuf *out) ERR_NODISCARD; /* str() */
-enum err value_repr(struct jinja_run *run, struct value v, struct strbuf *out) ERR_NODISCARD;    /* repr() */
+enum err value_to_text(struct jinja_run *run, struct value v, struct strbuf *out); /* str() */
+enum err value_repr(struct jinja_run *run, struct value v, struct strbuf *out);    /* repr() */
 /* Python's repr of a float: "1e-05", "3.0", "inf", "nan". Pure. */
 void value_format_float(struct strbuf *out, double d);
-enum err value_equal(struct jinja_run *run, struct value a, struct value b, bool *out) ERR_NODISCARD;
+enum err value_equal(struct jinja_run *run, struct value a, struct value b, bool *out);
 /* *out: below, equal to or above 0, VALUE_UNORDERED when a NaN is there. `op` is for the message of the TypeError. */
 #define VALUE_UNORDERED 2
-enum err value_compare(struct jinja_run *run, const char *op, struct value a, struct value b, int *out) ERR_NODISCARD;
-enum err value_hash(struct jinja_run *run, struct value v, uint64_t *out) ERR_NODISCARD; /* TypeError: unhashable */
+enum err value_compare(struct jinja_run *run, const char *op, struct value a, struct value b, int *out);
+enum err value_hash(struct jinja_run *run, struct value v, uint64_t *out); /* TypeError: unhashable */
 
 enum value_operator {
     VALUE_ADD, VALUE_SUB, VALUE_MUL, VALUE_DIV, VALUE_FLOORDIV, VALUE_MOD, VALUE_POW, VALUE_CONCAT /* ~ */
 };
 enum err value_binary(struct jinja_run *run, enum value_operator op, struct value a, struct value b,
-                      struct value *out) ERR_NODISCARD;
-enum err value_negate(struct jinja_run *run, struct value v, struct value *out) ERR_NODISCARD;
-enum err value_plus(struct jinja_run *run, struct value v, struct value *out) ERR_NODISCARD;
-enum err value_contains(struct jinja_run *run, struct value container, struct value item, bool *out) ERR_NODISCARD;
+                      struct value *out);
+enum err value_negate(struct jinja_run *run, struct value v, struct value *out);
+enum err value_plus(struct jinja_run *run, struct value v, struct value *out);
+enum err value_contains(struct jinja_run *run, struct value container, struct value item, bool *out);
 /* v[key], v.key (Jinja2's rules: item before attribute for [], attribute before item for .); undefined if absent. */
-enum err value_subscript(struct jinja_run *run, struct value v, struct value key, struct value *out) ERR_NODISCARD;
+enum err value_subscript(struct jinja_run *run, struct value v, struct value key, struct value *out);
 enum err value_attribute(struct jinja_run *run, struct value v, const char *name, size_t len_bytes,
-                         struct value *out) ERR_NODISCARD;
+                         struct value *out);
 enum err value_slice(struct jinja_run *run, struct value v, struct value start, struct value stop,
-                     struct value step, struct value *out) ERR_NODISCARD;
-enum err value_length(struct jinja_run *run, struct value v, int64_t *out) ERR_NODISCARD;
+                     struct value step, struct value *out);
+enum err value_length(struct jinja_run *run, struct value v, int64_t *out);
 /* Get every item (consumes an iterator) as a fresh list. TypeError: not iterable. */
-enum err value_iterate(struct jinja_run *run, struct value v, struct value *out_list) ERR_NODISCARD;
+enum err value_iterate(struct jinja_run *run, struct value v, struct value *out_list);
 /* The (key, value) tuples of a DICT, NAMESPACE or OBJECT as a fresh list. TypeError: not a mapping. */
-enum err value_items(struct jinja_run *run, struct value v, struct value *out_list) ERR_NODISCARD;
+enum err value_items(struct jinja_run *run, struct value v, struct value *out_list);
 int64_t value_range_count(struct value range);
 struct value value_range_item(struct value range, int64_t index); /* 0 <= index < count */
 

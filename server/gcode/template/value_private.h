@@ -66,14 +66,14 @@ static inline double value_number(struct value v)
 /* Byte offset of code point `index` (0..count). */
 size_t str_offset(const struct value_str *str, size_t index);
 /* UndefinedError of an undefined value. */
-enum err value_fail_undefined(struct jinja_run *run, struct value undefined) ERR_NODISCARD;
+enum err value_fail_undefined(struct jinja_run *run, struct value undefined);
 /* float(v), as the filter float reads numbers and texts; ValueError or TypeError. */
-enum err value_to_float(struct jinja_run *run, struct value v, struct value *out) ERR_NODISCARD;
+enum err value_to_float(struct jinja_run *run, struct value v, struct value *out);
 /* int(v, base) likewise. */
-enum err value_to_int(struct jinja_run *run, struct value v, int base, struct value *out) ERR_NODISCARD;
+enum err value_to_int(struct jinja_run *run, struct value v, int base, struct value *out);
 /* Append with & < > " ' as HTML entities. */
 void value_escape_html(struct strbuf *out, const char *text, size_t len_bytes);
 /* "%d" % x and the like (value_format.c). */
-enum err value_percent(struct jinja_run *run, struct value format, struct value args, struct value *out) ERR_NODISCARD;
+enum err value_percent(struct jinja_run *run, struct value format, struct value args, struct value *out);
 
 #endif
