@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COMPRESS_RUN_MAX  8192 /* steps in one message at most */
+#define COMPRESS_RUN_MAX  2048 /* steps in one message at most */
 #define COMPRESS_LOOK_MIN 256  /* steps gathered before a message is looked for, unless forced */
 
 struct compress {
