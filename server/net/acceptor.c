@@ -67,7 +67,8 @@ static void drop(struct acceptor *a, struct pending *p)
     close(fd);
 }
 
-static void look(struct acceptor *a, struct pending *p)
+/* is_ended: no more bytes will come. */
+static void look(struct acceptor *a, struct pending *p, bool is_ended)
 {
     char bytes[16];
     ssize_t got = recv(p->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
@@ -76,8 +77,11 @@ static void look(struct acceptor *a, struct pending *p)
         return;
     }
     enum wish wish = got > 0 ? judge(bytes, (size_t)got) : WISH_UNKNOWN;
-    if (wish == WISH_UNKNOWN)
+    if (wish == WISH_UNKNOWN) {
+        if (is_ended)
+            drop(a, p);
         return; /* edge-triggered: the next bytes bring us back */
+    }
     int fd = p->fd;
     release(a, p);
     (wish == WISH_WEBSOCKET ? a->websocket : a->http)(a->ctx, fd, (const struct sockaddr *)&p->address, p->address_len);
@@ -123,7 +127,7 @@ static void accept_all(struct acceptor *a)
             p->fd = -1;
             continue;
         }
-        look(a, p); /* the request is often there already */
+        look(a, p, false); /* the request is often there already */
     }
 }
 
@@ -156,7 +160,7 @@ static void *acceptor_main(void *arg)
             if (!p)
                 accept_all(a);
             else if ((void *)p != (void *)a && p->fd >= 0)
-                look(a, p);
+                look(a, p, events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
         }
     }
     return NULL;

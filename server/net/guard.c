@@ -67,13 +67,18 @@ bool guard_address_is_private(const char *address)
     return IN6_IS_ADDR_LOOPBACK(&v6) || IN6_IS_ADDR_LINKLOCAL(&v6) || (v6.s6_addr[0] & 0xfe) == 0xfc;
 }
 
-/* The name of "name:port", "[v6]:port": without port and brackets. */
+/* The name of "name", "name:port", "[v6]" or "[v6]:port"; false if it is none of these. */
 static bool bare_host(const char *host, char out[256])
 {
-    size_t len = host[0] == '[' ? strcspn(host + 1, "]") : strcspn(host, ":/");
-    if (len == 0 || len > 255)
+    bool is_bracketed = host[0] == '[';
+    const char *name = host + is_bracketed;
+    size_t len = strcspn(name, is_bracketed ? "]" : ":/");
+    const char *rest = name + len;
+    if (len == 0 || len > 255 || (is_bracketed && *rest++ != ']'))
         return false;
-    memcpy(out, host + (host[0] == '['), len);
+    if (*rest && (*rest != ':' || rest[1 + strspn(rest + 1, "0123456789")]))
+        return false;
+    memcpy(out, name, len);
     out[len] = 0;
     if (len > 1 && out[len - 1] == '.') /* "localhost." is the same name */
         out[len - 1] = 0;

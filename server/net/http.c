@@ -1,6 +1,7 @@
 #include "server/net/http_private.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/api/access.h"
@@ -324,7 +325,9 @@ enum err http_create(const struct http_options *options, struct http **out, stru
     http->options = *options;
     http->options.www_dir = options->www_dir ? mem_strdup(options->www_dir) : NULL;
     http->options.log_file = options->log_file ? mem_strdup(options->log_file) : NULL;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+    /* poll, not epoll: with the latter the library waits for an edge and misses an end of stream that came together with
+     * the last bytes, so that half requests hold their connections until the timeout. Measured as fast with 16 clients. */
+    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
                      MHD_USE_ERROR_LOG;
     http->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_URI_LOG_CALLBACK,
@@ -357,6 +360,13 @@ void http_destroy(struct http *http)
 
 void http_take(struct http *http, int take_fd, const struct sockaddr *address, socklen_t address_len)
 {
-    if (MHD_add_connection(http->daemon, take_fd, address, address_len) != MHD_YES)
-        log_warn(http->options.log, "http", "connection refused", "limit=%d", HTTP_CONNECTIONS_MAX);
+    if (MHD_add_connection(http->daemon, take_fd, address, address_len) == MHD_YES)
+        return;
+    struct host_ns now = clock_monotonic();
+    http->refused_count++;
+    if (http->refused_at.ns != 0 && host_ns_diff_s(now, http->refused_at) < 1)
+        return; /* one line a second is enough for a flood */
+    log_warn(http->options.log, "http", "connections refused", "limit=%d count=%u", HTTP_CONNECTIONS_MAX, http->refused_count);
+    http->refused_at = now;
+    http->refused_count = 0;
 }

@@ -31,7 +31,7 @@ enum err http_create(const struct http_options *options, struct http **out, stru
 /* All calls have been answered (api_stop). NULL allowed. */
 void http_destroy(struct http *http);
 
-/* Take over a connected, non-blocking socket from which nothing has been read. Any thread. */
+/* Take over a connected, non-blocking socket from which nothing has been read. Acceptor thread. */
 void http_take(struct http *http, int take_fd, const struct sockaddr *address, socklen_t address_len);
 
 #endif

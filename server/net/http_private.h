@@ -3,6 +3,7 @@
 #ifndef NET_HTTP_PRIVATE_H
 #define NET_HTTP_PRIVATE_H
 
+#include "base/clock.h"
 #include "base/strbuf.h"
 #include "server/api/rpc.h"
 #include "server/net/http.h"
@@ -17,6 +18,8 @@ struct http {
     struct http_options options; /* texts are our copies */
     struct MHD_Daemon *daemon;
     atomic_uint suspended_count;
+    struct host_ns refused_at; /* the acceptor's: when it was last logged */
+    unsigned refused_count;
 };
 
 enum http_step {

@@ -162,7 +162,9 @@ static enum MHD_Result on_part(void *cls, enum MHD_ValueKind kind, const char *k
         return MHD_YES;
     }
     char *print = NULL;
-    if (strcmp(key, "root") == 0)
+    if (!key)
+        fail(u, 400, "A part of the form has no name");
+    else if (strcmp(key, "root") == 0)
         add_field(u, &u->result->root, data, len_bytes);
     else if (strcmp(key, "path") == 0)
         add_field(u, &u->result->path, data, len_bytes);

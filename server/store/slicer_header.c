@@ -27,7 +27,7 @@
 struct scan {
     struct strmap pairs; /* key -> text */
     char *slicer, *version;
-    uint64_t start_byte, end_byte; /* of the lines that are not comments */
+    uint64_t start_byte, end_byte; /* of the lines that are G and M commands */
     bool has_start, is_prusa_family;
     double extruder_c, bed_c, top_z_mm; /* NAN: no such command or comment */
     slicer_picture_fn *picture;
@@ -146,10 +146,13 @@ static double parameter(const char *line, char letter)
 /* First temperatures set in the file: what Cura and others do not say in a comment. */
 static void command_line(struct scan *scan, const char *line, uint64_t offset, uint64_t next)
 {
-    if (!scan->has_start)
-        scan->start_byte = offset;
-    scan->has_start = true;
-    scan->end_byte = next;
+    bool is_gcode = (line[0] == 'G' || line[0] == 'M') && isdigit((unsigned char)line[1]);
+    if (is_gcode && !scan->has_start)
+        scan->start_byte = offset > 0 ? offset - 1 : 0; /* other servers count the line end before it */
+    if (is_gcode) {
+        scan->has_start = true;
+        scan->end_byte = next;
+    }
     bool is_bed = strncmp(line, "M140 ", 5) == 0 || strncmp(line, "M190 ", 5) == 0;
     bool is_extruder = strncmp(line, "M104 ", 5) == 0 || strncmp(line, "M109 ", 5) == 0;
     double *temp_c = is_bed ? &scan->bed_c : &scan->extruder_c;
@@ -242,7 +245,7 @@ static const struct rule {
 double slicer_duration_s(const char *text)
 {
     double total_s = 0;
-    for (const char *at = text; *at;) {
+    for (const char *at = text; *at && *at != ';';) {
         char *end;
         double value = strtod(at, &end);
         if (end == at) {
@@ -253,8 +256,6 @@ double slicer_duration_s(const char *text)
         double unit_s = *end == 'd' ? 86400 : *end == 'h' ? 3600 : *end == 'm' ? 60 : *end == 's' ? 1 : 0;
         total_s += value * unit_s;
         at = end;
-        if (*at == ';' || *at == ',') /* "model printing time: 1m; total estimated time: 2m": the first of them */
-            break;
     }
     return total_s;
 }
@@ -362,7 +363,9 @@ static json_t *convert(enum kind kind, char *text)
     case AS_INTS:
         return numbers(text, true);
     case AS_DURATION: {
-        double seconds = slicer_duration_s(text);
+        /* "model printing time: 1m; total estimated time: 2m": with heating and so on, as clients show it */
+        const char *total = strstr(text, "total estimated time");
+        double seconds = slicer_duration_s(total ? total : text);
         seconds = seconds > 0 ? seconds : is_number ? value : 0;
         return seconds > 0 && seconds < 1e9 ? json_integer((json_int_t)seconds) : NULL;
     }

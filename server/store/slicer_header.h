@@ -25,7 +25,7 @@ enum err slicer_header_read(const char *full, slicer_picture_fn *picture, void *
 json_t *slicer_header_parse(const char *head, size_t head_bytes, const char *tail, size_t tail_bytes,
                             uint64_t tail_offset, slicer_picture_fn *picture, void *ctx);
 
-/* "1d 2h 3m 4s" in seconds; 0 if it holds none of these. Pure. */
+/* "1d 2h 3m 4s" in seconds, up to a semicolon; 0 if it holds none of these. Pure. */
 double slicer_duration_s(const char *text);
 
 #endif
