@@ -141,18 +141,27 @@ __attribute__((target("avx512f"))) static int scan_avx512(struct scan *s, const 
     return k;
 }
 
-const struct scan_kernels *scan_choose(void)
+int scan_all(const struct scan_kernels *kernels[SCAN_KERNELS_MAX])
 {
     static const struct scan_kernels avx2 = {scan_avx2, fill_avx2}, avx512 = {scan_avx512, fill_avx2};
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx2"))
-        return &avx512;
+    int count = 0;
+    kernels[count++] = &scan_portable;
     if (__builtin_cpu_supports("avx2"))
-        return &avx2;
-    return &scan_portable;
+        kernels[count++] = &avx2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("avx512f"))
+        kernels[count++] = &avx512;
+    return count;
 }
 #else
-const struct scan_kernels *scan_choose(void)
+int scan_all(const struct scan_kernels *kernels[SCAN_KERNELS_MAX])
 {
-    return &scan_portable;
+    kernels[0] = &scan_portable;
+    return 1;
 }
 #endif
+
+const struct scan_kernels *scan_choose(void)
+{
+    const struct scan_kernels *kernels[SCAN_KERNELS_MAX];
+    return kernels[scan_all(kernels) - 1];
+}

@@ -29,5 +29,8 @@ struct scan_kernels {
 };
 extern const struct scan_kernels scan_portable;
 const struct scan_kernels *scan_choose(void); /* the fastest ones for this processor */
+/* All that this processor can run, slowest first; returns how many. */
+#define SCAN_KERNELS_MAX 4
+int scan_all(const struct scan_kernels *kernels[SCAN_KERNELS_MAX]);
 
 #endif
