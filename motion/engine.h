@@ -406,7 +406,8 @@ struct engine_status {
     double live_velocity_mm_s, live_extruder_velocity_mm_s;
     struct engine_source executed;     /* of the item being executed; none when idle */
     uint32_t max_step_lead_us, min_step_lead_us; /* how far ahead of its clock the latest step messages were handed over */
-    uint32_t late_count;               /* messages handed over after their clock */
+    uint32_t late_count;               /* step messages that would have been handed over after their clock (each a fault) */
+    uint32_t max_wake_late_us;         /* how late the motion thread ran at most, after the instant it had asked for */
     uint64_t moves;                    /* moves planned since start */
 };
 void engine_get_status(struct engine *e, struct host_ns now, struct engine_status *status);

@@ -108,6 +108,7 @@ static void fill(struct motion *m, struct motion_snapshot *s)
     s->late_count = m->late_count;
     s->max_lead_us = m->max_lead_us;
     s->min_lead_us = m->min_lead_us == UINT32_MAX ? 0 : m->min_lead_us;
+    s->max_wake_late_us = m->max_wake_late_us;
     s->moves = m->moves;
     s->is_empty = lookahead_waiting(&m->la) == 0 && spsc_count(&e->ring) == 0 && !m->has_barrier;
     s->is_idle = !m->was_busy;

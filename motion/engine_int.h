@@ -322,7 +322,7 @@ struct home {
 struct motion_snapshot {
     double print_time_s, live_pos[AXES], live_velocity, live_e_velocity;
     struct engine_source executed;
-    uint32_t stalls, late_count, max_lead_us, min_lead_us;
+    uint32_t stalls, late_count, max_lead_us, min_lead_us, max_wake_late_us;
     uint64_t moves;
     bool is_empty, is_idle;
 };
@@ -384,7 +384,8 @@ struct motion {
     uint64_t sync_ticket;
     enum err sync_err;
 
-    uint32_t stalls, late_count, max_lead_us, min_lead_us;
+    uint32_t stalls, late_count, max_lead_us, min_lead_us, max_wake_late_us;
+    struct host_ns wanted;     /* when the last step wished to run again */
     double est_s;              /* print time of the boards in this step */
     struct host_ns now;
     bool was_busy;

@@ -555,6 +555,10 @@ struct host_ns motion_step(struct actor *actor, struct host_ns now)
         m->horizon_s = runtime_has_realtime(e->config.runtime, actor) || runtime_is_virtual(e->config.runtime)
                            ? ENGINE_HORIZON_RT_S : ENGINE_HORIZON_S;
     mem_guard_begin();
+    if (m->wanted.ns != 0 && now.ns > m->wanted.ns) {
+        const double late_us = host_ns_diff_s(now, m->wanted) * 1e6;
+        m->max_wake_late_us = late_us > m->max_wake_late_us ? (uint32_t)fmin(late_us, UINT32_MAX) : m->max_wake_late_us;
+    }
     m->now = now;
     m->want_retry = false;
     m->est_s = boards_est_print_time(e->boards, now).s;
@@ -579,6 +583,7 @@ struct host_ns motion_step(struct actor *actor, struct host_ns now)
         next = host_ns_min(next, next_wake(m));
     }
     motion_snapshot_publish(m);
+    m->wanted = next.ns == HOST_NS_NEVER.ns ? (struct host_ns){0} : next;
     mem_guard_end();
     return next;
 }

@@ -405,6 +405,7 @@ void engine_get_status(struct engine *e, struct host_ns now, struct engine_statu
     status->max_step_lead_us = s.max_lead_us;
     status->min_step_lead_us = s.min_lead_us;
     status->late_count = s.late_count;
+    status->max_wake_late_us = s.max_wake_late_us;
     status->moves = s.moves;
 }
 
