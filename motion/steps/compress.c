@@ -9,9 +9,10 @@
 
 #define ADD_MIN   (-32768.0)
 #define ADD_MAX   32767.0
-#define SLACK     1e-5               /* rounding of quotients below 2^30 whose denominators are below 2^15 */
-#define GUESS_MIN 8                  /* runs shorter than this are searched without a guess */
-#define FILL      8                  /* windows computed at least; then as many again as there are */
+#define SLACK     1e-6 /* above the rounding of quotients below 2^30, below their spacing 1/(2 * 65535) */
+#define SPARE     8192 /* room for steps beyond the longest run; how much is sent before the rest moves to the front */
+#define GUESS_MIN 8    /* runs shorter than this are searched without a guess */
+#define FILL      8    /* windows computed at least; then as many again as there are */
 #define ROUND     6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
 
 /* A value of add with the intervals that go with it, for a run of `count` steps. */
@@ -22,14 +23,12 @@ struct choice {
 
 void compress_init(struct compress *c, double max_error_ticks)
 {
-    *c = (struct compress){.capacity = 4 * COMPRESS_RUN_MAX, .max_error = floor(max_error_ticks)};
+    *c = (struct compress){.capacity = COMPRESS_RUN_MAX + SPARE, .max_error = floor(max_error_ticks)};
     c->clocks = MEM_ARRAY(double, (size_t)c->capacity + 1);
     c->first = c->end = 1; /* the slot before `first` holds the exact clock of the step before */
     c->low = MEM_ARRAY(double, COMPRESS_RUN_MAX);
     c->high = MEM_ARRAY(double, COMPRESS_RUN_MAX);
     c->inverse = MEM_ARRAY(double, COMPRESS_RUN_MAX + 1);
-    for (int k = 1; k <= COMPRESS_RUN_MAX; k++)
-        c->inverse[k] = 1.0 / k;
     c->look_at = COMPRESS_LOOK_MIN;
     c->guess = GUESS_MIN;
     c->kernels = scan_choose();
@@ -59,7 +58,7 @@ void compress_reset(struct compress *c, uint64_t base)
 void compress_add(struct compress *c, const double *clocks, int count)
 {
     CHECK(count <= compress_room(c));
-    if (c->end + count > c->capacity + 1) {
+    if (c->first > SPARE / 2 || c->end + count > c->capacity + 1) {
         memmove(c->clocks, c->clocks + c->first - 1, (size_t)(c->end - c->first + 1) * sizeof *c->clocks);
         c->end -= c->first - 1;
         c->first = 1;
@@ -71,6 +70,8 @@ void compress_add(struct compress *c, const double *clocks, int count)
 /* Windows of steps window_count .. `to`-1 (counted from 0). */
 static void fill_windows(struct compress *c, int to)
 {
+    for (; c->inverse_count < to; c->inverse_count++)
+        c->inverse[c->inverse_count + 1] = 1.0 / (c->inverse_count + 1);
     c->kernels->fill(c->low, c->high, c->clocks + c->first, c->inverse + 1, c->base, c->max_error, c->window_count, to);
     c->window_count = to;
 }
@@ -314,7 +315,7 @@ bool compress_next(struct compress *c, bool is_forced, struct stepmsg *msg)
     const int limit = pending < COMPRESS_RUN_MAX ? pending : COMPRESS_RUN_MAX;
     const struct choice best = find_run(c, limit);
     if (!is_forced && best.count == pending && pending < COMPRESS_RUN_MAX) {
-        c->look_at = 2 * pending;
+        c->look_at = 2 * pending < COMPRESS_RUN_MAX ? 2 * pending : COMPRESS_RUN_MAX;
         return false;
     }
     const bool is_far = best.count == 1 && c->high[0] > STEP_FAR_TICKS;

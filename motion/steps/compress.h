@@ -13,17 +13,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COMPRESS_RUN_MAX  2048 /* steps in one message at most */
-#define COMPRESS_LOOK_MIN 256  /* steps gathered before a message is looked for, unless forced */
+#define COMPRESS_RUN_MAX  65535 /* steps in one message at most: what its count can say */
+#define COMPRESS_LOOK_MIN 256   /* steps gathered before a message is looked for, unless forced */
 
 struct compress {
     double *clocks; /* pending steps: exact clocks [first, end) of the buffer, all in one direction; the one before
                        `first` is that of the last step sent */
     int first, end, capacity;
-    int look_at;        /* do not look for a message before so many steps are pending */
-    double base;        /* clock of the last step sent: intervals count from here */
-    double max_error;   /* [ticks] */
-    double *inverse;    /* 1/k */
+    int look_at;      /* do not look for a message before so many steps are pending */
+    double base;      /* clock of the last step sent: intervals count from here */
+    double max_error; /* [ticks] */
+    double *inverse;  /* 1/k for k up to inverse_count: memory is touched only as far as runs get */
+    int inverse_count;
     double *low, *high; /* windows of the run from `first`, step k's divided by k */
     int window_count;
     int guess; /* how long the next run may be: a power of two, from the last one */

@@ -64,7 +64,8 @@ static bool take_output(struct rig_stepper *s, double until_s)
         s->pending_capacity = 2 * (s->pending_count + count);
         s->pending = mem_realloc(s->pending, s->pending_capacity * sizeof *out);
     }
-    memcpy(s->pending + s->pending_count, out, count * sizeof *out);
+    if (count > 0)
+        memcpy(s->pending + s->pending_count, out, count * sizeof *out);
     s->pending_count += count;
     stepgen_clear_output(s->gen);
     return stepgen_solved_s(s->gen) >= until_s;
