@@ -244,7 +244,7 @@ static enum err parse_size(struct jinja_run *run, const char **p, const char *en
     return OK;
 }
 
-enum err format_parse(struct jinja_run *run, const char *text, size_t len_bytes, struct format_spec *out)
+enum err format_spec_parse(struct jinja_run *run, const char *text, size_t len_bytes, struct format_spec *out)
 {
     const char *p = text, *end = text + len_bytes;
     *out = (struct format_spec){.sign = '-'};
@@ -422,7 +422,7 @@ static enum err add_field(struct field_reader *r, const char *p, size_t len, uns
     struct format_spec spec;
     if (err == OK && spec_text.len_bytes == 0)
         err = value_to_text(r->run, v, out);
-    else if (err == OK && (err = format_parse(r->run, spec_text.data, spec_text.len_bytes, &spec)) == OK)
+    else if (err == OK && (err = format_spec_parse(r->run, spec_text.data, spec_text.len_bytes, &spec)) == OK)
         err = format_value(r->run, &spec, v, out);
     strbuf_deinit(&spec_text);
     return err;

@@ -21,7 +21,7 @@ struct format_spec {
 /* Append a number or text by `spec`; ValueError for a type that does not fit. */
 enum err format_value(struct jinja_run *run, const struct format_spec *spec, struct value v, struct strbuf *out);
 /* Parse "08.3f"; ValueError. */
-enum err format_parse(struct jinja_run *run, const char *text, size_t len_bytes, struct format_spec *out);
+enum err format_spec_parse(struct jinja_run *run, const char *text, size_t len_bytes, struct format_spec *out);
 /* str.format(*args, **kwargs) */
 enum err format_template(struct jinja_run *run, struct value format, const struct value_call *call, struct value *out);
 
