@@ -152,9 +152,9 @@ static enum err create_force_move(struct printer_object *obj, struct config_sect
 
 /* Registered only if the option allows them. */
 static const struct command_desc force_commands[] = {
-    {"FORCE_MOVE", NULL, COMMAND_TEMPORARY, force_params, "Move one stepper directly, past all kinematics",
+    {"FORCE_MOVE", NULL, COMMAND_BY_OBJECT, force_params, "Move one stepper directly, past all kinematics",
      cmd_force_move},
-    {"SET_KINEMATIC_POSITION", NULL, COMMAND_TEMPORARY, position_params,
+    {"SET_KINEMATIC_POSITION", NULL, COMMAND_BY_OBJECT, position_params,
      "Declare where the toolhead is and which axes are homed", cmd_set_kinematic_position},
 };
 

@@ -1,0 +1,12 @@
+M117 Hello World ; yes
+M117 3 layers
+T2
+(remark)
+%
+HELP
+ECHO x y
+M105
+M204 S1000
+M204 P500 T700
+T0
+STATUS
