@@ -59,7 +59,6 @@
 #define DRIP_AHEAD_S     0.100 /* while homing: steps are generated no further ahead */
 #define WINDOW_MIN_S     0.001 /* least of kin_flush_delay */
 #define MOTOR_PAUSE_S    0.100
-#define HISTORY_S        30.0
 
 /* ---------------------------------------------------------------------------------------------- items of the stream */
 
@@ -194,7 +193,7 @@ struct engine_stepper {
     struct engine_queue *read_queue;
     bool read_is_on;
     double read_step_dist_mm;
-    double read_smooth_s, read_advance_s;
+    double read_smooth_s;
     /* motion's half */
     struct motion_board *board;
     const struct board_format *get_position, *position_reply, *reset_clock;
@@ -371,7 +370,6 @@ struct motion {
     double kgen_s;             /* batch: how far Klipper's offline mode would have generated (its last_step_gen_time) */
     double need_flush_s;       /* likewise: its need_flush_time */
     struct gen gen;
-    double send_s;             /* messages exist up to here */
     bool all_sent;             /* nothing is kept back for a longer queue_step */
 
     struct due *due;           /* DUE_MAX, in order of clock */
@@ -437,7 +435,6 @@ struct engine {
     double pos[AXES];
     struct engine_queue *active;
     double appended_s;         /* least time of all moves and dwells appended so far */
-    double planned_s;          /* batch: where the plan stood at the last look */
     bool is_holding, is_held, is_homing, is_fault_told;
     struct read_state tail_end;     /* where the stream ended when it was held */
     struct read_state held;         /* where it was cut */
@@ -488,16 +485,20 @@ enum err stream_prepare_move(struct engine *e, const struct engine_move *move, s
 uint64_t waiter_open(struct engine *e);       /* 0: too many wait */
 enum err waiter_wait(struct engine *e, uint64_t ticket, struct waiter *out); /* OK, ERR_CANCELLED, ERR_SHUTDOWN */
 void waiter_close(struct engine *e, uint64_t ticket);
+void waiters_wake_room(struct engine *e);
 void events_dispatch(struct engine *e);
 enum err control_send(struct engine *e, const struct control *control, struct err_info *info);
 
-/* engine_plan.c: taking items, lookahead, time keeping */
+/* engine_take.c */
+bool motion_take(struct motion *m, const struct item *item); /* false: not now */
+
+/* engine_plan.c: lookahead, time keeping, the actor */
 void motion_init(struct motion *m, struct engine *e);
 void motion_deinit(struct motion *m);
-bool motion_take(struct motion *m, const struct item *item); /* false: not now */
 void motion_consume(struct motion *m);
 void motion_flush_all(struct motion *m);                     /* lookahead to a full stop */
 void motion_flush_lazy(struct motion *m);
+void motion_release(struct motion *m, size_t count);         /* what the lookahead has just made final */
 void motion_resync(struct motion *m);
 void motion_need_prime(struct motion *m);
 void motion_update_window(struct motion *m);

@@ -1,4 +1,4 @@
-/* Taking items of the stream into the plan: lookahead, print time, and the actor's step that drives everything else.
+/* The plan: lookahead, print time, flow control, and the actor's step that drives everything else.
  *
  * Print time keeping. NEED_PRIME: nothing is planned ahead (start, after a dwell, after running dry). PRIMING: moves
  * gather, so that the first of them is released with a view of what follows. MAIN: moves follow each other without a gap.
@@ -11,15 +11,12 @@
 #define PRIME_LIVE_S      0.5   /* motion that gathers before the first of it is released; offline as much as Klipper's */
 #define RUNOUT_MARGIN_S   0.001
 #define RUNOUT_STEP_S     0.05 /* released at once when the plan runs out */
-#define E_JOIN_MM         1e-9
-#define XYZ_JOIN_MM       1e-6
 #define WAKE_MIN_S        0.0005
 #define ANSWER_ROOM       8 /* events that a request may cause at once */
 #define SNAPSHOT_EVERY_S  0.05
 /* Klipper's offline mode (docs/design/commit-horizon.md, last section) */
 #define KLIPPER_BATCH_S   0.250
 #define KLIPPER_BEHIND_S  1.5
-#define KLIPPER_EARLY_S   1.0
 
 void motion_init(struct motion *m, struct engine *e)
 {
@@ -126,7 +123,7 @@ static void emit_started(struct motion *m)
     (void)motion_emit(m, &ev);
 }
 
-static void release(struct motion *m, size_t count)
+void motion_release(struct motion *m, size_t count)
 {
     if (count == 0)
         return;
@@ -154,18 +151,18 @@ static void release(struct motion *m, size_t count)
 
 void motion_flush_all(struct motion *m)
 {
-    release(m, lookahead_flush(&m->la, false));
+    motion_release(m, lookahead_flush(&m->la, false));
 }
 
 void motion_flush_lazy(struct motion *m)
 {
-    release(m, lookahead_flush(&m->la, true));
+    motion_release(m, lookahead_flush(&m->la, true));
     if (m->is_batch)
         gen_batch(m);
 }
 
 /* Offline Klipper gives its flusher a turn here; it decides where a short file gets an extra stop. */
-static void klipper_flusher(struct motion *m)
+void motion_batch_yield(struct motion *m)
 {
     bool has_advanced = false;
     while (m->kgen_s < m->need_flush_s - KLIPPER_BEHIND_S) {
@@ -182,208 +179,7 @@ static void klipper_flusher(struct motion *m)
     m->kgen_s = target;
 }
 
-void motion_batch_yield(struct motion *m)
-{
-    klipper_flusher(m);
-}
-
-/* ---------------------------------------------------------------------------------------------------------- taking */
-
-static void note_stall(struct motion *m)
-{
-    if (m->runout_s < 0.0 || m->est_s >= m->runout_s)
-        return;
-    m->stalls++;
-    m->runout_s = -1.0;
-    const struct engine_internal_event ev = {
-        .event = {.kind = ENGINE_EVENT_STALL, .at = {m->print_time_s}, .source = ENGINE_SOURCE_NONE}};
-    (void)motion_emit(m, &ev);
-}
-
-static bool make_move_room(struct motion *m)
-{
-    if (lookahead_room(&m->la) > 0)
-        return true;
-    if (m->is_batch) {
-        if (lookahead_waiting(&m->la) > m->la.mask / 2)
-            release(m, lookahead_force(&m->la, lookahead_waiting(&m->la) / 2));
-        gen_batch_all(m);
-        return lookahead_room(&m->la) > 0;
-    }
-    /* Nothing but waiting moves: bounded memory makes the first half final. Otherwise room comes with execution. */
-    if (m->la.held_begin == m->la.waiting_begin)
-        release(m, lookahead_force(&m->la, lookahead_waiting(&m->la) / 2));
-    return false;
-}
-
-static bool take_move(struct motion *m, const struct item *item)
-{
-    if (!make_move_room(m))
-        return false;
-    struct move mv = item->move;
-    for (int i = 0; i < 3; i++)
-        CHECK(fabs(mv.start_mm[i] - m->pos[i]) < XYZ_JOIN_MM);
-    /* Filament is relative: what was fed while a tail was held shifts the tail's coordinates. */
-    const double shift = m->pos[3] - mv.start_mm[MOVE_EXTRA];
-    if (fabs(shift) > E_JOIN_MM) {
-        mv.start_mm[MOVE_EXTRA] += shift;
-        mv.end_mm[MOVE_EXTRA] += shift;
-    }
-    note_stall(m);
-    const bool is_due = lookahead_add(&m->la, &mv);
-    m->moves++;
-    m->waiting_s += mv.min_time_s;
-    memcpy(m->pos, mv.end_mm, sizeof m->pos);
-    if (m->state != PLAN_MAIN) {
-        m->state = PLAN_PRIMING;
-        m->prime_due = host_ns_add_s(m->now, PRIME_WAIT_S);
-    }
-    if (is_due)
-        motion_flush_lazy(m);
-    if (m->is_batch && m->state == PLAN_MAIN && m->print_time_s <= KLIPPER_EARLY_S)
-        klipper_flusher(m);
-    return true;
-}
-
-static void take_dwell(struct motion *m, const struct item *item)
-{
-    motion_flush_all(m);
-    motion_need_prime(m);
-    motion_resync(m);
-    struct timed *t = timed_add(m, ITEM_DWELL, item->source, &item->a);
-    timed_stamp(m, m->la.end, m->print_time_s);
-    m->print_time_s += t->a.dwell_s;
-}
-
-/* Something that acts at its place without stopping the motion. */
-static void take_timed(struct motion *m, const struct item *item)
-{
-    (void)timed_add(m, item->kind, item->source, &item->a);
-    if (lookahead_waiting(&m->la) > 0)
-        return;
-    if (m->state != PLAN_MAIN && item->kind != ITEM_MARK)
-        motion_resync(m);
-    timed_stamp(m, m->la.waiting_begin, m->print_time_s);
-}
-
-static bool take_planned(struct motion *m, const struct item *item)
-{
-    if (spsc_count(&m->e->events) + 1 >= spsc_capacity(&m->e->events) && !m->is_batch)
-        return false;
-    motion_flush_all(m);
-    if (m->state != PLAN_MAIN)
-        motion_resync(m);
-    const struct engine_internal_event ev = {.event = {.kind = ENGINE_EVENT_FENCE,
-                                                       .at = {m->print_time_s},
-                                                       .cookie = item->a.fence.cookie,
-                                                       .source = item->source},
-                                             .ticket = item->a.fence.ticket};
-    (void)motion_emit(m, &ev);
-    return true;
-}
-
-static void take_executed(struct motion *m, const struct item *item)
-{
-    motion_flush_all(m);
-    motion_need_prime(m);
-    (void)timed_add(m, ITEM_FENCE_EXECUTED, item->source, &item->a);
-    timed_stamp(m, m->la.end, m->print_time_s);
-}
-
-/* Duration and peak speed of a move over `distance` from rest to rest. */
-static void rest_to_rest(double distance, double v, double a, double *accel_t, double *cruise_t, double *peak)
-{
-    if (a <= 0.0) {
-        *accel_t = 0.0;
-        *cruise_t = distance / v;
-        *peak = v;
-        return;
-    }
-    *peak = fmin(v, fm_sqrt(distance * a));
-    *accel_t = *peak / a;
-    *cruise_t = fmax(distance - *peak * *accel_t, 0.0) / *peak;
-}
-
-static bool take_queue_move(struct motion *m, const struct item *item)
-{
-    struct engine_queue *q = m->e->queues[item->a.queue_move.queue];
-    if (segq_room(&q->q) < 8) {
-        if (!m->is_batch)
-            return false;
-        gen_batch_all(m);
-    }
-    motion_flush_all(m);
-    if (m->state != PLAN_MAIN)
-        motion_resync(m);
-    m->print_time_s = fmax(m->print_time_s, fmax(q->next_s, q->q.end_s));
-    const double d = item->a.queue_move.pos_mm - q->pos_mm;
-    double accel_t = 0.0, cruise_t = 0.0, peak = 0.0;
-    if (d != 0.0)
-        rest_to_rest(fabs(d), item->a.queue_move.speed_mm_s, item->a.queue_move.accel_mm_s2, &accel_t, &cruise_t, &peak);
-    (void)timed_add(m, ITEM_QUEUE_MOVE, item->source, &item->a);
-    timed_stamp(m, m->la.end, m->print_time_s);
-    if (d != 0.0)
-        segq_append(&q->q, m->print_time_s, accel_t, cruise_t, accel_t, (const double[3]){q->pos_mm},
-                    (const double[3]){d < 0.0 ? -1.0 : 1.0}, accel_t > 0.0 ? 0.0 : peak, peak,
-                    item->a.queue_move.accel_mm_s2, 0, item->source.line);
-    q->pos_mm = item->a.queue_move.pos_mm;
-    q->next_s = m->print_time_s + 2.0 * accel_t + cruise_t;
-    m->motion_end_s = fmax(m->motion_end_s, q->next_s);
-    m->need_flush_s = fmax(m->need_flush_s, q->next_s + m->kfd_s);
-    if (item->a.queue_move.is_synced)
-        m->print_time_s = q->next_s;
-    motion_need_prime(m);
-    return true;
-}
-
-static void take_motor(struct motion *m, const struct item *item)
-{
-    motion_flush_all(m);
-    motion_need_prime(m);
-    motion_resync(m);
-    m->print_time_s += MOTOR_PAUSE_S;
-    (void)timed_add(m, ITEM_MOTOR, item->source, &item->a);
-    timed_stamp(m, m->la.end, m->print_time_s);
-    m->print_time_s += MOTOR_PAUSE_S;
-}
-
-bool motion_take(struct motion *m, const struct item *item)
-{
-    if (item->kind != ITEM_MOVE && !timed_has_room(m)) {
-        if (!m->is_batch)
-            return false;
-        motion_flush_all(m);
-        gen_batch_all(m);
-    }
-    switch ((enum item_kind)item->kind) {
-    case ITEM_MOVE:
-        return take_move(m, item);
-    case ITEM_DWELL:
-        take_dwell(m, item);
-        return true;
-    case ITEM_OUTPUT:
-    case ITEM_MARK:
-    case ITEM_ADVANCE:
-        take_timed(m, item);
-        return true;
-    case ITEM_FENCE_PLANNED:
-        return take_planned(m, item);
-    case ITEM_FENCE_EXECUTED:
-        take_executed(m, item);
-        return true;
-    case ITEM_QUEUE_MOVE:
-        return take_queue_move(m, item);
-    case ITEM_MOTOR:
-        take_motor(m, item);
-        return true;
-    case ITEM_RELEASE:
-        hold_release(m);
-        return true;
-    default:
-        barrier_start(m, item);
-        return true;
-    }
-}
+/* ---------------------------------------------------------------------------------------------------- flow control */
 
 static void note_consumed(struct motion *m, double time_s)
 {
@@ -488,7 +284,7 @@ static void check_runout(struct motion *m)
     while (m->state == PLAN_MAIN && m->home.phase == HOME_NONE && m->print_time_s <= target) {
         const size_t count = moves_for(m, target + RUNOUT_STEP_S - m->print_time_s);
         if (count < lookahead_waiting(&m->la)) {
-            release(m, lookahead_force(&m->la, count));
+            motion_release(m, lookahead_force(&m->la, count));
             continue;
         }
         motion_flush_all(m);

@@ -276,10 +276,8 @@ enum err engine_set_pressure_advance(struct engine *e, struct engine_stepper *st
     const struct item_args a = {
         .advance = {.advance_s = advance_s, .smooth_s = effective, .stepper = (int16_t)stepper->index}};
     err = append_args(e, effective == stepper->read_smooth_s ? ITEM_ADVANCE : ITEM_SMOOTH, &a, 0.0, source, info);
-    if (err == OK) {
+    if (err == OK)
         stepper->read_smooth_s = effective;
-        stepper->read_advance_s = advance_s;
-    }
     return err;
 }
 

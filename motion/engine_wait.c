@@ -1,4 +1,4 @@
-/* The caller's side of waiting: tickets for fibers, events to listeners, status. */
+/* The caller's side of waiting: tickets for fibers, events to listeners. */
 #include "engine_int.h"
 
 #include <math.h>
@@ -101,7 +101,7 @@ enum err engine_wait_room(struct engine *e)
     return atomic_load(&e->is_stopped) ? ERR_SHUTDOWN : OK;
 }
 
-static void wake_room(struct engine *e)
+void waiters_wake_room(struct engine *e)
 {
     for (unsigned i = 0; i < e->room_count; i++)
         fiber_wake(e->room[i]);
@@ -273,43 +273,6 @@ void events_dispatch(struct engine *e)
     }
 }
 
-void engine_stop(struct engine *e)
-{
-    atomic_store(&e->is_stopped, true);
-    actor_notify(&e->m.actor);
-    if (e->config.machine)
-        actor_notify(e->config.machine);
-}
-
-/* ------------------------------------------------------------------------------------------- out of band requests */
-
-enum err engine_hold(struct engine *e, struct err_info *info)
-{
-    if (e->is_batch)
-        return err_set(info, ERR_UNSUPPORTED, "Nothing can be held offline");
-    if (e->is_holding || e->is_held)
-        return err_set(info, ERR_STATE, "Motion is held already");
-    if (e->is_homing)
-        return err_set(info, ERR_STATE, "Motion can't be held while homing");
-    const struct control c = {.kind = CONTROL_HOLD};
-    enum err err = control_send(e, &c, info);
-    if (err == OK)
-        e->is_holding = true;
-    return err;
-}
-
-enum err engine_override_speed(struct engine *e, double factor, struct err_info *info)
-{
-    if (!(factor >= 0.01 && factor <= 1.0))
-        return err_set(info, ERR_LIMIT, "Speed factor %.3f: must be between 0.01 and 1", factor);
-    if (e->is_batch)
-        return err_set(info, ERR_UNSUPPORTED, "Nothing can be overridden offline");
-    if (e->is_holding || e->is_held || e->is_homing)
-        return err_set(info, ERR_STATE, "Motion is held or homing");
-    const struct control c = {.kind = CONTROL_OVERRIDE, .factor = factor};
-    return control_send(e, &c, info);
-}
-
 void engine_poll(struct engine *e, struct host_ns now)
 {
     (void)now;
@@ -318,121 +281,8 @@ void engine_poll(struct engine *e, struct host_ns now)
         for (unsigned i = 0; i < WAITERS_MAX; i++)
             if (e->waiters[i].ticket != 0 && !e->waiters[i].is_done)
                 waiter_finish(&e->waiters[i], ERR_SHUTDOWN);
-        wake_room(e);
+        waiters_wake_room(e);
     } else if (stream_has_room(e) && !e->is_holding && !e->is_homing) {
-        wake_room(e);
+        waiters_wake_room(e);
     }
-}
-
-static double keep_unless_changed(double at_hold, double at_tail_end, double now)
-{
-    return at_tail_end == at_hold ? now : at_tail_end;
-}
-
-/* The stream ends where the tail ends again; what the tail does not touch stays as it is now. */
-static void become_released(struct engine *e)
-{
-    const struct read_state *held = &e->held, *end = &e->tail_end;
-    const double e_shift = e->tail_resets_e ? 0.0 : e->pos[3] - held->pos[3];
-    for (unsigned i = 0; i < e->queue_count; i++)
-        e->queues[i]->read_mm = keep_unless_changed(held->queue_mm[i], end->queue_mm[i], e->queues[i]->read_mm);
-    for (unsigned i = 0; i < e->stepper_count; i++)
-        if (end->stepper_queue[i] != held->stepper_queue[i])
-            e->steppers[i]->read_queue = end->stepper_queue[i];
-    memcpy(e->pos, end->pos, sizeof e->pos);
-    e->pos[3] += e_shift;
-    e->active = end->active;
-    if (e->active)
-        e->active->read_mm = e->pos[3];
-    e->is_held = false;
-}
-
-enum err engine_release(struct engine *e, struct err_info *info)
-{
-    if (!e->is_held)
-        return err_set(info, ERR_STATE, "No motion is held");
-    for (int i = 0; i < 3; i++)
-        if (fabs(e->pos[i] - e->held.pos[i]) > 1e-6)
-            return err_set(info, ERR_STATE,
-                           "The toolhead is not where it was paused: at %.3f %.3f %.3f, paused at %.3f %.3f %.3f", e->pos[0],
-                           e->pos[1], e->pos[2], e->held.pos[0], e->held.pos[1], e->held.pos[2]);
-    if (e->active != e->held.active)
-        return err_set(info, ERR_STATE, "Another extruder is active than when the motion was paused");
-    enum err err = stream_ready(e, ENGINE_SOURCE_NONE, info);
-    if (err != OK)
-        return err;
-    /* The caller's coordinates may differ from the held ones by rounding; the tail goes on from its own. */
-    struct item item = {.kind = ITEM_RELEASE, .source = ENGINE_SOURCE_NONE};
-    err = stream_append(e, &item, 0.0, info);
-    if (err == OK)
-        become_released(e);
-    return err;
-}
-
-enum err engine_drop_tail(struct engine *e, struct err_info *info)
-{
-    if (!e->is_held)
-        return err_set(info, ERR_STATE, "No motion is held");
-    const struct control c = {.kind = CONTROL_DROP};
-    enum err err = control_send(e, &c, info);
-    if (err == OK) {
-        e->is_held = false;
-        wake_room(e);
-    }
-    return err;
-}
-
-/* ------------------------------------------------------------------------------------------------------ status */
-
-void engine_get_status(struct engine *e, struct host_ns now, struct engine_status *status)
-{
-    struct motion_snapshot s;
-    memset(status, 0, sizeof *status);
-    if (e->is_batch)
-        motion_snapshot_publish(&e->m);
-    published_read(&e->snapshot, &s, sizeof s);
-    const double waiting_s = fmax(e->appended_s - atomic_load(&e->consumed_s), 0.0);
-    status->print_time.s = s.print_time_s;
-    status->est_print_time.s = e->is_batch ? s.print_time_s : boards_est_print_time(e->boards, now).s;
-    status->buffer_s = fmax(s.print_time_s - status->est_print_time.s, 0.0) + (e->is_batch ? 0.0 : waiting_s);
-    status->is_empty = s.is_empty && spsc_count(&e->ring) == 0;
-    status->is_idle = s.is_idle && spsc_count(&e->ring) == 0 && !e->is_homing;
-    status->stalls = s.stalls;
-    memcpy(status->live_pos, s.live_pos, sizeof s.live_pos);
-    status->live_velocity_mm_s = s.live_velocity;
-    status->live_extruder_velocity_mm_s = s.live_e_velocity;
-    status->executed = s.executed;
-    status->max_step_lead_us = s.max_lead_us;
-    status->min_step_lead_us = s.min_lead_us;
-    status->late_count = s.late_count;
-    status->max_wake_late_us = s.max_wake_late_us;
-    status->moves = s.moves;
-}
-
-/* -------------------------------------------------------------------------------------------------------- batch */
-
-void engine_batch_yield(struct engine *e)
-{
-    if (e->is_batch && e->is_started && !atomic_load(&e->is_stopped))
-        motion_batch_yield(&e->m);
-}
-
-enum err engine_finish(struct engine *e, struct print_time *end, struct err_info *info)
-{
-    CHECK(e->is_batch && e->is_started);
-    struct motion *m = &e->m;
-    if (!atomic_load(&e->is_stopped)) {
-        motion_flush_all(m);
-        motion_need_prime(m);
-        gen_batch_all(m);
-        /* The filters' tails, with nothing kept back. */
-        gen_to(m, fmax(m->gen_s, m->motion_end_s + m->kfd_s), INFINITY);
-        send_merge(m, INFINITY);
-        timed_run_due(m);
-        events_dispatch(e);
-    }
-    if (atomic_load(&e->is_stopped))
-        return err_set(info, ERR_STATE, "%s", e->fault_text[0] ? e->fault_text : "The motion engine has been stopped");
-    end->s = m->motion_end_s;
-    return OK;
 }
