@@ -328,6 +328,20 @@ enum err engine_set_step_dist(struct engine *e, struct engine_stepper *stepper, 
     return err;
 }
 
+/* No board steps faster than this; a mistake, not a motion. */
+#define STEP_RATE_MAX_HZ 5e6
+
+static enum err check_rate(const struct engine *e, const struct engine_queue *queue, double speed_mm_s,
+                           struct err_info *info)
+{
+    for (unsigned i = 0; i < e->stepper_count; i++) {
+        const struct engine_stepper *s = e->steppers[i];
+        if (s->read_queue == queue && speed_mm_s / s->read_step_dist_mm > STEP_RATE_MAX_HZ)
+            return err_set(info, ERR_LIMIT, "Stepper '%s' can't move at %.0f mm/s", s->name, speed_mm_s);
+    }
+    return OK;
+}
+
 static enum err check_queue_move(const struct engine_queue_move *move, struct err_info *info)
 {
     if (!(fabs(move->pos_mm) <= POS_MAX_MM))
@@ -346,6 +360,8 @@ enum err engine_queue_move(struct engine *e, const struct engine_queue_move *mov
     enum err err = stream_ready(e, move->source, info);
     if (err == OK)
         err = check_queue_move(move, info);
+    if (err == OK)
+        err = check_rate(e, move->queue, move->speed_mm_s, info);
     if (err != OK)
         return err;
     const struct item_args a = {.queue_move = {.pos_mm = move->pos_mm,
@@ -390,6 +406,8 @@ enum err engine_force_move(struct engine *e, struct engine_stepper *stepper, dou
                                            .is_synced = true,
                                            .source = source};
     err = check_queue_move(&move, info);
+    if (err == OK && speed_mm_s / stepper->read_step_dist_mm > STEP_RATE_MAX_HZ)
+        err = err_set(info, ERR_LIMIT, "Stepper '%s' can't move at %.0f mm/s", stepper->name, speed_mm_s);
     if (err != OK)
         return err;
     const double time_s = fabs(distance_mm) / speed_mm_s;

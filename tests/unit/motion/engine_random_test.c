@@ -101,7 +101,7 @@ static void random_home(struct machine *m)
     struct engine_home_request r = {.queue = engine_toolhead(m->engine), .speed_mm_s = rng_range(&rng, 5, 60),
                                     .until_triggered = true, .is_probe = chance(0.5), .source = none};
     memcpy(r.pos, pos, sizeof pos);
-    r.pos[axis] = fmin(fmax(pos[axis] - rng_unit(&rng) * 10, -9), 219); /* it may run past its target */
+    r.pos[axis] = fmin(fmax(pos[axis] - rng_unit(&rng) * 10, -5), 215); /* it may run past its target */
     r.endstops[0] = m->endstop[axis];
     r.endstop_count = 1;
     m->endstop_mm[axis] = motor_mm(m, axis) - rng_unit(&rng) * 12;
