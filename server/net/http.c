@@ -349,10 +349,12 @@ void http_destroy(struct http *http)
         return;
     for (int ms = 0; ms < STOP_WAIT_MS_MAX && atomic_load(&http->suspended_count) > 0; ms += 10)
         usleep(10 * 1000); /* uploads in the worker's hands */
-    if (http->daemon && atomic_load(&http->suspended_count) == 0)
-        MHD_stop_daemon(http->daemon);
-    else if (http->daemon)
+    if (atomic_load(&http->suspended_count) > 0) {
         log_error(http->options.log, "http", "a request was never answered", "count=%u", atomic_load(&http->suspended_count));
+        return; /* somebody still holds it: better to keep its memory at the end of the process than to pull it away */
+    }
+    if (http->daemon)
+        MHD_stop_daemon(http->daemon);
     mem_free((char *)http->options.www_dir);
     mem_free((char *)http->options.log_file);
     mem_free(http);

@@ -14,7 +14,8 @@
 #define WS_QUEUE_BYTES_MAX (32u << 20)
 #define WS_STALL_S 30.0
 #define WS_MESSAGE_BYTES_MAX (16u << 20) /* one message from a client */
-#define WS_CALLS_MAX 256                 /* waiting for an answer, of one client: then its socket is not read */
+#define WS_CALLS_MAX 64                  /* waiting for an answer, of one client: then its socket is not read. More than
+                                            there are fibers for scripts, so an emergency stop never waits here */
 #define WS_HEADER_BYTES_MAX 8192
 
 struct api;

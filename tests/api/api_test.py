@@ -638,8 +638,8 @@ class Subscriptions(Case):
         begin = time.monotonic()
         good.result("server.database.get_item", {"namespace": "big"})
         if not self.server.is_sanitized():
-            self.assertLess(time.monotonic() - begin, 5)
-        end = time.monotonic() + 10
+            self.assertLess(time.monotonic() - begin, 20)
+        end = time.monotonic() + 30
         while self.server.get("/server/info")["websocket_count"] > 1 and time.monotonic() < end:
             time.sleep(0.05)
         self.assertEqual(self.server.get("/server/info")["websocket_count"], 1)
@@ -695,6 +695,27 @@ class LifeCycle(Case):
             self.assertEqual(answers, [])
             self.assertGreaterEqual(codes.count(200), 32)
             self.assertTrue(set(codes) <= {200, 503})
+
+
+class Ending(unittest.TestCase):
+    def test_ends_while_everything_is_busy(self):
+        for _ in range(3):
+            server = Server(PROGRAM)
+            clients = [server.ws() for _ in range(5)]
+            for ws in clients:
+                ws.send(json.dumps({"jsonrpc": "2.0", "method": "printer.gcode.script", "params": {"script": "SLEEP 30"}, "id": 1}))
+                ws.send(json.dumps([{"jsonrpc": "2.0", "method": "printer.gcode.script", "params": {"script": "SLEEP 30"}, "id": i}
+                                    for i in range(3)]))
+            half = connect(server.port)
+            half.sendall(request_bytes(server.port, "POST", "/server/files/upload",
+                                       headers={"Content-Type": "multipart/form-data; boundary=mark", "Content-Length": "9000000"}))
+            half.sendall(b'--mark\r\nContent-Disposition: form-data; name="file"; filename="half.gcode"\r\n\r\n' + b"G1 X1\n" * 500000)
+            waiting = connect(server.port)
+            waiting.sendall(request_bytes(server.port, "POST", "/printer/gcode/script?script=SLEEP%2030"))
+            time.sleep(0.2)
+            server.stop()
+            for sock in [half, waiting] + [ws.sock for ws in clients]:
+                sock.close()
 
 
 class Page(unittest.TestCase):
