@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#define LOOK_AGAIN_S 0.02
+
 static enum err run(struct printer *printer, const char *script, struct err_info *info)
 {
     return gcode_run_script(printer->gcode, script, strlen(script), info);
@@ -99,20 +101,56 @@ enum err job_resume(struct printer *printer, struct err_info *info)
     return run(printer, "RESUME", info);
 }
 
-enum err job_cancel(struct printer *printer, struct err_info *info)
+/* CANCEL_PRINT has run. Its macro may have decided not to cancel, or failed before it could. Called with the turn. */
+static enum err after_cancel(struct printer *printer, enum err result, struct err_info *info)
+{
+    struct sdcard *sd = sdcard_of(printer);
+    if (!sdcard_is_stopping(sd))
+        return result;
+    if (result == OK)
+        return sdcard_resume(sd, info);
+    sdcard_cancel(sd); /* whatever the macro meant to do first: the print is over */
+    return result;
+}
+
+static enum err cancel(struct printer *printer, struct err_info *info)
 {
     struct sdcard *sd = sdcard_of(printer);
     bool has_file = sdcard_is_active(sd) || sdcard_is_stopping(sd);
     sdcard_stop(sd);
     gcode_cancel_running(printer->gcode);
-    enum err err = has_file ? sdcard_settle(sd, true) : OK;
-    /* The reader has stopped, so the turn is free, or comes as soon as what was cancelled has ended. */
-    if (!err && has_file)
-        err = sdcard_hold(sd, info);
-    if (err == ERR_CANCELLED)
+    enum err err = OK;
+    if (has_file) {
+        err = sdcard_settle(sd, true);
+        if (!err)
+            err = sdcard_hold(sd, info);
+        if (err == ERR_STATE)
+            err = OK; /* nothing that could be held */
+    }
+    if (!err)
+        err = gcode_lock(printer->gcode);
+    if (err)
         return err;
-    sdcard_drop_tail(sd);
-    return run(printer, "CANCEL_PRINT", info);
+    err = run(printer, "CANCEL_PRINT", info); /* which drops what is held */
+    if (has_file)
+        err = after_cancel(printer, err, info);
+    gcode_unlock(printer->gcode);
+    return err;
+}
+
+enum err job_cancel(struct printer *printer, struct err_info *info)
+{
+    struct sdcard *sd = sdcard_of(printer);
+    if (sdcard_is_cancelling(sd)) {
+        enum err err = OK;
+        while (!err && sdcard_is_cancelling(sd)) /* another client is a moment ahead */
+            err = fiber_sleep(LOOK_AGAIN_S);
+        return err;
+    }
+    sdcard_set_cancelling(sd, true);
+    enum err err = cancel(printer, info);
+    sdcard_set_cancelling(sd, false);
+    return err;
 }
 
 bool job_is_printing(struct printer *printer)

@@ -23,12 +23,13 @@ void print_times_start(struct print_times *t, double now_s, struct print_filamen
 {
     if (!t->is_started) {
         *t = (struct print_times){.is_started = true, .start_s = now_s, .filament_mm = t->filament_mm};
-    } else if (t->is_paused) {
-        settle(t, now_s, e);
-        t->paused_total_s += now_s - t->pause_s;
-        t->is_paused = false;
+        t->last_e_mm = e.e_mm;
+        return;
     }
-    t->last_e_mm = e.e_mm;
+    settle(t, now_s, e);
+    if (t->is_paused)
+        t->paused_total_s += now_s - t->pause_s;
+    t->is_paused = false;
 }
 
 void print_times_pause(struct print_times *t, double now_s, struct print_filament e)

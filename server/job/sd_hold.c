@@ -118,7 +118,7 @@ enum err sd_release(struct sdcard *sd, struct err_info *info)
     return OK;
 }
 
-void sdcard_drop_tail(struct sdcard *sd)
+void sd_drop_tail(struct sdcard *sd)
 {
     struct printer *printer = sd->obj.printer;
     if (!sd->tail.is_held)

@@ -210,7 +210,7 @@ enum err sd_print_start(struct sdcard *sd, struct err_info *info)
     if (sd->reader && !sd->in_line) /* a line that runs goes on behind itself */
         sd_reader_seek(sd->reader, sd->position);
     sd->is_active = sd->is_start_due = true;
-    sd->is_stopping = sd->is_cancel_due = false;
+    sd->is_stopping = false;
     print_stats_start(sd->stats);
     printer_status_touch(&sd->obj);
     return OK;
@@ -232,7 +232,6 @@ static bool is_repeatable(const char *line)
 enum err sdcard_settle(struct sdcard *sd, bool is_cancel)
 {
     struct gcode *g = sd->obj.printer->gcode;
-    sd->is_cancel_due |= is_cancel;
     while (sd->in_line && sd->printer_fiber && sd->printer_fiber != fiber_current()) {
         bool is_outermost = gcode_depth(g) == 1;
         if (is_cancel) {

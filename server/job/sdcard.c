@@ -49,7 +49,12 @@ bool sdcard_is_stopping(const struct sdcard *sd)
 
 bool sdcard_is_cancelling(const struct sdcard *sd)
 {
-    return sd->is_cancel_due;
+    return sd->is_cancelling;
+}
+
+void sdcard_set_cancelling(struct sdcard *sd, bool is_cancelling)
+{
+    sd->is_cancelling = is_cancelling;
 }
 
 bool sdcard_is_loaded(const struct sdcard *sd)
@@ -135,10 +140,10 @@ void sd_close(struct sdcard *sd)
 
 static void forget(struct sdcard *sd)
 {
-    sd->is_active = sd->is_stopping = sd->is_cancel_due = false;
+    sd->is_active = sd->is_stopping = false;
     sd_close(sd);
     sd->position = sd->size_bytes = 0;
-    sdcard_drop_tail(sd);
+    sd_drop_tail(sd);
     printer_status_touch(&sd->obj);
 }
 

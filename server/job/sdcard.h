@@ -33,7 +33,8 @@ void sdcard_cancel(struct sdcard *sd);
 bool sdcard_is_active(const struct sdcard *sd);   /* is a file being printed (not paused)? */
 bool sdcard_is_paused(const struct sdcard *sd);   /* a file stands in the middle of its print */
 bool sdcard_is_stopping(const struct sdcard *sd); /* between sdcard_stop and what PAUSE makes of it */
-bool sdcard_is_cancelling(const struct sdcard *sd); /* a client has cancelled, CANCEL_PRINT will run */
+bool sdcard_is_cancelling(const struct sdcard *sd); /* a client's cancel is under way */
+void sdcard_set_cancelling(struct sdcard *sd, bool is_cancelling);
 bool sdcard_is_loaded(const struct sdcard *sd);
 double sdcard_progress(const struct sdcard *sd);  /* [0, 1] by bytes */
 
@@ -47,7 +48,5 @@ enum err sdcard_settle(struct sdcard *sd, bool is_cancel) ERR_NODISCARD;
 /* Stop the motion at the commit horizon and keep the rest of it as the tail; the modal state becomes the one executed.
  * [fiber] Nothing happens if a tail is kept already; while another client's hold is under way it waits for that. */
 enum err sdcard_hold(struct sdcard *sd, struct err_info *info) ERR_NODISCARD;
-/* Forget the tail. */
-void sdcard_drop_tail(struct sdcard *sd);
 
 #endif

@@ -38,7 +38,7 @@ struct sdcard {
 
     bool is_active;               /* lines are to be run */
     bool is_stopping;             /* see sdcard_stop */
-    bool is_cancel_due;           /* see sdcard_is_cancelling */
+    bool is_cancelling;           /* see sdcard_is_cancelling */
     bool is_start_due;            /* the fiber has to begin (again): tail, statistics */
     bool is_taken_back;           /* the cancel of the running line is ours: it runs again on resume */
     bool is_cancelled;            /* the cancel of the running line ends the print */
@@ -60,6 +60,8 @@ enum err sd_print_start(struct sdcard *sd, struct err_info *info);
 /* sd_hold.c */
 /* Play the tail, if there is one, and take up the modal state of the reader again. [fiber], with the turn of G-code. */
 enum err sd_release(struct sdcard *sd, struct err_info *info);
+/* Forget the tail. */
+void sd_drop_tail(struct sdcard *sd);
 /* sdcard.c */
 void sd_close(struct sdcard *sd);
 

@@ -263,6 +263,51 @@ static void cancel_in_the_middle_of_a_move(void **unused)
     rig_destroy(rig);
 }
 
+/* Macros that stand around PAUSE and CANCEL_PRINT and do not do what they are for. */
+static void macros_that_refuse_or_fail(void **unused)
+{
+    (void)unused;
+    struct rig *rig = job_rig_start(CONFIG_BASE
+                                    "[gcode_macro PAUSE]\nrename_existing: BASE_PAUSE\ngcode:\n  M118 not now\n"
+                                    "[gcode_macro CANCEL_PRINT]\nrename_existing: BASE_CANCEL\ngcode:\n  M118 no\n");
+    script(rig, HOME);
+    add_squares(rig, "long.gcode", 10);
+    script(rig, "SDCARD_PRINT_FILE FILENAME=long.gcode");
+    rig_run(rig, 4);
+    ask(rig, job_pause); /* it chose not to: the print goes on, whole */
+    expect_status(rig, "print_stats", "state", "\"printing\"");
+    rig_run(rig, 2);
+    ask(rig, job_cancel);
+    expect_status(rig, "print_stats", "state", "\"printing\"");
+    wait_status(rig, "print_stats", "state", "\"complete\"", 60);
+    expect_position(rig, 50, 50, 0.2);
+    assert_true(fabs(rig_status_number(rig, "print_stats", "filament_used") - 40) < 1e-6);
+    rig_destroy(rig);
+
+    rig = job_rig_start(CONFIG_BASE
+                        "[gcode_macro PAUSE]\nrename_existing: BASE_PAUSE\ngcode:\n  G1 Z999\n  BASE_PAUSE\n"
+                        "[gcode_macro CANCEL_PRINT]\nrename_existing: BASE_CANCEL\ngcode:\n  G1 Z999\n  BASE_CANCEL\n");
+    script(rig, HOME);
+    add_squares(rig, "long.gcode", 10);
+    script(rig, "SDCARD_PRINT_FILE FILENAME=long.gcode");
+    rig_run(rig, 4);
+    struct request failing = {.fn = job_pause};
+    request_begin(rig, &failing);
+    request_finish(&failing, 10);
+    assert_int_not_equal(failing.result, OK); /* it failed: stopped all the same, and can be resumed */
+    expect_status(rig, "print_stats", "state", "\"paused\"");
+    expect_status(rig, "pause_resume", "is_paused", "true");
+    ask(rig, job_resume);
+    expect_status(rig, "print_stats", "state", "\"printing\"");
+    rig_run(rig, 2);
+    failing = (struct request){.fn = job_cancel};
+    request_begin(rig, &failing);
+    request_finish(&failing, 10);
+    assert_int_not_equal(failing.result, OK); /* over all the same */
+    expect_status(rig, "print_stats", "state", "\"cancelled\"");
+    rig_destroy(rig);
+}
+
 /* -------------------------------------------------------------------------------------------- many clients at once */
 
 static enum err mmu_unlock_request(struct printer *printer, struct err_info *info)
@@ -371,6 +416,7 @@ int main(void)
         cmocka_unit_test(cancel_ends_waits_at_once),
         cmocka_unit_test(cancel_drops_what_was_planned),
         cmocka_unit_test(cancel_in_the_middle_of_a_move),
+        cmocka_unit_test(macros_that_refuse_or_fail),
         cmocka_unit_test(random_requests_leave_a_whole_print),
         cmocka_unit_test(excluded_objects_are_left_out),
     };

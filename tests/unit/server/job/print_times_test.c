@@ -69,6 +69,12 @@ static void random_prints(void **unused)
             NEAR(v.total_s, now - start);
             NEAR(v.filament_mm, filament);
             assert_true(v.print_s >= 0 && v.print_s <= now - start - paused + 1e-6);
+            if (rng_below(&rng, 8) == 0) { /* once more what it is already */
+                if (is_paused)
+                    print_times_pause(&t, now, e);
+                else
+                    print_times_start(&t, now, e);
+            }
             if (rng_below(&rng, 4) == 0) {
                 is_paused = !is_paused;
                 if (is_paused)
