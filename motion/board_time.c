@@ -85,9 +85,14 @@ void board_time_start(struct board *board)
     struct boards *boards = board->boards;
     board->sync_until_s = 0.;
     if (board_is_main(board) || board_is_file(board)) {
-        if (board_is_main(board))
-            atomic_store(&boards->latest_est, 0);
         set_time_map(board, 0., board->freq_hz);
+        if (!board_is_main(board))
+            return;
+        /* Print time begins anew; boards that were there before must be bound to it again. */
+        atomic_store(&boards->latest_est, 0);
+        for (size_t i = 1; i < boards->count; i++)
+            if (atomic_load(&boards->board[i]->is_connected))
+                board_time_start(boards->board[i]);
         return;
     }
     struct host_ns now = runtime_now(boards->runtime);

@@ -91,11 +91,46 @@ static void test_drift_on_a_bad_wire(void **state)
     }
 }
 
+/* The main board restarts after the other has been bound to it: print time begins anew, and the other follows. */
+static void script_main_again(struct rig *rig)
+{
+    struct err_info info = {{0}};
+    for (size_t i = 0; i < rig->count; i++)
+        rig_expect_ok(board_connect(rig->board[i], &info), &info);
+    assert_int_equal(fiber_sleep(20.), OK);
+    runtime_remove(rig->rt, sim_board_actor(rig->sim[0]));
+    sim_board_destroy(rig->sim[0]);
+    rig->sim[0] = sim_board_create(NULL, &rig->to_board[0], &rig->from_board[0]); /* counts from 0 again */
+    runtime_add(rig->rt, sim_board_actor(rig->sim[0]), NULL);
+    rig_expect_ok(board_firmware_restart(rig->board[0], &info), &info);
+    rig_expect_ok(board_connect(rig->board[0], &info), &info);
+    for (size_t i = 0; i < rig->count; i++)
+        rig_expect_ok(board_configure(rig->board[i], true, &info), &info);
+    double est_s = boards_est_print_time(rig->boards, fiber_now()).s;
+    struct mcu_ticks at = board_ticks_at(rig->board[1], (struct print_time){est_s});
+    double error_s = host_ns_diff_s(sim_board_host_time(rig->sim[1], at), fiber_now());
+    print_message("print time %.3f s, the other board is off by %.6f s\n", est_s, error_s);
+    assert_true(est_s < 1.);
+    assert_true(fabs(error_s) < 0.001);
+}
+
+static void test_main_again(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, 1);
+    rig_add(&rig, "mcu", NULL, NULL);
+    rig_add(&rig, "tool", NULL, NULL);
+    rig_run(&rig, script_main_again, 100.);
+    rig_deinit(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_drift),
         cmocka_unit_test(test_drift_on_a_bad_wire),
+        cmocka_unit_test(test_main_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
