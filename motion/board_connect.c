@@ -145,7 +145,7 @@ static enum err read_dictionary(struct board *board, struct err_info *info)
     } else {
         struct identify id = {.blob = NULL};
         arena_init(&id.arena, 0);
-        err = format_parse("identify_response offset=%u data=%.*s", 0, false, &id.arena, &id.response, NULL);
+        err = msgfmt_parse("identify_response offset=%u data=%.*s", 0, false, &id.arena, &id.response, NULL);
         CHECK(err == OK);
         err = identify(board, &id, info);
         if (err) {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-_Static_assert(BOARD_FIELDS_MAX == FORMAT_FIELDS_MAX && BOARD_MSG_BYTES_MAX == FRAME_PAYLOAD_MAX,
+_Static_assert(BOARD_FIELDS_MAX == MSGFMT_FIELDS_MAX && BOARD_MSG_BYTES_MAX == FRAME_PAYLOAD_MAX,
                "board.h repeats the wire's limits");
 
 static const struct dict *dict_of(const struct board *board)
@@ -106,7 +106,7 @@ enum err board_command_pick(const struct board *board, const char *const *format
         }
     }
     for (size_t i = 0; i < count; i++) {
-        char name[FORMAT_TEXT_MAX];
+        char name[MSGFMT_TEXT_MAX];
         size_t len = strcspn(formats[i], " ");
         CHECK(len < sizeof(name));
         memcpy(name, formats[i], len);
@@ -133,7 +133,7 @@ const char *board_format_text(const struct board_format *format)
 enum err board_encode(const struct board_format *format, const int64_t *args, size_t arg_count, const void *data,
                       size_t data_bytes, struct board_msg *msg)
 {
-    size_t len = format_encode(format, args, arg_count, data, data_bytes, msg->data, sizeof(msg->data));
+    size_t len = msgfmt_encode(format, args, arg_count, data, data_bytes, msg->data, sizeof(msg->data));
     if (len == 0)
         return ERR_LIMIT;
     msg->len_bytes = (uint8_t)len;
@@ -150,7 +150,7 @@ bool board_decode(const struct board_format *format, const uint8_t *payload, siz
     reply->data_bytes = 0;
     if (len_bytes == 0)
         return true;
-    if (!format_decode(format, payload, len_bytes, reply->value, &data, &data_bytes))
+    if (!msgfmt_decode(format, payload, len_bytes, reply->value, &data, &data_bytes))
         return false;
     reply->data_bytes = (uint8_t)data_bytes;
     if (data_bytes)
@@ -160,7 +160,7 @@ bool board_decode(const struct board_format *format, const uint8_t *payload, siz
 
 uint32_t board_reply_u32(const struct board_reply *reply, const char *field)
 {
-    int index = format_field_index(reply->format, field);
+    int index = msgfmt_field_index(reply->format, field);
     CHECK(index >= 0);
     return reply->value[index];
 }

@@ -110,7 +110,7 @@ void board_on_reply(struct board *board, struct board_port *port, const struct b
     }
     *h = (struct board_handler){.board = board, .format = response, .oid = oid, .fn = fn, .ctx = ctx};
     boards_request(board->boards, &(struct link_request){.kind = LINK_ROUTE, .board = board->link,
-                                                         .number = format_id_number(response),
+                                                         .number = msgfmt_id_number(response),
                                                          .oid = oid < 0 ? LINK_OID_ANY : oid, .port = &port->link,
                                                          .token = (uint32_t)(h - port->handlers) + 1});
 }

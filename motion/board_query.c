@@ -95,7 +95,7 @@ enum err board_ask_and_wait(struct board *board, const struct board_msg *msg, st
     ask->response = response;
     ask->reply = reply;
     struct link_request request = {.kind = LINK_QUERY, .mode = (uint8_t)mode, .board = board->link, .port = &port->link,
-                                   .token = token, .number = response ? format_id_number(response) : -1,
+                                   .token = token, .number = response ? msgfmt_id_number(response) : -1,
                                    .oid = oid < 0 ? LINK_OID_ANY : oid, .len_bytes = msg->len_bytes, .is_in_lane = true,
                                    .timing = {timing.min_clock, timing.req_clock}};
     memcpy(request.msg, msg->data, msg->len_bytes);
@@ -179,7 +179,7 @@ enum err board_ask(struct board *board, struct board_port *port, const struct bo
     ask->ctx = ctx;
     struct link_request request = {.kind = LINK_QUERY, .mode = LINK_QUERY_NORMAL, .board = board->link,
                                    .port = &port->link, .token = token,
-                                   .number = response ? format_id_number(response) : -1,
+                                   .number = response ? msgfmt_id_number(response) : -1,
                                    .oid = oid < 0 ? LINK_OID_ANY : oid, .len_bytes = msg->len_bytes,
                                    .timing = {timing.min_clock, timing.req_clock}};
     if (!response)

@@ -65,7 +65,7 @@ static void link_enums(struct dict *dict)
 {
     for (size_t i = 0; i < dict->format_count; i++)
         for (unsigned f = 0; f < dict->formats[i].field_count; f++)
-            if (dict->formats[i].fields[f].kind != FORMAT_BUFFER)
+            if (dict->formats[i].fields[f].kind != MSGFMT_BUFFER)
                 dict->formats[i].fields[f].enum_index = find_field_enum(dict, dict->formats[i].fields[f].name);
 }
 
@@ -73,14 +73,14 @@ static enum err index_numbers(struct dict *dict, struct err_info *info)
 {
     int last = 0;
     for (size_t i = 0; i < dict->format_count; i++) {
-        int number = format_id_number(&dict->formats[i]);
+        int number = msgfmt_id_number(&dict->formats[i]);
         last = number > last ? number : last;
     }
     dict->number_count = (size_t)last + 1;
     dict->by_number = arena_alloc(&dict->arena, dict->number_count * sizeof(*dict->by_number));
     for (size_t i = 0; i < dict->format_count; i++) {
         const struct board_format *format = &dict->formats[i];
-        const struct board_format **slot = &dict->by_number[format_id_number(format)];
+        const struct board_format **slot = &dict->by_number[msgfmt_id_number(format)];
         if (*slot)
             return err_set(info, ERR_INVALID, "data dictionary: '%.80s' and '%.80s' have the same number %" PRId32,
                            (*slot)->text, format->text, (int32_t)format->id);
@@ -244,7 +244,7 @@ const struct board_format *dict_message(const struct dict *dict, const uint8_t *
                                         bool *is_output)
 {
     size_t id_bytes;
-    int number = format_peek_id(payload, len_bytes, &id_bytes);
+    int number = msgfmt_peek_id(payload, len_bytes, &id_bytes);
     if (number < 0 || (size_t)number >= dict->number_count)
         return NULL;
     const struct board_format *format = dict->by_number[number];

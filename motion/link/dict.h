@@ -6,7 +6,7 @@
 #define MOTION_LINK_DICT_H
 
 #include "base/err.h"
-#include "motion/link/format.h"
+#include "motion/link/msgfmt.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -197,7 +197,7 @@ static enum err read_format(struct dict *dict, const char *text, const json_t *i
     if (!json_is_integer(id))
         return err_set(info, ERR_INVALID, "data dictionary: number of '%.80s' is not an integer", text);
     struct board_format *format = &dict->formats[dict->format_count];
-    enum err err = format_parse(text, json_integer_value(id), is_output, &dict->arena, format, info);
+    enum err err = msgfmt_parse(text, json_integer_value(id), is_output, &dict->arena, format, info);
     if (err)
         return err;
     if (texts) {

@@ -8,9 +8,9 @@
 #include <string.h>
 
 struct text_args {
-    int64_t integer[FORMAT_FIELDS_MAX]; /* by field */
-    bool is_set[FORMAT_FIELDS_MAX];
-    uint8_t data[FORMAT_TEXT_MAX];
+    int64_t integer[MSGFMT_FIELDS_MAX]; /* by field */
+    bool is_set[MSGFMT_FIELDS_MAX];
+    uint8_t data[MSGFMT_TEXT_MAX];
     size_t data_bytes;
 };
 
@@ -58,8 +58,8 @@ static bool parse_integer(const char *text, int64_t *value)
 static enum err parse_value(const struct dict *dict, const struct board_format *format, int field, const char *text,
                             struct text_args *args, struct err_info *info)
 {
-    const struct format_field *f = &format->fields[field];
-    if (f->kind == FORMAT_BUFFER) {
+    const struct msgfmt_field *f = &format->fields[field];
+    if (f->kind == MSGFMT_BUFFER) {
         if (!parse_hex(text, args))
             return err_set(info, ERR_INVALID, "'%.80s' is not a value for '%s' (hexadecimal bytes) of '%s'", text, f->name,
                            format->text);
@@ -83,7 +83,7 @@ static enum err parse_word(const struct dict *dict, const struct board_format *f
     if (!equals)
         return err_set(info, ERR_INVALID, "'%.80s' is not of the form name=value", word);
     *equals = 0;
-    int field = format_field_index(format, word);
+    int field = msgfmt_field_index(format, word);
     if (field < 0 || args->is_set[field])
         return err_set(info, ERR_INVALID, "'%.80s' is not a field of '%s', or is given twice", word, format->text);
     args->is_set[field] = true;
@@ -108,10 +108,10 @@ static enum err parse_words(const struct dict *dict, const struct board_format *
 enum err dict_encode_text(const struct dict *dict, const char *line, uint8_t *out, size_t cap_bytes, size_t *len_bytes,
                           struct err_info *info)
 {
-    char text[FORMAT_TEXT_MAX + 1];
+    char text[MSGFMT_TEXT_MAX + 1];
     size_t line_len = strnlen(line, sizeof(text));
     if (line_len >= sizeof(text))
-        return err_set(info, ERR_LIMIT, "command '%.80s...' is longer than %d bytes", line, FORMAT_TEXT_MAX);
+        return err_set(info, ERR_LIMIT, "command '%.80s...' is longer than %d bytes", line, MSGFMT_TEXT_MAX);
     memcpy(text, line, line_len + 1);
     size_t name_len = strcspn(text, " ");
     char *rest = text + name_len + (text[name_len] ? 1 : 0);
@@ -123,12 +123,12 @@ enum err dict_encode_text(const struct dict *dict, const char *line, uint8_t *ou
     enum err err = parse_words(dict, format, rest, &args, info);
     if (err)
         return err;
-    int64_t integers[FORMAT_FIELDS_MAX];
+    int64_t integers[MSGFMT_FIELDS_MAX];
     size_t count = 0;
     for (unsigned i = 0; i < format->field_count; i++)
-        if (format->fields[i].kind != FORMAT_BUFFER)
+        if (format->fields[i].kind != MSGFMT_BUFFER)
             integers[count++] = args.integer[i];
-    size_t len = format_encode(format, integers, count, args.data, args.data_bytes, out, cap_bytes);
+    size_t len = msgfmt_encode(format, integers, count, args.data, args.data_bytes, out, cap_bytes);
     if (len == 0)
         return err_set(info, ERR_LIMIT, "command '%.80s' does not fit a block", line);
     *len_bytes = len;

@@ -139,7 +139,7 @@ void link_board_close(struct link_board *b)
 static int response_number(const struct dict *dict, const char *text)
 {
     const struct board_format *format = dict_response(dict, text);
-    return format ? format_id_number(format) : LINK_NUMBERS_NONE;
+    return format ? msgfmt_id_number(format) : LINK_NUMBERS_NONE;
 }
 
 /* Emergency stops in all 16 sequence numbers, one after the other: whichever the board expects next, it gets. */
@@ -313,7 +313,7 @@ static void handle_reply(void *ctx, const uint8_t *payload, size_t len_bytes, st
 {
     struct link_board *b = ctx;
     size_t id_bytes;
-    int number = format_peek_id(payload, len_bytes, &id_bytes);
+    int number = msgfmt_peek_id(payload, len_bytes, &id_bytes);
     if (number < 0 || (!b->dict && number != IDENTIFY_RESPONSE))
         return;
     uint32_t first = 0;
@@ -333,7 +333,7 @@ static void handle_stray(void *ctx, const uint8_t *payload, size_t len_bytes)
 {
     struct link_board *b = ctx;
     size_t id_bytes;
-    if (b->is_configured && format_peek_id(payload, len_bytes, &id_bytes) == b->words.starting && id_bytes == len_bytes)
+    if (b->is_configured && msgfmt_peek_id(payload, len_bytes, &id_bytes) == b->words.starting && id_bytes == len_bytes)
         link_board_fault(b, LINK_FAULT_RESTARTED, 0, 0, b->now);
 }
 
@@ -349,7 +349,7 @@ bool link_board_push_args(struct link_board *b, const struct board_format *forma
     uint8_t msg[FRAME_PAYLOAD_MAX];
     if (!format)
         return false;
-    size_t len = format_encode(format, args, count, NULL, 0, msg, sizeof(msg));
+    size_t len = msgfmt_encode(format, args, count, NULL, 0, msg, sizeof(msg));
     return link_board_push(b, msg, len, (struct link_timing){0, 0}, 0);
 }
 

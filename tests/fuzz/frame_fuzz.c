@@ -2,7 +2,7 @@
  * bytes as messages: decoding ends and what decodes encodes again. */
 #include "base/check.h"
 #include "firmware/proto/frame.h"
-#include "motion/link/format.h"
+#include "motion/link/msgfmt.h"
 #include "motion/link/session.h"
 
 #include <string.h>
@@ -54,17 +54,17 @@ static void decode(const uint8_t *data, size_t size)
 {
     struct arena arena;
     struct board_format format;
-    uint32_t value[FORMAT_FIELDS_MAX];
+    uint32_t value[MSGFMT_FIELDS_MAX];
     const uint8_t *buffer;
     size_t buffer_bytes;
-    char text[FORMAT_TEXT_MAX + 1];
-    size_t text_bytes = strnlen((const char *)data, size < FORMAT_TEXT_MAX ? size : FORMAT_TEXT_MAX);
+    char text[MSGFMT_TEXT_MAX + 1];
+    size_t text_bytes = strnlen((const char *)data, size < MSGFMT_TEXT_MAX ? size : MSGFMT_TEXT_MAX);
     memcpy(text, data, text_bytes);
     text[text_bytes] = 0;
     arena_init(&arena, 0);
     for (int is_output = 0; is_output < 2; is_output++)
-        if (format_parse(text, 7, is_output, &arena, &format, NULL) == OK)
-            (void)format_decode(&format, data, size < FRAME_PAYLOAD_MAX ? size : FRAME_PAYLOAD_MAX, value, &buffer,
+        if (msgfmt_parse(text, 7, is_output, &arena, &format, NULL) == OK)
+            (void)msgfmt_decode(&format, data, size < FRAME_PAYLOAD_MAX ? size : FRAME_PAYLOAD_MAX, value, &buffer,
                                 &buffer_bytes);
     arena_deinit(&arena);
 }

@@ -75,8 +75,8 @@ static void add_decoded(struct strbuf *sb, const struct board_format *f, const u
     strbuf_adds(sb, f->name);
     for (unsigned i = 0; i < f->field_count; i++) {
         strbuf_addf(sb, " %s=", f->fields[i].name);
-        bool is_signed = f->fields[i].kind == FORMAT_I32 || f->fields[i].kind == FORMAT_I16;
-        if (f->fields[i].kind == FORMAT_BUFFER)
+        bool is_signed = f->fields[i].kind == MSGFMT_I32 || f->fields[i].kind == MSGFMT_I16;
+        if (f->fields[i].kind == MSGFMT_BUFFER)
             for (size_t k = 0; k < data_bytes; k++)
                 strbuf_addf(sb, "%02x", data[k]);
         else if (is_signed)
@@ -91,7 +91,7 @@ static size_t message_length(const struct board_format *f, const uint8_t *payloa
                              const uint8_t **data, size_t *data_bytes)
 {
     for (size_t n = 1; n <= len; n++)
-        if (format_decode(f, payload, n, value, data, data_bytes))
+        if (msgfmt_decode(f, payload, n, value, data, data_bytes))
             return n;
     return 0;
 }
@@ -105,22 +105,22 @@ static void check_payload(const struct dict *dict, const struct line *line, unsi
     for (bool is_first = true; p < end; is_first = false, (*messages)++) {
         const struct board_format *f = dict_message(dict, p, (size_t)(end - p), NULL);
         assert_non_null(f);
-        uint32_t value[FORMAT_FIELDS_MAX];
+        uint32_t value[MSGFMT_FIELDS_MAX];
         const uint8_t *data;
         size_t data_bytes, len = message_length(f, p, (size_t)(end - p), value, &data, &data_bytes);
         assert_true(len > 0);
         strbuf_adds(&text, is_first ? " " : " | ");
         add_decoded(&text, f, value, data, data_bytes);
-        int64_t args[FORMAT_FIELDS_MAX];
+        int64_t args[MSGFMT_FIELDS_MAX];
         size_t count = 0;
         uint8_t again[64];
         for (unsigned i = 0; i < f->field_count; i++)
-            if (f->fields[i].kind != FORMAT_BUFFER)
+            if (f->fields[i].kind != MSGFMT_BUFFER)
                 args[count++] = (int32_t)value[i];
         /* -1 in an 8-bit field travels as 32 bits; our decoder keeps what the type can hold. */
         if (strstr(line->note, "invert_step=4294967295"))
             args[3] = -1;
-        assert_int_equal(format_encode(f, args, count, data, data_bytes, again, sizeof(again)), len);
+        assert_int_equal(msgfmt_encode(f, args, count, data, data_bytes, again, sizeof(again)), len);
         assert_memory_equal(again, p, len);
         p += len;
     }

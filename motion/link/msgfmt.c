@@ -1,4 +1,4 @@
-#include "motion/link/format.h"
+#include "motion/link/msgfmt.h"
 
 #include "base/check.h"
 #include "firmware/proto/frame.h"
@@ -8,31 +8,31 @@
 
 static const struct {
     const char *text;
-    enum format_kind kind;
-} format_kinds[] = {
-    {"u", FORMAT_U32},  {"i", FORMAT_I32},    {"hu", FORMAT_U16},   {"hi", FORMAT_I16},
-    {"c", FORMAT_BYTE}, {"s", FORMAT_BUFFER}, {".*s", FORMAT_BUFFER}, {"*s", FORMAT_BUFFER},
+    enum msgfmt_kind kind;
+} msgfmt_kinds[] = {
+    {"u", MSGFMT_U32},  {"i", MSGFMT_I32},    {"hu", MSGFMT_U16},   {"hi", MSGFMT_I16},
+    {"c", MSGFMT_BYTE}, {"s", MSGFMT_BUFFER}, {".*s", MSGFMT_BUFFER}, {"*s", MSGFMT_BUFFER},
 };
 
 /* The specifier after a '%' at `text`: its kind and length, or false. Longest match wins ("hu" before "h"). */
-static bool parse_kind(const char *text, enum format_kind *kind, size_t *len_bytes)
+static bool parse_kind(const char *text, enum msgfmt_kind *kind, size_t *len_bytes)
 {
     *len_bytes = 0;
-    for (size_t i = 0; i < ARRAY_COUNT(format_kinds); i++) {
-        size_t len = strlen(format_kinds[i].text);
-        if (len > *len_bytes && strncmp(text, format_kinds[i].text, len) == 0) {
-            *kind = format_kinds[i].kind;
+    for (size_t i = 0; i < ARRAY_COUNT(msgfmt_kinds); i++) {
+        size_t len = strlen(msgfmt_kinds[i].text);
+        if (len > *len_bytes && strncmp(text, msgfmt_kinds[i].text, len) == 0) {
+            *kind = msgfmt_kinds[i].kind;
             *len_bytes = len;
         }
     }
     return *len_bytes > 0;
 }
 
-static enum err add_field(struct board_format *format, const char *name, enum format_kind kind, struct err_info *info)
+static enum err add_field(struct board_format *format, const char *name, enum msgfmt_kind kind, struct err_info *info)
 {
-    if (format->field_count >= FORMAT_FIELDS_MAX)
-        return err_set(info, ERR_LIMIT, "message '%.80s' has more than %d fields", format->text, FORMAT_FIELDS_MAX);
-    if (kind == FORMAT_BUFFER) {
+    if (format->field_count >= MSGFMT_FIELDS_MAX)
+        return err_set(info, ERR_LIMIT, "message '%.80s' has more than %d fields", format->text, MSGFMT_FIELDS_MAX);
+    if (kind == MSGFMT_BUFFER) {
         if (format->buffer_field >= 0)
             format->has_more_buffers = true;
         else
@@ -40,7 +40,7 @@ static enum err add_field(struct board_format *format, const char *name, enum fo
     } else {
         format->integer_count++;
     }
-    format->fields[format->field_count++] = (struct format_field){.name = name, .kind = kind, .enum_index = -1};
+    format->fields[format->field_count++] = (struct msgfmt_field){.name = name, .kind = kind, .enum_index = -1};
     return OK;
 }
 
@@ -51,7 +51,7 @@ static enum err parse_fields(struct board_format *format, const char *p, struct 
         if (*p++ != ' ')
             return err_set(info, ERR_INVALID, "message '%.80s': blank expected", format->text);
         size_t name_len = strcspn(p, "= %");
-        enum format_kind kind;
+        enum msgfmt_kind kind;
         size_t kind_len;
         if (name_len == 0 || p[name_len] != '=' || p[name_len + 1] != '%' ||
             !parse_kind(p + name_len + 2, &kind, &kind_len))
@@ -69,7 +69,7 @@ static enum err parse_output(struct board_format *format, const char *p, struct 
     for (; *p; p++) {
         if (*p != '%')
             continue;
-        enum format_kind kind;
+        enum msgfmt_kind kind;
         size_t kind_len;
         if (!parse_kind(p + 1, &kind, &kind_len))
             return err_set(info, ERR_INVALID, "output '%.80s': unknown field type", format->text);
@@ -81,12 +81,12 @@ static enum err parse_output(struct board_format *format, const char *p, struct 
     return OK;
 }
 
-enum err format_parse(const char *text, int64_t id, bool is_output, struct arena *arena, struct board_format *format,
+enum err msgfmt_parse(const char *text, int64_t id, bool is_output, struct arena *arena, struct board_format *format,
                       struct err_info *info)
 {
-    size_t text_len = strnlen(text, FORMAT_TEXT_MAX + 1);
-    if (text_len > FORMAT_TEXT_MAX)
-        return err_set(info, ERR_LIMIT, "message '%.80s...' is longer than %d bytes", text, FORMAT_TEXT_MAX);
+    size_t text_len = strnlen(text, MSGFMT_TEXT_MAX + 1);
+    if (text_len > MSGFMT_TEXT_MAX)
+        return err_set(info, ERR_LIMIT, "message '%.80s...' is longer than %d bytes", text, MSGFMT_TEXT_MAX);
     if (id < -4096 || id >= 12288)
         return err_set(info, ERR_INVALID, "message '%.80s' has the impossible number %lld", text, (long long)id);
     *format = (struct board_format){.buffer_field = -1, .id = (uint32_t)(int32_t)id};
@@ -99,7 +99,7 @@ enum err format_parse(const char *text, int64_t id, bool is_output, struct arena
     return is_output ? parse_output(format, text, info) : parse_fields(format, format->text + name_len, arena, info);
 }
 
-int format_field_index(const struct board_format *format, const char *name)
+int msgfmt_field_index(const struct board_format *format, const char *name)
 {
     for (int i = 0; i < format->field_count; i++)
         if (strcmp(format->fields[i].name, name) == 0)
@@ -107,12 +107,12 @@ int format_field_index(const struct board_format *format, const char *name)
     return -1;
 }
 
-size_t format_encode(const struct board_format *format, const int64_t *args, size_t arg_count, const void *data,
+size_t msgfmt_encode(const struct board_format *format, const int64_t *args, size_t arg_count, const void *data,
                      size_t data_bytes, uint8_t *out, size_t cap_bytes)
 {
     CHECK(arg_count == format->integer_count && !format->has_more_buffers);
     CHECK(data_bytes == 0 || format->buffer_field >= 0);
-    uint8_t room[FORMAT_FIELDS_MAX * VLQ_MAX_BYTES + FRAME_MAX_BYTES + 4];
+    uint8_t room[MSGFMT_FIELDS_MAX * VLQ_MAX_BYTES + FRAME_MAX_BYTES + 4];
     uint8_t *p = room;
     if (data_bytes > FRAME_PAYLOAD_MAX)
         return 0;
@@ -137,25 +137,25 @@ size_t format_encode(const struct board_format *format, const int64_t *args, siz
 }
 
 /* What the type of a field makes of the 32 bits on the wire. */
-static uint32_t narrow(enum format_kind kind, uint32_t v)
+static uint32_t narrow(enum msgfmt_kind kind, uint32_t v)
 {
     switch (kind) {
-    case FORMAT_U16:
+    case MSGFMT_U16:
         return (uint16_t)v;
-    case FORMAT_I16:
+    case MSGFMT_I16:
         return (uint32_t)(int32_t)(int16_t)v;
-    case FORMAT_BYTE:
+    case MSGFMT_BYTE:
         return (uint8_t)v;
-    case FORMAT_U32:
-    case FORMAT_I32:
-    case FORMAT_BUFFER:
+    case MSGFMT_U32:
+    case MSGFMT_I32:
+    case MSGFMT_BUFFER:
         break;
     }
     return v;
 }
 
-bool format_decode(const struct board_format *format, const uint8_t *payload, size_t len_bytes,
-                   uint32_t value[FORMAT_FIELDS_MAX], const uint8_t **data, size_t *data_bytes)
+bool msgfmt_decode(const struct board_format *format, const uint8_t *payload, size_t len_bytes,
+                   uint32_t value[MSGFMT_FIELDS_MAX], const uint8_t **data, size_t *data_bytes)
 {
     const uint8_t *p = payload + format->id_len_bytes, *end = payload + len_bytes;
     *data = NULL;
@@ -163,7 +163,7 @@ bool format_decode(const struct board_format *format, const uint8_t *payload, si
     if (p > end)
         return false;
     for (unsigned i = 0; i < format->field_count; i++) {
-        if (format->fields[i].kind != FORMAT_BUFFER) {
+        if (format->fields[i].kind != MSGFMT_BUFFER) {
             uint32_t v;
             p = vlq_decode(p, end, &v);
             if (!p)
@@ -184,7 +184,7 @@ bool format_decode(const struct board_format *format, const uint8_t *payload, si
     return p == end;
 }
 
-int format_peek_id(const uint8_t *payload, size_t len_bytes, size_t *id_bytes)
+int msgfmt_peek_id(const uint8_t *payload, size_t len_bytes, size_t *id_bytes)
 {
     if (len_bytes == 0)
         return -1;
@@ -198,8 +198,8 @@ int format_peek_id(const uint8_t *payload, size_t len_bytes, size_t *id_bytes)
     return ((payload[0] & 0x7f) << 7) | payload[1];
 }
 
-int format_id_number(const struct board_format *format)
+int msgfmt_id_number(const struct board_format *format)
 {
     size_t id_bytes;
-    return format_peek_id(format->id_bytes, format->id_len_bytes, &id_bytes);
+    return msgfmt_peek_id(format->id_bytes, format->id_len_bytes, &id_bytes);
 }
