@@ -14,8 +14,8 @@ struct delayed_gcode {
     struct printer_object obj;
     struct template *body;
     double initial_s;
-    bool is_running;      /* its script waits or runs */
-    double repeat_s;      /* asked for by the script that runs; 0: no */
+    bool is_running; /* its script waits or runs */
+    double repeat_s; /* asked for by the script that runs; 0: no */
     struct printer_timer timer;
 };
 

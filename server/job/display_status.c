@@ -61,7 +61,8 @@ static void status(struct printer_object *obj, struct status_writer *writer)
 {
     struct display_status *d = (struct display_status *)obj;
     bool is_kept = printer_now_s(obj->printer) <= d->progress_until_s || idle_timeout_is_printing(obj->printer);
-    status_float(writer, "progress", d->has_progress && is_kept ? d->progress : sdcard_progress(sdcard_of(obj->printer)));
+    status_float(writer, "progress",
+                 d->has_progress && is_kept ? d->progress : sdcard_progress(sdcard_of(obj->printer)));
     status_string(writer, "message", d->message);
 }
 
@@ -77,7 +78,10 @@ static const struct command_param text_params[] = {{"MSG", "str", NULL, NULL}, {
 static const struct command_desc commands[] = {
     {.name = "M73", .params = m73_params, .handler = cmd_m73},
     {.name = "M117", .flags = COMMAND_TAKES_TEXT, .params = m117_params, .handler = cmd_m117},
-    {.name = "SET_DISPLAY_TEXT", .params = text_params, .help = "Set or clear the display message", .handler = cmd_set_text},
+    {.name = "SET_DISPLAY_TEXT",
+     .params = text_params,
+     .help = "Set or clear the display message",
+     .handler = cmd_set_text},
 };
 
 static const struct status_field_desc fields[] = {

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PARTS_MAX 5000    /* objects of one print */
+#define PARTS_MAX     5000 /* objects of one print */
 #define EXTRUDERS_MAX 16
 
 struct part {
@@ -273,7 +273,8 @@ static void list_excluded(const struct exclude_object *x, struct gcode_command *
 /* --- commands --- */
 
 /* JSON of `text` as member `name`, which must be a list. */
-static enum err add_list(struct strbuf *json, const char *name, const char *text, const char *shown, struct err_info *info)
+static enum err add_list(struct strbuf *json, const char *name, const char *text, const char *shown,
+                         struct err_info *info)
 {
     struct err_info why;
     strbuf_addf(json, ", \"%s\": ", name);
@@ -435,7 +436,8 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     (void)info;
     struct exclude_object *x = exclude_of(obj);
     x->parts_revision = x->excluded_revision = 1;
-    x->transform = (struct gcode_transform){.name = "exclude_object", .ctx = x, .move = move, .get_position = get_position};
+    x->transform =
+        (struct gcode_transform){.name = "exclude_object", .ctx = x, .move = move, .get_position = get_position};
     printer_subscribe(obj->printer, SDCARD_EVENT_RESET, on_reset_file, x);
     return OK;
 }
@@ -491,8 +493,8 @@ static void status(struct printer_object *obj, struct status_writer *writer)
 }
 
 static const struct command_param define_params[] = {
-    {"NAME", "str", NULL, NULL},    {"CENTER", "x,y", NULL, NULL}, {"POLYGON", "[[x,y],...]", NULL, NULL},
-    {"RESET", "flag", NULL, NULL},  {"JSON", "flag", NULL, NULL},  {"<any>", "str", NULL, NULL},
+    {"NAME", "str", NULL, NULL},   {"CENTER", "x,y", NULL, NULL}, {"POLYGON", "[[x,y],...]", NULL, NULL},
+    {"RESET", "flag", NULL, NULL}, {"JSON", "flag", NULL, NULL},  {"<any>", "str", NULL, NULL},
     {NULL, NULL, NULL, NULL},
 };
 static const struct command_param start_params[] = {{"NAME", "str", "required", NULL}, {NULL, NULL, NULL, NULL}};
@@ -509,7 +511,10 @@ static const struct command_desc commands[] = {
      .params = define_params,
      .help = "Declare an object of the print, list them, or forget them",
      .handler = cmd_define},
-    {.name = "EXCLUDE_OBJECT_START", .params = start_params, .help = "The moves of an object begin", .handler = cmd_start},
+    {.name = "EXCLUDE_OBJECT_START",
+     .params = start_params,
+     .help = "The moves of an object begin",
+     .handler = cmd_start},
     {.name = "EXCLUDE_OBJECT_END", .params = end_params, .help = "The moves of an object end", .handler = cmd_end},
     {.name = "EXCLUDE_OBJECT",
      .params = exclude_params,

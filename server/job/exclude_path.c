@@ -33,8 +33,8 @@ static void skip(struct exclude_path *path, const double file[EXCLUDE_AXES])
 static void leave(struct exclude_path *path)
 {
     path->is_skipping = false;
-    path->e_due = retracted(path->skipped_e_max, path->skipped[EXCLUDE_E]) -
-                  retracted(path->made_e_max, path->made[EXCLUDE_E]);
+    path->e_due =
+        retracted(path->skipped_e_max, path->skipped[EXCLUDE_E]) - retracted(path->made_e_max, path->made[EXCLUDE_E]);
 }
 
 static void take_e_due(struct exclude_path *path)

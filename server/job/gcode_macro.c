@@ -70,7 +70,8 @@ static enum err set_variable(void *ctx, struct gcode_command *cmd, struct err_in
     err = literal_to_json(value, strlen(value), &json, &why);
     if (err) {
         strbuf_deinit(&json);
-        return err_set(info, err, "Unable to parse '%.200s' as a literal: %s in '%.200s'", value, why.text, gcode_line(cmd));
+        return err_set(info, err, "Unable to parse '%.200s' as a literal: %s in '%.200s'", value, why.text,
+                       gcode_line(cmd));
     }
     mem_free(strmap_set(&m->variables, name, strbuf_take(&json)));
     m->revision++;
@@ -137,8 +138,8 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     }
     m->renamed = upper(m->rename_existing);
     if (gcode_is_traditional(m->alias) != gcode_is_traditional(m->renamed))
-        config_error_option(section, "rename_existing", "G-Code macro rename of different types ('%s' vs '%s')", m->alias,
-                            m->renamed);
+        config_error_option(section, "rename_existing", "G-Code macro rename of different types ('%s' vs '%s')",
+                            m->alias, m->renamed);
     return OK;
 }
 

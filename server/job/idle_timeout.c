@@ -1,5 +1,5 @@
-/* idle_timeout: Printing while motion is queued, Ready half a second after it has ended, Idle when nothing has moved for
- * the timeout; then a script runs, which by default switches heaters and motors off. */
+/* idle_timeout: Printing while motion is queued, Ready half a second after it has ended, Idle when nothing has moved
+ * for the timeout; then a script runs, which by default switches heaters and motors off. */
 #include "server/job/idle_timeout.h"
 
 #include "base/check.h"
@@ -19,10 +19,10 @@
 #include <string.h>
 
 #define READY_AFTER_S 0.5 /* of rest */
-#define REST_MIN_S 1.0    /* less than this behind the last move does not count as idle time */
-#define RETRY_S 1.0       /* a script runs, or the idle script failed: look again */
-#define GCODE_TEXT "\n{% if 'heaters' in printer %}\n   TURN_OFF_HEATERS\n{% endif %}\nM84\n"
-#define GCODE_PLAIN "TURN_OFF_HEATERS\nM84\n" /* what it comes to */
+#define REST_MIN_S    1.0 /* less than this behind the last move does not count as idle time */
+#define RETRY_S       1.0 /* a script runs, or the idle script failed: look again */
+#define GCODE_TEXT    "\n{% if 'heaters' in printer %}\n   TURN_OFF_HEATERS\n{% endif %}\nM84\n"
+#define GCODE_PLAIN   "TURN_OFF_HEATERS\nM84\n" /* what it comes to */
 
 enum idle_state { STATE_IDLE, STATE_PRINTING, STATE_READY };
 
@@ -95,7 +95,8 @@ static enum err run_script(struct idle_timeout *idle, struct err_info *info)
     struct printer *printer = idle->obj.printer;
     if (idle->keep && idle->keep(idle->keep_ctx)) {
         heaters_turn_off_all(printer);
-        gcode_respond_info(printer->gcode, "Idle timeout: a job is paused, so the motors stay on; heaters were switched off");
+        gcode_respond_info(printer->gcode,
+                           "Idle timeout: a job is paused, so the motors stay on; heaters were switched off");
         return OK;
     }
     struct template_context context = {.printer = printer};

@@ -10,11 +10,11 @@ struct printer;
 
 /* Sent when the state changes. data: NULL. */
 #define IDLE_TIMEOUT_EVENT_PRINTING "idle_timeout:printing"
-#define IDLE_TIMEOUT_EVENT_READY "idle_timeout:ready"
-#define IDLE_TIMEOUT_EVENT_IDLE "idle_timeout:idle"
+#define IDLE_TIMEOUT_EVENT_READY    "idle_timeout:ready"
+#define IDLE_TIMEOUT_EVENT_IDLE     "idle_timeout:idle"
 
-bool idle_timeout_is_printing(struct printer *printer); /* state "Printing": moving or running a script for long */
-double idle_timeout_get(struct printer *printer);       /* [s], as SET_IDLE_TIMEOUT left it */
+bool idle_timeout_is_printing(struct printer *printer);  /* state "Printing": moving or running a script for long */
+double idle_timeout_get(struct printer *printer);        /* [s], as SET_IDLE_TIMEOUT left it */
 double idle_timeout_configured(struct printer *printer); /* [s] */
 void idle_timeout_set(struct printer *printer, double timeout_s); /* > 0 */
 

@@ -13,8 +13,8 @@ struct printer;
 
 /* --- requests of clients (fiber); errors carry the text that a client is shown --- */
 
-/* Load `filename` (relative to [virtual_sdcard] path) and start it, as SDCARD_PRINT_FILE does. Returns when the file has
- * been selected, not when it is printed. ERR_STATE: a file is being printed or paused; ERR_NOT_FOUND. */
+/* Load `filename` (relative to [virtual_sdcard] path) and start it, as SDCARD_PRINT_FILE does. Returns when the file
+ * has been selected, not when it is printed. ERR_STATE: a file is being printed or paused; ERR_NOT_FOUND. */
 enum err job_start(struct printer *printer, const char *filename, struct err_info *info) ERR_NODISCARD;
 
 /* Pause the job: what is already on its way to the boards is executed, all motion after it is kept for the resume; then
@@ -30,8 +30,8 @@ enum err job_pause_with(struct printer *printer, job_pause_fn *pause, void *ctx,
 /* Run RESUME: the motion that was kept, then the rest of the file. */
 enum err job_resume(struct printer *printer, struct err_info *info) ERR_NODISCARD;
 
-/* Stop the job: waits of the running command (heating, dwell, homing) end at once, motion not yet on its way is dropped,
- * then CANCEL_PRINT runs. Never queues behind the file. */
+/* Stop the job: waits of the running command (heating, dwell, homing) end at once, motion not yet on its way is
+ * dropped, then CANCEL_PRINT runs. Never queues behind the file. */
 enum err job_cancel(struct printer *printer, struct err_info *info) ERR_NODISCARD;
 
 /* --- questions --- */

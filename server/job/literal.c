@@ -201,8 +201,9 @@ static enum err read_number(struct reader *r)
     char digits[400];
     size_t len = 0;
     const char *first = r->p;
-    while (r->p < r->end && (is_word_char(*r->p) || *r->p == '.' ||
-                             ((*r->p == '+' || *r->p == '-') && r->p > first && (r->p[-1] == 'e' || r->p[-1] == 'E')))) {
+    while (r->p < r->end &&
+           (is_word_char(*r->p) || *r->p == '.' ||
+            ((*r->p == '+' || *r->p == '-') && r->p > first && (r->p[-1] == 'e' || r->p[-1] == 'E')))) {
         if (len == sizeof(digits) - 1)
             return fail(r, "number too long");
         if (*r->p != '_')

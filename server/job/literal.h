@@ -13,8 +13,8 @@ struct strbuf;
 #define LITERAL_BYTES_MAX (1u << 20)
 
 /* Read one literal that takes up all of `text` and append the JSON that Python's json.dumps makes of it (tuples become
- * arrays). ERR_INVALID: no literal; `info` says what and at which character. ERR_LIMIT: too deep or too long. On failure
- * nothing is appended. */
+ * arrays). ERR_INVALID: no literal; `info` says what and at which character. ERR_LIMIT: too deep or too long. On
+ * failure nothing is appended. */
 enum err literal_to_json(const char *text, size_t len_bytes, struct strbuf *json, struct err_info *info) ERR_NODISCARD;
 
 #endif

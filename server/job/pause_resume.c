@@ -12,14 +12,14 @@
 #include "server/machine/status.h"
 #include "server/machine/toolhead.h"
 
-#define STATE_NAME "PAUSE_STATE" /* of the saved G-code state; macros know it */
+#define STATE_NAME            "PAUSE_STATE" /* of the saved G-code state; macros know it */
 #define RECOVER_VELOCITY_MM_S 50.0
 
 struct pause_resume {
     struct printer_object obj;
     double recover_velocity_mm_s;
     bool is_paused;
-    bool is_pause_sent; /* the file, or the host that streams, has been told */
+    bool is_pause_sent;  /* the file, or the host that streams, has been told */
     bool is_file_paused; /* it was the file */
 };
 

@@ -58,5 +58,6 @@ struct print_times_view print_times_read(const struct print_times *t, double now
     double total_s = t->is_started ? now_s - t->start_s : t->total_s;
     double before_s = filament_mm < NO_FILAMENT_MM && t->is_started ? total_s - paused_s : t->before_extrusion_s;
     double print_s = total_s - paused_s - before_s;
-    return (struct print_times_view){.total_s = total_s, .print_s = print_s > 0 ? print_s : 0, .filament_mm = filament_mm};
+    return (struct print_times_view){
+        .total_s = total_s, .print_s = print_s > 0 ? print_s : 0, .filament_mm = filament_mm};
 }

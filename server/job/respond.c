@@ -43,8 +43,8 @@ static enum err cmd_respond(void *ctx, struct gcode_command *cmd, struct err_inf
         while (i < sizeof(types) / sizeof(types[0]) && strcasecmp(type, types[i].type) != 0)
             i++;
         if (i == sizeof(types) / sizeof(types[0]))
-            return err_set(info, ERR_INVALID, "RESPOND TYPE '%.100s' is invalid. Must be one of 'echo', 'command', or 'error'",
-                           type);
+            return err_set(info, ERR_INVALID,
+                           "RESPOND TYPE '%.100s' is invalid. Must be one of 'echo', 'command', or 'error'", type);
         prefix = types[i].prefix;
         gap = types[i].gap;
     }
@@ -65,7 +65,11 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
 }
 
 static const struct option_desc options[] = {
-    {.name = "default_type", .type = OPTION_CHOICE, .default_text = "echo", .choices = CONFIG_TYPES, .help = "What M118 and RESPOND print without a TYPE."},
+    {.name = "default_type",
+     .type = OPTION_CHOICE,
+     .default_text = "echo",
+     .choices = CONFIG_TYPES,
+     .help = "What M118 and RESPOND print without a TYPE."},
     {.name = "default_prefix",
      .type = OPTION_STRING,
      .default_text = "that of default_type",

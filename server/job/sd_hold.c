@@ -1,9 +1,9 @@
 /* Stopping at the commit horizon, and going on.
  *
- * The reader is ahead of the boards. When a client pauses, the engine brakes and keeps what was not executed (the tail);
- * the modal state is set back to the one in force where the toolhead stands, so that the user's PAUSE sees and saves
- * what is true there. To go on, the toolhead must stand where it stood; then the tail is played and the modal state of
- * the reader comes back. Filament that was moved meanwhile moves the origin of E with it. */
+ * The reader is ahead of the boards. When a client pauses, the engine brakes and keeps what was not executed (the
+ * tail); the modal state is set back to the one in force where the toolhead stands, so that the user's PAUSE sees and
+ * saves what is true there. To go on, the toolhead must stand where it stood; then the tail is played and the modal
+ * state of the reader comes back. Filament that was moved meanwhile moves the origin of E with it. */
 #include "server/job/sdcard_private.h"
 
 #include "base/fiber.h"
@@ -92,7 +92,9 @@ static enum err go_back(struct sdcard *sd, struct err_info *info)
         is_there = is_there && fabs(pos[i] - sd->tail.pos[i]) <= SAME_PLACE_MM;
         pos[i] = sd->tail.pos[i];
     }
-    return is_there ? OK : toolhead_move(printer_toolhead(sd->obj.printer), pos, pause_resume_recover_velocity(sd->obj.printer), info);
+    return is_there ? OK
+                    : toolhead_move(printer_toolhead(sd->obj.printer), pos,
+                                    pause_resume_recover_velocity(sd->obj.printer), info);
 }
 
 enum err sd_release(struct sdcard *sd, struct err_info *info)

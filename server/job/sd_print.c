@@ -15,8 +15,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define LINES_PER_TURN 32 /* then the other fibers and actors get theirs */
-#define LOOK_AGAIN_S 0.02 /* how often a second client looks whether the line has ended; the first is woken */
+#define LINES_PER_TURN 32   /* then the other fibers and actors get theirs */
+#define LOOK_AGAIN_S   0.02 /* how often a second client looks whether the line has ended; the first is woken */
 
 /* Lines without a command need no turn. */
 static bool is_blank_line(const struct sd_line *line)
@@ -237,7 +237,8 @@ enum err sdcard_settle(struct sdcard *sd, bool is_cancel)
         if (is_cancel) {
             sd->is_cancelled = true;
             fiber_cancel(sd->printer_fiber);
-        } else if (!sd->is_taken_back && (sd->is_waiting_end || (is_outermost && is_repeatable(gcode_current_line(g))))) {
+        } else if (!sd->is_taken_back &&
+                   (sd->is_waiting_end || (is_outermost && is_repeatable(gcode_current_line(g))))) {
             sd->is_taken_back = true;
             fiber_cancel(sd->printer_fiber);
         }

@@ -164,7 +164,8 @@ static enum err next_incomplete(struct sd_reader *r, struct sd_line *line, struc
     if (!r->is_at_end)
         return ERR_AGAIN;
     if (r->start_offset + len < r->size_bytes)
-        return err_set(info, ERR_IO, "The file became shorter while it was read: it ends at offset %" PRIu64 " of %" PRIu64,
+        return err_set(info, ERR_IO,
+                       "The file became shorter while it was read: it ends at offset %" PRIu64 " of %" PRIu64,
                        r->start_offset + len, r->size_bytes);
     if (len == 0)
         return ERR_CLOSED;

@@ -21,7 +21,7 @@
 
 #define DEFAULT_FOLDER "gcodes" /* below the data directory */
 #define LIST_COUNT_MAX 10000    /* files that M20 lists */
-#define ON_ERROR_TEXT "\n{% if 'heaters' in printer %}\n   TURN_OFF_HEATERS\n{% endif %}\n"
+#define ON_ERROR_TEXT  "\n{% if 'heaters' in printer %}\n   TURN_OFF_HEATERS\n{% endif %}\n"
 
 struct sdcard *sdcard_of(struct printer *printer)
 {
@@ -368,7 +368,8 @@ static enum err cmd_reset_file(void *ctx, struct gcode_command *cmd, struct err_
 static char *expand_folder(const char *path)
 {
     const char *home = getenv("HOME");
-    char *text = path[0] == '~' && (path[1] == '/' || !path[1]) && home ? mem_sprintf("%s%s", home, path + 1) : mem_strdup(path);
+    char *text =
+        path[0] == '~' && (path[1] == '/' || !path[1]) && home ? mem_sprintf("%s%s", home, path + 1) : mem_strdup(path);
     size_t len = strlen(text);
     while (len > 1 && text[len - 1] == '/')
         text[--len] = '\0';
@@ -384,7 +385,8 @@ static void read_on_error(struct sdcard *sd, struct config_section *section)
     if (template_compile("virtual_sdcard:on_error_gcode", text, &sd->on_error, &info))
         config_error_option(section, "on_error_gcode", "%s", info.text);
     else if (template_is_unsupported(sd->on_error, &info))
-        config_warn(section_config(section), "runtime_warning", section_name(section), "on_error_gcode", NULL, info.text);
+        config_warn(section_config(section), "runtime_warning", section_name(section), "on_error_gcode", NULL,
+                    info.text);
 }
 
 static enum err create(struct printer_object *obj, struct config_section *section, struct err_info *info)

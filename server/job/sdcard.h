@@ -11,7 +11,7 @@ struct printer;
 struct sdcard;
 
 /* Sent after a file was loaded (data: its name, const char *), and when no file is loaded any more (data NULL). */
-#define SDCARD_EVENT_LOAD "virtual_sdcard:load_file"
+#define SDCARD_EVENT_LOAD  "virtual_sdcard:load_file"
 #define SDCARD_EVENT_RESET "virtual_sdcard:reset_file"
 
 struct sdcard *sdcard_of(struct printer *printer); /* never NULL: every printer has it */
@@ -25,18 +25,19 @@ enum err sdcard_unload(struct sdcard *sd, struct err_info *info) ERR_NODISCARD;
 enum err sdcard_resume(struct sdcard *sd, struct err_info *info) ERR_NODISCARD;
 /* Run no further line of the file. The line now running, if any, goes on (it may be the one that asked). */
 void sdcard_pause(struct sdcard *sd);
-/* As sdcard_pause, but the print does not count as paused yet: a client has asked, PAUSE will run (sdcard_is_stopping). */
+/* As sdcard_pause, but the print does not count as paused yet: a client has asked, PAUSE will run (sdcard_is_stopping).
+ */
 void sdcard_stop(struct sdcard *sd);
 /* Stop and forget the file: the print is cancelled. */
 void sdcard_cancel(struct sdcard *sd);
 
-bool sdcard_is_active(const struct sdcard *sd);   /* is a file being printed (not paused)? */
-bool sdcard_is_paused(const struct sdcard *sd);   /* a file stands in the middle of its print */
-bool sdcard_is_stopping(const struct sdcard *sd); /* between sdcard_stop and what PAUSE makes of it */
+bool sdcard_is_active(const struct sdcard *sd);     /* is a file being printed (not paused)? */
+bool sdcard_is_paused(const struct sdcard *sd);     /* a file stands in the middle of its print */
+bool sdcard_is_stopping(const struct sdcard *sd);   /* between sdcard_stop and what PAUSE makes of it */
 bool sdcard_is_cancelling(const struct sdcard *sd); /* a client's cancel is under way */
 void sdcard_set_cancelling(struct sdcard *sd, bool is_cancelling);
 bool sdcard_is_loaded(const struct sdcard *sd);
-double sdcard_progress(const struct sdcard *sd);  /* [0, 1] by bytes */
+double sdcard_progress(const struct sdcard *sd); /* [0, 1] by bytes */
 
 /* --- out of band: requests of clients (job.c). [fiber] ones wait --- */
 

@@ -26,33 +26,33 @@ struct sd_tail {
 
 struct sdcard {
     struct printer_object obj;
-    char *folder;                 /* absolute, no slash at the end; NULL: none */
-    struct template *on_error;    /* NULL: TURN_OFF_HEATERS */
+    char *folder;              /* absolute, no slash at the end; NULL: none */
+    struct template *on_error; /* NULL: TURN_OFF_HEATERS */
     struct print_stats *stats;
 
     struct sd_reader *reader;     /* NULL: no file */
     struct sd_reader *old_reader; /* its line still runs: closed when that has ended; NULL: none */
     char *path;                   /* of the file, absolute */
     uint64_t position, size_bytes;
-    uint64_t next_position;       /* after the line that runs; M26 changes it */
+    uint64_t next_position; /* after the line that runs; M26 changes it */
 
-    bool is_active;               /* lines are to be run */
-    bool is_stopping;             /* see sdcard_stop */
-    bool is_cancelling;           /* see sdcard_is_cancelling */
-    bool is_start_due;            /* the fiber has to begin (again): tail, statistics */
-    bool is_taken_back;           /* the cancel of the running line is ours: it runs again on resume */
-    bool is_cancelled;            /* the cancel of the running line ends the print */
-    struct fiber *printer_fiber;  /* runs the lines; NULL: none */
+    bool is_active;              /* lines are to be run */
+    bool is_stopping;            /* see sdcard_stop */
+    bool is_cancelling;          /* see sdcard_is_cancelling */
+    bool is_start_due;           /* the fiber has to begin (again): tail, statistics */
+    bool is_taken_back;          /* the cancel of the running line is ours: it runs again on resume */
+    bool is_cancelled;           /* the cancel of the running line ends the print */
+    struct fiber *printer_fiber; /* runs the lines; NULL: none */
     bool in_line;
-    bool is_waiting_end;          /* all lines have been read, the motion goes on */
-    bool is_executed;             /* and has ended */
-    struct fiber *settler;        /* waits in sdcard_settle */
+    bool is_waiting_end;   /* all lines have been read, the motion goes on */
+    bool is_executed;      /* and has ended */
+    struct fiber *settler; /* waits in sdcard_settle */
 
     struct sd_tail tail;
-    struct fiber *holder;         /* waits for HELD */
+    struct fiber *holder; /* waits for HELD */
     bool has_listener;
     bool is_holding, is_held_event;
-    struct engine_source held;    /* of the first item of the tail */
+    struct engine_source held; /* of the first item of the tail */
 };
 
 /* sd_print.c */

@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-struct template {
+struct template
+{
     char *name, *text;
     size_t len_bytes;
     const char *syntax; /* in text: where template syntax begins; NULL: plain G-code */

@@ -27,7 +27,8 @@ struct template_context {
 };
 
 /* Take in the body `text` (copied); `name` is for messages ("gcode_macro PAUSE:gcode"). ERR_INVALID: syntax error. */
-enum err template_compile(const char *name, const char *text, struct template **out, struct err_info *info) ERR_NODISCARD;
+enum err template_compile(const char *name, const char *text, struct template **out,
+                          struct err_info *info) ERR_NODISCARD;
 void template_destroy(struct template *tpl); /* NULL allowed */
 
 /* Append the G-code that the body is at this moment. May be called again from inside of what it made. ERR_UNSUPPORTED:
@@ -36,9 +37,11 @@ enum err template_render(struct template *tpl, const struct template_context *co
                          struct err_info *info) ERR_NODISCARD;
 
 /* Render it and run the result as a script (see gcode_run_script). */
-enum err template_run(struct template *tpl, const struct template_context *context, struct err_info *info) ERR_NODISCARD;
+enum err template_run(struct template *tpl, const struct template_context *context,
+                      struct err_info *info) ERR_NODISCARD;
 
-/* Does it need a language that is not there? Then `reason` (NULL allowed) gets the text that rendering would fail with. */
+/* Does it need a language that is not there? Then `reason` (NULL allowed) gets the text that rendering would fail with.
+ */
 bool template_is_unsupported(const struct template *tpl, struct err_info *reason);
 
 #endif

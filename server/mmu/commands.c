@@ -69,8 +69,8 @@ static enum err cmd_print_end(void *ctx, struct gcode_command *cmd, struct err_i
     enum mmu_event event;
     long is_idle = 0;
     if (!mmu_end_event(state ? state : "complete", &event))
-        return err_set(info, ERR_INVALID, "Unknown STATE '%.100s': must be complete, error, cancelled, ready or standby",
-                       state);
+        return err_set(info, ERR_INVALID,
+                       "Unknown STATE '%.100s': must be complete, error, cancelled, ready or standby", state);
     enum err err = gcode_opt_int(cmd, "IDLE_TIMEOUT", GCODE_RANGE(0, 1), &is_idle, info);
     if (err)
         return err;

@@ -17,12 +17,12 @@ extern const struct object_desc mmu_desc; /* for the list of all objects */
 bool mmu_is_present(struct printer *printer);
 
 /* printer.mmu.print_job_state: append the JSON object
- *   {"state": "pause_locked", "since": 1700000000.5, "reason": "...", "next_step": "...", "resume_to_state": "printing",
- *    "history": [{"state", "since", "reason", "from", "event"}, ...]}
- * since: seconds since 1970 of the last change; history: the changes, oldest first, at most MMU_HISTORY_COUNT, left out
- * unless `with_history`. */
+ *   {"state": "pause_locked", "since": 1700000000.5, "reason": "...", "next_step": "...", "resume_to_state":
+ * "printing", "history": [{"state", "since", "reason", "from", "event"}, ...]} since: seconds since 1970 of the last
+ * change; history: the changes, oldest first, at most MMU_HISTORY_COUNT, left out unless `with_history`. */
 #define MMU_HISTORY_COUNT 64
-enum err mmu_print_job_state(struct printer *printer, bool with_history, struct strbuf *json, struct err_info *info) ERR_NODISCARD;
+enum err mmu_print_job_state(struct printer *printer, bool with_history, struct strbuf *json,
+                             struct err_info *info) ERR_NODISCARD;
 
 /* Sent after each change of the state or its reason. data: const char *, the JSON object above without its history. */
 #define MMU_STATE_EVENT "mmu:print_job_state"

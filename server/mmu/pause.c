@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define RESTORE_VELOCITY_MM_S 200.0 /* speed of the way back to the remembered position */
-#define ALL_AXES 7u
+#define ALL_AXES              7u
 
 static enum err run(struct mmu *m, const char *script, struct err_info *info)
 {
@@ -49,7 +49,8 @@ void mmu_forget(struct mmu *m)
         m->heaters[i].heater = NULL;
 }
 
-/* Heaters that have been switched off or down meanwhile go back to where they were; all of them at once, then waiting. */
+/* Heaters that have been switched off or down meanwhile go back to where they were; all of them at once, then waiting.
+ */
 static enum err reheat(struct mmu *m, struct err_info *info)
 {
     bool is_wanted[MMU_HEATERS_COUNT] = {false};
@@ -119,8 +120,8 @@ enum err mmu_do_pause(struct mmu *m, const char *message, bool is_forced, struct
     const struct mmu_transition *row = mmu_raise(m, MMU_EVENT_PAUSE, is_forced, message);
     if (!row) {
         mmu_raise(m, MMU_EVENT_ACTIVITY, false, NULL); /* a command of the unit it is all the same */
-        gcode_respond_info(printer->gcode, "MMU: %s\nNo print is in progress: nothing was paused (FORCE_IN_PRINT=1 does it)",
-                           message);
+        gcode_respond_info(printer->gcode,
+                           "MMU: %s\nNo print is in progress: nothing was paused (FORCE_IN_PRINT=1 does it)", message);
         return OK;
     }
     if (row->action == MMU_ACTION_NOTE) {

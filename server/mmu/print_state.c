@@ -12,16 +12,15 @@
  * - The rows pause_locked/paused + idle say what happens to a paused job when the printer falls idle: it stays.
  * - A new job takes over from a paused one only by JOB_SEEN, which is raised for another file, never for a resume. */
 #define S(state) MMU_STATE_##state
-#define ROW(state, event, guard, action, next)                                                                        \
-    {                                                                                                                 \
-        S(state), MMU_EVENT_##event, MMU_GUARD_##guard, MMU_ACTION_##action, S(next)                                  \
+#define ROW(state, event, guard, action, next)                                                                         \
+    {                                                                                                                  \
+        S(state), MMU_EVENT_##event, MMU_GUARD_##guard, MMU_ACTION_##action, S(next)                                   \
     }
 /* What all resting states have in common. */
-#define RESTING(state)                                                                                                \
-    ROW(state, JOB_SEEN, NONE, BEGIN_JOB, STARTED), ROW(state, PAUSE, FORCED, LOCK, PAUSE_LOCKED)
-#define ENDINGS(state)                                                                                                \
-    ROW(state, END_COMPLETE, NONE, END_JOB, COMPLETE), ROW(state, END_ERROR, NONE, END_JOB, ERROR),                   \
-        ROW(state, END_CANCELLED, NONE, END_JOB, CANCELLED), ROW(state, END_READY, NONE, END_JOB, READY),             \
+#define RESTING(state) ROW(state, JOB_SEEN, NONE, BEGIN_JOB, STARTED), ROW(state, PAUSE, FORCED, LOCK, PAUSE_LOCKED)
+#define ENDINGS(state)                                                                                                 \
+    ROW(state, END_COMPLETE, NONE, END_JOB, COMPLETE), ROW(state, END_ERROR, NONE, END_JOB, ERROR),                    \
+        ROW(state, END_CANCELLED, NONE, END_JOB, CANCELLED), ROW(state, END_READY, NONE, END_JOB, READY),              \
         ROW(state, END_STANDBY, NONE, END_JOB, STANDBY)
 
 const struct mmu_transition mmu_transitions[] = {
@@ -137,8 +136,9 @@ const char *mmu_state_name(enum mmu_state state)
 
 const char *mmu_event_name(enum mmu_event event)
 {
-    static const char *const names[] = {"activity",     "job_seen",  "print_start",   "pause",     "unlock",      "resumed",
-                                        "end_complete", "end_error", "end_cancelled", "end_ready", "end_standby", "idle"};
+    static const char *const names[] = {"activity",      "job_seen",  "print_start",  "pause",
+                                        "unlock",        "resumed",   "end_complete", "end_error",
+                                        "end_cancelled", "end_ready", "end_standby",  "idle"};
     _Static_assert(ARRAY_COUNT(names) == MMU_EVENT_COUNT, "one name per event");
     CHECK((unsigned)event < MMU_EVENT_COUNT);
     return names[event];
@@ -154,8 +154,9 @@ const char *mmu_guard_name(enum mmu_guard guard)
 
 const char *mmu_action_name(enum mmu_action action)
 {
-    static const char *const names[] = {"none",   "begin job", "begin print", "remember and pause", "note the reason",
-                                        "unlock", "continue",  "end job",     "keep"};
+    static const char *const names[] = {
+        "none",     "begin job", "begin print", "remember and pause", "note the reason", "unlock",
+        "continue", "end job",   "keep"};
     _Static_assert(ARRAY_COUNT(names) == MMU_ACTION_COUNT, "one name per action");
     CHECK((unsigned)action < MMU_ACTION_COUNT);
     return names[action];
@@ -198,9 +199,11 @@ const char *mmu_state_next_step(enum mmu_state state)
     case MMU_STATE_CANCELLED:
         return "Clear the bed, then start the next print.";
     case MMU_STATE_PAUSE_LOCKED:
-        return "Fix the cause. Unlock (MMU_UNLOCK) heats up again without printing; Resume (RESUME) unlocks and prints on.";
+        return "Fix the cause. Unlock (MMU_UNLOCK) heats up again without printing; Resume (RESUME) unlocks and prints "
+               "on.";
     case MMU_STATE_PAUSED:
-        return "Resume (RESUME) goes back to the remembered position and prints on; Cancel (CANCEL_PRINT) ends the job.";
+        return "Resume (RESUME) goes back to the remembered position and prints on; Cancel (CANCEL_PRINT) ends the "
+               "job.";
     case MMU_STATE_COUNT:
         break;
     }

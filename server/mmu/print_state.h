@@ -1,7 +1,8 @@
 /* The states of a print job as the multi-material unit sees them: one table, and a small machine that walks it.
  *
- * The table is data: docs/mmu-print-states.md shows the drawing made from it (tests/unit/server/mmu/print_state_test.c keeps
- * both equal). The machine has no side effects: it answers which action the caller must carry out. Pure; any thread. */
+ * The table is data: docs/mmu-print-states.md shows the drawing made from it (tests/unit/server/mmu/print_state_test.c
+ * keeps both equal). The machine has no side effects: it answers which action the caller must carry out. Pure; any
+ * thread. */
 #ifndef SERVER_MMU_PRINT_STATE_H
 #define SERVER_MMU_PRINT_STATE_H
 
@@ -11,10 +12,10 @@
 struct strbuf;
 
 enum mmu_state {
-    MMU_STATE_INITIALIZED,  /* the printer has just become ready */
-    MMU_STATE_STANDBY,      /* idle for long */
-    MMU_STATE_READY,        /* awake, no job */
-    MMU_STATE_STARTED,      /* a job has been seen, its preparations run */
+    MMU_STATE_INITIALIZED, /* the printer has just become ready */
+    MMU_STATE_STANDBY,     /* idle for long */
+    MMU_STATE_READY,       /* awake, no job */
+    MMU_STATE_STARTED,     /* a job has been seen, its preparations run */
     MMU_STATE_PRINTING,
     MMU_STATE_COMPLETE,
     MMU_STATE_ERROR,
@@ -25,18 +26,18 @@ enum mmu_state {
 };
 
 enum mmu_event {
-    MMU_EVENT_ACTIVITY,      /* a command of the unit, or the printer moves or heats */
-    MMU_EVENT_JOB_SEEN,      /* a print begins: seen by itself, or first half of MMU_PRINT_START */
-    MMU_EVENT_PRINT_START,   /* second half of MMU_PRINT_START */
-    MMU_EVENT_PAUSE,         /* MMU_PAUSE or a failure of the unit */
-    MMU_EVENT_UNLOCK,        /* MMU_UNLOCK, or first step of RESUME */
-    MMU_EVENT_RESUMED,       /* the user's RESUME has run */
-    MMU_EVENT_END_COMPLETE,  /* MMU_PRINT_END STATE=..., or seen by itself */
+    MMU_EVENT_ACTIVITY,     /* a command of the unit, or the printer moves or heats */
+    MMU_EVENT_JOB_SEEN,     /* a print begins: seen by itself, or first half of MMU_PRINT_START */
+    MMU_EVENT_PRINT_START,  /* second half of MMU_PRINT_START */
+    MMU_EVENT_PAUSE,        /* MMU_PAUSE or a failure of the unit */
+    MMU_EVENT_UNLOCK,       /* MMU_UNLOCK, or first step of RESUME */
+    MMU_EVENT_RESUMED,      /* the user's RESUME has run */
+    MMU_EVENT_END_COMPLETE, /* MMU_PRINT_END STATE=..., or seen by itself */
     MMU_EVENT_END_ERROR,
     MMU_EVENT_END_CANCELLED, /* also CANCEL_PRINT */
     MMU_EVENT_END_READY,
     MMU_EVENT_END_STANDBY,
-    MMU_EVENT_IDLE,          /* the idle timeout has passed */
+    MMU_EVENT_IDLE, /* the idle timeout has passed */
     MMU_EVENT_COUNT
 };
 
@@ -88,15 +89,15 @@ extern const size_t mmu_transition_count;
 /* The row of the table that `event` takes in the present state, or NULL: the event means nothing here. */
 const struct mmu_transition *mmu_job_look(const struct mmu_job *job, enum mmu_event event, struct mmu_conditions cond);
 
-/* Take that row: the state becomes row->next (after the caller has carried out row->action, if it likes). `row` comes from
- * mmu_job_look on this state (CHECK). */
+/* Take that row: the state becomes row->next (after the caller has carried out row->action, if it likes). `row` comes
+ * from mmu_job_look on this state (CHECK). */
 void mmu_job_take(struct mmu_job *job, const struct mmu_transition *row);
 
 /* Questions that rules are made of. */
-bool mmu_state_is_in_print(enum mmu_state state);  /* printing, pause_locked, paused */
-bool mmu_state_is_printing(enum mmu_state state);  /* started, printing */
-bool mmu_state_is_paused(enum mmu_state state);    /* pause_locked, paused */
-bool mmu_state_is_end(enum mmu_state state);       /* initialized, standby, ready, complete, error, cancelled */
+bool mmu_state_is_in_print(enum mmu_state state); /* printing, pause_locked, paused */
+bool mmu_state_is_printing(enum mmu_state state); /* started, printing */
+bool mmu_state_is_paused(enum mmu_state state);   /* pause_locked, paused */
+bool mmu_state_is_end(enum mmu_state state);      /* initialized, standby, ready, complete, error, cancelled */
 
 /* Names as users and clients know them: "pause_locked". Constants. */
 const char *mmu_state_name(enum mmu_state state);

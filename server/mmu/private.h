@@ -40,7 +40,7 @@ struct mmu {
         struct heater *heater;
         double target_c;
     } heaters[MMU_HEATERS_COUNT]; /* as they were when the job was paused; heater NULL: none */
-    double idle_timeout_s; /* to go back to; 0: nothing to restore */
+    double idle_timeout_s;        /* to go back to; 0: nothing to restore */
 };
 
 /* --- state.c --- */

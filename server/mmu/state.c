@@ -54,7 +54,8 @@ static void write_entry(const struct mmu_history_entry *entry, struct strbuf *js
     add_number(json, "since", entry->since_s);
     strbuf_adds(json, ", ");
     add_text(json, "reason", entry->reason);
-    strbuf_addf(json, ", \"from\": \"%s\", \"event\": \"%s\"}", mmu_state_name(entry->from), mmu_event_name(entry->event));
+    strbuf_addf(json, ", \"from\": \"%s\", \"event\": \"%s\"}", mmu_state_name(entry->from),
+                mmu_event_name(entry->event));
 }
 
 void mmu_write_state(const struct mmu *m, bool with_history, struct strbuf *json)

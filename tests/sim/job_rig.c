@@ -11,7 +11,8 @@
 
 struct rig *job_rig_start(const char *config)
 {
-    struct rig *rig = rig_create(&(struct rig_options){.config_text = config, .seed = 7, .is_verbose = getenv("VERBOSE")});
+    struct rig *rig =
+        rig_create(&(struct rig_options){.config_text = config, .seed = 7, .is_verbose = getenv("VERBOSE")});
     assert_true(rig_wait_ready(rig));
     return rig;
 }
@@ -102,8 +103,10 @@ static char *squares(int count)
     strbuf_init(&text);
     strbuf_adds(&text, "G90\nM83\nG1 X50 Y50 Z0.2 F6000\n");
     for (int i = 0; i < count; i++)
-        strbuf_addf(&text, "G1 X70 E1 F3000\nG1 Y70 E1\nG1 X50 E1\nG1 Y50 E1\nSET_PRINT_STATS_INFO CURRENT_LAYER=%d TOTAL_LAYER=%d\n",
-                    i + 1, count);
+        strbuf_addf(
+            &text,
+            "G1 X70 E1 F3000\nG1 Y70 E1\nG1 X50 E1\nG1 Y50 E1\nSET_PRINT_STATS_INFO CURRENT_LAYER=%d TOTAL_LAYER=%d\n",
+            i + 1, count);
     return strbuf_take(&text);
 }
 

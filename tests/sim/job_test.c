@@ -121,8 +121,8 @@ static void a_pause_in_the_file(void **unused)
     rig_destroy(rig);
 }
 
-/* A client's pause stops at the horizon, shows the executed state, and the tail is played on resume: in the end the same
- * filament is in the same places. */
+/* A client's pause stops at the horizon, shows the executed state, and the tail is played on resume: in the end the
+ * same filament is in the same places. */
 static void a_clients_pause_keeps_the_tail(void **unused)
 {
     (void)unused;
@@ -234,7 +234,8 @@ static bool stands_still(void *ctx)
     return motion.is_idle;
 }
 
-/* Cancelled in the middle of its moves: stands still within the horizon and the braking, with everything in its place. */
+/* Cancelled in the middle of its moves: stands still within the horizon and the braking, with everything in its place.
+ */
 static void cancel_in_the_middle_of_a_move(void **unused)
 {
     (void)unused;
@@ -267,9 +268,9 @@ static void cancel_in_the_middle_of_a_move(void **unused)
 static void macros_that_refuse_or_fail(void **unused)
 {
     (void)unused;
-    struct rig *rig = job_rig_start(CONFIG_BASE
-                                    "[gcode_macro PAUSE]\nrename_existing: BASE_PAUSE\ngcode:\n  M118 not now\n"
-                                    "[gcode_macro CANCEL_PRINT]\nrename_existing: BASE_CANCEL\ngcode:\n  M118 no\n");
+    struct rig *rig =
+        job_rig_start(CONFIG_BASE "[gcode_macro PAUSE]\nrename_existing: BASE_PAUSE\ngcode:\n  M118 not now\n"
+                                  "[gcode_macro CANCEL_PRINT]\nrename_existing: BASE_CANCEL\ngcode:\n  M118 no\n");
     script(rig, HOME);
     add_squares(rig, "long.gcode", 10);
     script(rig, "SDCARD_PRINT_FILE FILENAME=long.gcode");
@@ -320,8 +321,8 @@ static enum err mmu_unlock_request(struct printer *printer, struct err_info *inf
 static void random_requests_leave_a_whole_print(void **unused)
 {
     (void)unused;
-    static request_fn *const kinds[] = {job_pause, job_pause, job_resume, job_resume, job_resume, NULL,
-                                        mmu_unlock_request, mmu_resume, job_cancel};
+    static request_fn *const kinds[] = {job_pause, job_pause,          job_resume, job_resume, job_resume,
+                                        NULL,      mmu_unlock_request, mmu_resume, job_cancel};
     enum { CLIENTS = 3, REQUESTS = 12, ROUNDS = 12 };
     size_t completed = 0, cancelled = 0;
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
@@ -375,12 +376,13 @@ static void excluded_objects_are_left_out(void **unused)
     (void)unused;
     struct rig *rig = job_rig_start(CONFIG_BASE);
     script(rig, HOME);
-    rig_add_gcode(rig, "two.gcode",
-                  "EXCLUDE_OBJECT_DEFINE NAME=left CENTER=20,20 POLYGON=[[10,10],[30,10],[30,30]]\n"
-                  "EXCLUDE_OBJECT_DEFINE NAME=right CENTER=80,20\n"
-                  "EXCLUDE_OBJECT NAME=LEFT\nM83\nG90\nG1 Z0.2 F600\n"
-                  "EXCLUDE_OBJECT_START NAME=left\nG1 X10 Y10 F6000\nG1 X30 E5 F3000\nG1 Y30 E5\nEXCLUDE_OBJECT_END NAME=left\n"
-                  "EXCLUDE_OBJECT_START NAME=right\nG1 X70 Y10 F6000\nG1 X90 E2 F3000\nEXCLUDE_OBJECT_END NAME=right\n");
+    rig_add_gcode(
+        rig, "two.gcode",
+        "EXCLUDE_OBJECT_DEFINE NAME=left CENTER=20,20 POLYGON=[[10,10],[30,10],[30,30]]\n"
+        "EXCLUDE_OBJECT_DEFINE NAME=right CENTER=80,20\n"
+        "EXCLUDE_OBJECT NAME=LEFT\nM83\nG90\nG1 Z0.2 F600\n"
+        "EXCLUDE_OBJECT_START NAME=left\nG1 X10 Y10 F6000\nG1 X30 E5 F3000\nG1 Y30 E5\nEXCLUDE_OBJECT_END NAME=left\n"
+        "EXCLUDE_OBJECT_START NAME=right\nG1 X70 Y10 F6000\nG1 X90 E2 F3000\nEXCLUDE_OBJECT_END NAME=right\n");
     script(rig, "SDCARD_PRINT_FILE FILENAME=two.gcode");
     wait_status(rig, "print_stats", "state", "\"complete\"", 60);
     rig_run(rig, 3);

@@ -37,14 +37,15 @@ static void expect_refused(const char *more, const char *words)
 static void macros_run_and_rename(void **unused)
 {
     (void)unused;
-    struct rig *rig = job_rig_start(CONFIG_BASE "[gcode_macro hello]\ndescription: says hello\ngcode:\n"
-                                                "  M117 hello ; there\n  ECHO_TWO\n"
-                                                "[gcode_macro ECHO_TWO]\ngcode:\n  M118 two\n"
-                                                "[gcode_macro M117]\nrename_existing: M117.1\ngcode:\n  M117.1 changed\n"
-                                                "[gcode_macro G28]\nrename_existing: G28.1\ngcode:\n  M118 homing\n  G28.1\n"
-                                                "[gcode_macro LOOP]\ngcode:\n  LOOP\n"
-                                                "[gcode_macro A]\ngcode:\n  B\n[gcode_macro B]\ngcode:\n  A\n"
-                                                "[gcode_macro FAILS]\ngcode:\n  M118 before\n  G1 X5\n  M118 after\n");
+    struct rig *rig =
+        job_rig_start(CONFIG_BASE "[gcode_macro hello]\ndescription: says hello\ngcode:\n"
+                                  "  M117 hello ; there\n  ECHO_TWO\n"
+                                  "[gcode_macro ECHO_TWO]\ngcode:\n  M118 two\n"
+                                  "[gcode_macro M117]\nrename_existing: M117.1\ngcode:\n  M117.1 changed\n"
+                                  "[gcode_macro G28]\nrename_existing: G28.1\ngcode:\n  M118 homing\n  G28.1\n"
+                                  "[gcode_macro LOOP]\ngcode:\n  LOOP\n"
+                                  "[gcode_macro A]\ngcode:\n  B\n[gcode_macro B]\ngcode:\n  A\n"
+                                  "[gcode_macro FAILS]\ngcode:\n  M118 before\n  G1 X5\n  M118 after\n");
     script(rig, "hello");
     expect_status(rig, "display_status", "message", "\"changed\"");
     expect_console(rig, "echo: two");
@@ -101,9 +102,10 @@ static void variables(void **unused)
 static void template_bodies_explain_themselves(void **unused)
 {
     (void)unused;
-    struct rig *rig = job_rig_start(CONFIG_BASE "[gcode_macro T]\ngcode:\n  M118 one\n  {% if params.X %}\n  M118 two\n  {% endif %}\n"
-                                                "[gcode_macro NOT_T]\ngcode:\n  M118 fine ; about {braces}\n"
-                                                "[idle_timeout]\ntimeout: 5\ngcode:\n  {% set x = 1 %}\n  M84\n");
+    struct rig *rig = job_rig_start(
+        CONFIG_BASE "[gcode_macro T]\ngcode:\n  M118 one\n  {% if params.X %}\n  M118 two\n  {% endif %}\n"
+                    "[gcode_macro NOT_T]\ngcode:\n  M118 fine ; about {braces}\n"
+                    "[idle_timeout]\ntimeout: 5\ngcode:\n  {% set x = 1 %}\n  M84\n");
     expect_error(rig, "T", "template language");
     expect_error(rig, "T", "line 2");
     expect_error(rig, "T", "{% if params.X %}");
@@ -228,10 +230,14 @@ static void sd_commands(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(macros_run_and_rename), cmocka_unit_test(bad_macros_are_refused),
-        cmocka_unit_test(variables),             cmocka_unit_test(template_bodies_explain_themselves),
-        cmocka_unit_test(delayed_gcode),         cmocka_unit_test(texts),
-        cmocka_unit_test(idle_times),            cmocka_unit_test(sd_commands),
+        cmocka_unit_test(macros_run_and_rename),
+        cmocka_unit_test(bad_macros_are_refused),
+        cmocka_unit_test(variables),
+        cmocka_unit_test(template_bodies_explain_themselves),
+        cmocka_unit_test(delayed_gcode),
+        cmocka_unit_test(texts),
+        cmocka_unit_test(idle_times),
+        cmocka_unit_test(sd_commands),
     };
     return cmocka_run_group_tests_name("macro", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* The states of a print job on a whole simulated printer: each transition of the table, reached by commands, requests and
- * prints, and the rules that users rely on. */
+/* The states of a print job on a whole simulated printer: each transition of the table, reached by commands, requests
+ * and prints, and the rules that users rely on. */
 #include "tests/sim/job_rig.h"
 
 #include "base/mem.h"
@@ -201,12 +201,19 @@ static void detection_can_be_switched_off(void **unused)
 static void a_locked_job_comes_back_to_its_place(void **unused)
 {
     (void)unused;
-    static const char *const between[] = {"", "MMU_UNLOCK\n", "G1 X100 Y100 Z50 F9000\n", "PAUSE\n", "CLEAR_PAUSE\nPAUSE\n", "CLEAR_PAUSE\n",
-                                          "MMU_PAUSE MSG=second\n", "G92 X0 Y0 Z0\nG91\nM220 S50\n"};
+    static const char *const between[] = {"",
+                                          "MMU_UNLOCK\n",
+                                          "G1 X100 Y100 Z50 F9000\n",
+                                          "PAUSE\n",
+                                          "CLEAR_PAUSE\nPAUSE\n",
+                                          "CLEAR_PAUSE\n",
+                                          "MMU_PAUSE MSG=second\n",
+                                          "G92 X0 Y0 Z0\nG91\nM220 S50\n"};
     for (size_t i = 0; i < sizeof(between) / sizeof(between[0]); i++) {
         struct rig *rig = job_rig_start(CONFIG_MACROS);
         script(rig, HOME);
-        rig_add_gcode(rig, "p.gcode", "G90\nG1 X60 Y40 Z1 F6000\nMMU_PAUSE MSG=\"filament is stuck\"\nG4 P5000\nM400\nG1 X61\n");
+        rig_add_gcode(rig, "p.gcode",
+                      "G90\nG1 X60 Y40 Z1 F6000\nMMU_PAUSE MSG=\"filament is stuck\"\nG4 P5000\nM400\nG1 X61\n");
         script(rig, "SDCARD_PRINT_FILE FILENAME=p.gcode");
         wait_status(rig, "mmu", "print_state", "\"pause_locked\"", 20);
         expect_status(rig, "mmu", "reason_for_pause", "\"filament is stuck\"");
@@ -230,8 +237,9 @@ static void a_locked_job_comes_back_to_its_place(void **unused)
 static void a_failed_resume_loses_nothing(void **unused)
 {
     (void)unused;
-    struct rig *rig = job_rig_start(CONFIG_MMU "[gcode_macro RESUME]\nrename_existing: BASE_RESUME\nvariable_n: 0\ngcode:\n"
-                                               "  G1 Z999\n  BASE_RESUME\n");
+    struct rig *rig =
+        job_rig_start(CONFIG_MMU "[gcode_macro RESUME]\nrename_existing: BASE_RESUME\nvariable_n: 0\ngcode:\n"
+                                 "  G1 Z999\n  BASE_RESUME\n");
     script(rig, HOME);
     rig_add_gcode(rig, "p.gcode", "G90\nG1 X60 Y40 Z1 F6000\nMMU_PAUSE\nG4 P5000\nM400\nG1 X61\n");
     script(rig, "SDCARD_PRINT_FILE FILENAME=p.gcode");
@@ -244,7 +252,8 @@ static void a_failed_resume_loses_nothing(void **unused)
     script(rig, "CANCEL_PRINT");
     expect_job(rig, "cancelled");
 
-    rig_add_gcode(rig, "q.gcode", "G90\nG1 X70 Y40 Z1 F6000\nPAUSE\nG4 P5000\nM400\nG1 X61\n"); /* only the user paused: it locks now */
+    rig_add_gcode(rig, "q.gcode",
+                  "G90\nG1 X70 Y40 Z1 F6000\nPAUSE\nG4 P5000\nM400\nG1 X61\n"); /* only the user paused: it locks now */
     script(rig, "SDCARD_PRINT_FILE FILENAME=q.gcode");
     wait_status(rig, "print_stats", "state", "\"paused\"", 20);
     assert_int_not_equal(rig_script(rig, "RESUME", 30), OK);
@@ -257,8 +266,9 @@ static void a_failed_resume_loses_nothing(void **unused)
 static void outside_a_print_nothing_moves(void **unused)
 {
     (void)unused;
-    static const char *const scripts[] = {"MMU_PAUSE", "MMU_UNLOCK", "MMU_PRINT_START", "MMU_PRINT_END",
-                                          "MMU_PRINT_START\nMMU_PRINT_END STATE=error", "RESUME", "CANCEL_PRINT", "MMU_PAUSE MSG=x"};
+    static const char *const scripts[] = {
+        "MMU_PAUSE", "MMU_UNLOCK",   "MMU_PRINT_START", "MMU_PRINT_END", "MMU_PRINT_START\nMMU_PRINT_END STATE=error",
+        "RESUME",    "CANCEL_PRINT", "MMU_PAUSE MSG=x"};
     struct rig *rig = job_rig_start(CONFIG_MMU);
     for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++)
         script(rig, scripts[i]); /* not homed: a move would fail */
@@ -331,7 +341,8 @@ static void idle_leads_to_standby_but_never_takes_a_paused_job(void **unused)
     script(rig, "M104 S0");
     wait_status(rig, "mmu", "print_state", "\"standby\"", 100);
 
-    rig_add_gcode(rig, "q.gcode", "G28\nG1 X60 Y40 Z1 F6000\nPAUSE\nG4 P5000\nM400\nG1 X61\n"); /* the user's own pause is a job too */
+    rig_add_gcode(rig, "q.gcode",
+                  "G28\nG1 X60 Y40 Z1 F6000\nPAUSE\nG4 P5000\nM400\nG1 X61\n"); /* the user's own pause is a job too */
     script(rig, "SDCARD_PRINT_FILE FILENAME=q.gcode");
     wait_status(rig, "print_stats", "state", "\"paused\"", 60);
     wait_status(rig, "idle_timeout", "state", "\"Idle\"", 100);

@@ -52,8 +52,10 @@ static void the_rest_of_the_print_is_whole(void **unused)
             double x = rng_range(&rng, -100, 100), y = rng_range(&rng, -100, 100), z = 0.2 * (1 + part / 4);
             struct {
                 double x, y, z, e;
-            } moves[10] = {{at[0], at[1], at[2] + (is_hopping ? 0.4 : 0), at[3]}, {x, y, z + (is_hopping ? 0.4 : 0), at[3]},
-                           {x, y, z, at[3]}, {x, y, z, at[3] + (part ? retract_mm : 0)}};
+            } moves[10] = {{at[0], at[1], at[2] + (is_hopping ? 0.4 : 0), at[3]},
+                           {x, y, z + (is_hopping ? 0.4 : 0), at[3]},
+                           {x, y, z, at[3]},
+                           {x, y, z, at[3] + (part ? retract_mm : 0)}};
             for (int i = 4; i < 9; i++) {
                 moves[i] = moves[i - 1];
                 moves[i].x += rng_range(&rng, -5, 5);
@@ -87,7 +89,8 @@ static void the_rest_of_the_print_is_whole(void **unused)
     }
 }
 
-/* In an excluded object the file's place moves on while the toolhead stays; the next travel goes straight to its end. */
+/* In an excluded object the file's place moves on while the toolhead stays; the next travel goes straight to its end.
+ */
 static void the_toolhead_goes_straight_on(void **unused)
 {
     (void)unused;

@@ -52,8 +52,9 @@ static const struct {
 };
 
 static const char *const bad[] = {
-    "",  " ",    "abc", "true", "1 2", "[1 2]",   "[1",       "(,)", "{'a'}", "{'a': }", "{[1]: 2}", "'open",
-    "-", "-'a'", "1x",  "0x",   "..",  "'\\xg0'", "'\\ud800'", "[,]", "1)",    "{1:2 3:4}", "nan",     "__import__('os')",
+    "",      " ",       "abc",       "true",  "1 2", "[1 2]",     "[1",  "(,)",
+    "{'a'}", "{'a': }", "{[1]: 2}",  "'open", "-",   "-'a'",      "1x",  "0x",
+    "..",    "'\\xg0'", "'\\ud800'", "[,]",   "1)",  "{1:2 3:4}", "nan", "__import__('os')",
 };
 
 static void literals_become_json(void **unused)

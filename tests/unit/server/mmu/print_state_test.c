@@ -1,5 +1,5 @@
-/* The table of print-job states: every row, and what must hold for any sequence of events. `--write` puts the drawing into
- * docs/mmu-print-states.md. */
+/* The table of print-job states: every row, and what must hold for any sequence of events. `--write` puts the drawing
+ * into docs/mmu-print-states.md. */
 #include "server/mmu/print_state.h"
 
 #include "base/mem.h"
@@ -13,9 +13,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define DOC_PATH TEST_SOURCE_DIR "/docs/mmu-print-states.md"
+#define DOC_PATH  TEST_SOURCE_DIR "/docs/mmu-print-states.md"
 #define DOC_BEGIN "<!-- made from the table: begin -->\n"
-#define DOC_END "<!-- made from the table: end -->\n"
+#define DOC_END   "<!-- made from the table: end -->\n"
 
 /* Events that must not change a state: written down here a second time, from the rules, not from the table. */
 static bool is_rest(enum mmu_state s)
