@@ -85,8 +85,8 @@ void boards_retry_requests(struct boards *boards)
     memmove(boards->pending, boards->pending + done, boards->pending_count * sizeof(*boards->pending));
 }
 
-/* The link's queue is bounded, and in virtual time the link does not run before we return: what does not fit waits here,
- * in order. Only a configuration has that much to say, so only then this allocates. */
+/* The link's queue is bounded, and in virtual time the link does not run before we return: what does not fit waits
+ * here, in order. Only a configuration has that much to say, so only then this allocates. */
 void boards_request(struct boards *boards, const struct link_request *request)
 {
     boards_retry_requests(boards);
@@ -141,10 +141,17 @@ static void copy_faults(struct board *board, const struct board_faults *f)
     if (!f)
         return;
     board->has_faults = true;
-    board->faults = (struct transport_faults){
-        .seed = f->seed, .tx_loss = f->tx_loss, .tx_corrupt = f->tx_corrupt, .tx_cut = f->tx_cut,
-        .tx_duplicate = f->tx_duplicate, .rx_loss = f->rx_loss, .rx_corrupt = f->rx_corrupt, .rx_cut = f->rx_cut,
-        .rx_duplicate = f->rx_duplicate, .rx_reorder = f->rx_reorder, .delay_max_s = f->delay_max_s};
+    board->faults = (struct transport_faults){.seed = f->seed,
+                                              .tx_loss = f->tx_loss,
+                                              .tx_corrupt = f->tx_corrupt,
+                                              .tx_cut = f->tx_cut,
+                                              .tx_duplicate = f->tx_duplicate,
+                                              .rx_loss = f->rx_loss,
+                                              .rx_corrupt = f->rx_corrupt,
+                                              .rx_cut = f->rx_cut,
+                                              .rx_duplicate = f->rx_duplicate,
+                                              .rx_reorder = f->rx_reorder,
+                                              .delay_max_s = f->delay_max_s};
 }
 
 enum err board_add(struct boards *boards, const struct board_options *options, struct board **board,
@@ -218,13 +225,25 @@ bool board_is_lost(const struct board *board)
 struct board_stats board_stats(const struct board *board)
 {
     struct link_stats s = link_board_stats(board->link);
-    struct board_stats stats = {
-        .bytes_write = s.bytes_write, .bytes_read = s.bytes_read, .bytes_retransmit = s.bytes_retransmit,
-        .bytes_invalid = s.bytes_invalid, .send_seq = s.send_seq, .receive_seq = s.receive_seq,
-        .retransmit_seq = s.retransmit_seq, .srtt_s = s.srtt_s, .rttvar_s = s.rttvar_s, .rto_s = s.rto_s,
-        .ready_bytes = (uint32_t)s.ready_bytes, .upcoming_bytes = (uint32_t)s.upcoming_bytes, .freq_hz = s.freq_hz,
-        .mcu_awake = s.mcu_awake, .mcu_task_avg = s.mcu_task_avg, .mcu_task_stddev = s.mcu_task_stddev,
-        .blocks_late = s.blocks_late, .lateness_max_s = s.lateness_max_s, .faults_injected = s.faults_injected};
+    struct board_stats stats = {.bytes_write = s.bytes_write,
+                                .bytes_read = s.bytes_read,
+                                .bytes_retransmit = s.bytes_retransmit,
+                                .bytes_invalid = s.bytes_invalid,
+                                .send_seq = s.send_seq,
+                                .receive_seq = s.receive_seq,
+                                .retransmit_seq = s.retransmit_seq,
+                                .srtt_s = s.srtt_s,
+                                .rttvar_s = s.rttvar_s,
+                                .rto_s = s.rto_s,
+                                .ready_bytes = (uint32_t)s.ready_bytes,
+                                .upcoming_bytes = (uint32_t)s.upcoming_bytes,
+                                .freq_hz = s.freq_hz,
+                                .mcu_awake = s.mcu_awake,
+                                .mcu_task_avg = s.mcu_task_avg,
+                                .mcu_task_stddev = s.mcu_task_stddev,
+                                .blocks_late = s.blocks_late,
+                                .lateness_max_s = s.lateness_max_s,
+                                .faults_injected = s.faults_injected};
     for (size_t i = 0; i < board->boards->port_count; i++)
         stats.responses_dropped += atomic_load(&board->boards->ports[i]->link.dropped);
     return stats;
@@ -258,8 +277,8 @@ enum err board_lane_push(struct board_lane *lane, const struct board_msg *msg, s
     if (!board_is_file(lane->board) || !runtime_is_virtual(boards->runtime))
         return ERR_FULL;
     boards_run_link(boards);
-    bool is_stored = lane_push(&lane->lane, msg->data, msg->len_bytes, timing.min_clock, timing.req_clock,
-                               timing.slot_until, 0);
+    bool is_stored =
+        lane_push(&lane->lane, msg->data, msg->len_bytes, timing.min_clock, timing.req_clock, timing.slot_until, 0);
     return is_stored ? OK : ERR_FULL;
 }
 

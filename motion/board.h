@@ -3,13 +3,14 @@
  * `struct boards` is all boards of one printer and the link actor that moves their bytes; `struct board` is one [mcu].
  * The first board added is the main one: its clock divided by its nominal frequency is print time.
  *
- * Life of a board: board_add, board_connect (transport, identify, clock), look-ups and configuration calls, board_configure
- * (handshake), then lanes and queries; boards_destroy ends it. Descriptors, lanes and ports live until boards_destroy.
+ * Life of a board: board_add, board_connect (transport, identify, clock), look-ups and configuration calls,
+ * board_configure (handshake), then lanes and queries; boards_destroy ends it. Descriptors, lanes and ports live until
+ * boards_destroy.
  *
  * Threads. Functions are for the machine thread unless they say otherwise. Those marked [fiber] wait: call them from a
- * fiber of the machine's pool; they return ERR_CANCELLED when it is cancelled, ERR_SHUTDOWN when the board is shut down,
- * ERR_CLOSED when its link is lost. Nothing here allocates after board_configure except [fiber] calls that say so.
- * Homing over several boards: motion/board_homing.h. The wire: docs/protocol.md. */
+ * fiber of the machine's pool; they return ERR_CANCELLED when it is cancelled, ERR_SHUTDOWN when the board is shut
+ * down, ERR_CLOSED when its link is lost. Nothing here allocates after board_configure except [fiber] calls that say
+ * so. Homing over several boards: motion/board_homing.h. The wire: docs/protocol.md. */
 #ifndef MOTION_BOARD_H
 #define MOTION_BOARD_H
 
@@ -46,8 +47,9 @@ void boards_destroy(struct boards *boards);
 /* Deliver what arrived for the machine thread: response handlers, events, fibers to wake. From the machine's step. */
 void boards_poll(struct boards *boards, struct host_ns now);
 
-/* Stop all boards at once: emergency_stop goes on every wire in front of everything else, whatever is queued is dropped.
- * Any thread; returns at once. `reason` (may be NULL) is for the log; the boards will say "Command request". */
+/* Stop all boards at once: emergency_stop goes on every wire in front of everything else, whatever is queued is
+ * dropped. Any thread; returns at once. `reason` (may be NULL) is for the log; the boards will say "Command request".
+ */
 void boards_emergency_stop(struct boards *boards, const char *reason);
 /* The same for a process that is about to abort: writes straight to the wires. Async-signal-safe; a check_hook_fn. */
 void boards_panic(void *boards);
@@ -66,8 +68,13 @@ enum board_transport {
     BOARD_PIPES,  /* two bytepipes to a board in this process */
     BOARD_FILE    /* no board: framed bytes go to a file, replies are zeros (offline planning) */
 };
-enum board_restart_method { BOARD_RESTART_AUTO, BOARD_RESTART_ARDUINO, BOARD_RESTART_CHEETAH, BOARD_RESTART_COMMAND,
-                            BOARD_RESTART_RPI_USB };
+enum board_restart_method {
+    BOARD_RESTART_AUTO,
+    BOARD_RESTART_ARDUINO,
+    BOARD_RESTART_CHEETAH,
+    BOARD_RESTART_COMMAND,
+    BOARD_RESTART_RPI_USB
+};
 
 /* Damage done on purpose to the bytes of a board, for tests; each a probability per block, drawn from `seed`. */
 struct board_faults {
@@ -78,16 +85,16 @@ struct board_faults {
 };
 
 struct board_options {
-    const char *name;               /* as users know it: "mcu", "toolhead"; copied, like every text here */
+    const char *name; /* as users know it: "mcu", "toolhead"; copied, like every text here */
     enum board_transport transport;
-    const char *path;               /* device, pty or output file; unused for pipes */
-    unsigned baud;                  /* serial; 0: 250000 */
-    struct bytepipe *tx, *rx;       /* pipes: kept until boards_destroy; reader of rx becomes the link. In a real runtime
-                                       stop the board's actor first: it may be about to notify the link */
-    const char *dictionary_json;    /* file: the dictionary, uncompressed JSON */
+    const char *path;            /* device, pty or output file; unused for pipes */
+    unsigned baud;               /* serial; 0: 250000 */
+    struct bytepipe *tx, *rx;    /* pipes: kept until boards_destroy; reader of rx becomes the link. In a real runtime
+                                    stop the board's actor first: it may be about to notify the link */
+    const char *dictionary_json; /* file: the dictionary, uncompressed JSON */
     size_t dictionary_bytes;
     enum board_restart_method restart_method;
-    double connect_timeout_s;       /* 0: 90 */
+    double connect_timeout_s;          /* 0: 90 */
     const struct board_faults *faults; /* NULL: none; copied */
 };
 
@@ -138,8 +145,8 @@ void board_enum_each(const struct board *board, const char *enum_name, board_enu
 /* Message formats by exact text ("queue_step oid=%c interval=%u count=%hu add=%hi"). NULL if this board lacks it. */
 const struct board_format *board_command(const struct board *board, const char *format);
 const struct board_format *board_response(const struct board *board, const char *format);
-/* The first of `formats` (newest first) that the board has, its index in *which. ERR_NOT_FOUND names the board and, if a
- * message of that name exists with other parameters, both formats ("Command format mismatch"). */
+/* The first of `formats` (newest first) that the board has, its index in *which. ERR_NOT_FOUND names the board and, if
+ * a message of that name exists with other parameters, both formats ("Command format mismatch"). */
 enum err board_command_pick(const struct board *board, const char *const *formats, size_t count, size_t *which,
                             const struct board_format **format, struct err_info *info) ERR_NODISCARD;
 bool board_has_message(const struct board *board, const char *name); /* "config_reset": whatever its parameters */
@@ -148,7 +155,7 @@ const char *board_format_text(const struct board_format *format);
 /* ---- messages ---- */
 
 #define BOARD_MSG_BYTES_MAX 59
-#define BOARD_FIELDS_MAX 16
+#define BOARD_FIELDS_MAX    16
 
 /* One encoded command. Plain data. */
 struct board_msg {
@@ -157,18 +164,18 @@ struct board_msg {
 };
 
 /* Encode a command. `args` are its integer fields in order (each in [-2^31, 2^32), else CHECK), `data` its buffer field
- * if it has one (no command has two). Any thread; no allocation. CHECKs the number of args. ERR_LIMIT: the buffer is too
- * long for a block. */
+ * if it has one (no command has two). Any thread; no allocation. CHECKs the number of args. ERR_LIMIT: the buffer is
+ * too long for a block. */
 enum err board_encode(const struct board_format *format, const int64_t *args, size_t arg_count, const void *data,
                       size_t data_bytes, struct board_msg *msg) ERR_NODISCARD;
 /* board_encode(format, BOARD_ARGS(oid, clock, value), NULL, 0, &msg) */
 #define BOARD_ARGS(...) (const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)
-#define BOARD_NO_ARGS NULL, 0
+#define BOARD_NO_ARGS   NULL, 0
 
 /* A decoded response. Valid during the handler, or owned by the caller of a query. */
 struct board_reply {
     const struct board_format *format;
-    uint32_t value[BOARD_FIELDS_MAX]; /* by field; negative numbers as two's complement; a buffer's length */
+    uint32_t value[BOARD_FIELDS_MAX];  /* by field; negative numbers as two's complement; a buffer's length */
     uint8_t data[BOARD_MSG_BYTES_MAX]; /* the buffer field */
     uint8_t data_bytes;
     struct host_ns sent;     /* when the command it answers left; 0: unknown */
@@ -183,16 +190,16 @@ int32_t board_reply_i32(const struct board_reply *reply, const char *field);
 unsigned board_oid(struct board *board); /* the next free object id, 0.. */
 
 enum board_config_list {
-    BOARD_CONFIG,  /* once per boot of the board; part of the CRC */
-    BOARD_INIT,    /* at each start, last */
-    BOARD_RESTART  /* only when the board kept its configuration, before BOARD_INIT */
+    BOARD_CONFIG, /* once per boot of the board; part of the CRC */
+    BOARD_INIT,   /* at each start, last */
+    BOARD_RESTART /* only when the board kept its configuration, before BOARD_INIT */
 };
 /* Append a command in text form: "config_endstop oid=%u pin=%s pull_up=%d". Fields whose name ends in an enumeration's
  * take its names. Errors (unknown message, unknown pin) arise in board_configure and name the line. */
 void board_config(struct board *board, enum board_config_list list, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* `fn` runs in board_configure, right before the handshake, with the clock known: for commands that carry a clock. It may
- * append to all three lists. Callbacks run in registration order; all of them run again, on the lists as they were
+/* `fn` runs in board_configure, right before the handshake, with the clock known: for commands that carry a clock. It
+ * may append to all three lists. Callbacks run in registration order; all of them run again, on the lists as they were
  * before, if the board had to be restarted. */
 typedef void board_config_fn(void *ctx, struct board *board);
 void board_config_callback(struct board *board, board_config_fn *fn, void *ctx);
@@ -227,12 +234,14 @@ struct board *board_lane_board(const struct board_lane *lane);
 struct board_timing {
     uint64_t min_clock;  /* not on the wire before this clock of the board; 0: no limit */
     uint64_t req_clock;  /* priority and deadline: when the board needs it; 0: at once */
-    uint64_t slot_until; /* not 0: the command takes a move item of the board and frees it at this clock. The link holds it
-                            back while all of board_step_slots are taken */
+    uint64_t slot_until; /* not 0: the command takes a move item of the board and frees it at this clock. The link holds
+                            it back while all of board_step_slots are taken */
 };
-/* Append. The lane's thread. ERR_FULL: not stored, try again when notified. A board that is shut down or lost accepts and
- * discards. Call boards_wake after a batch. A file board in a virtual runtime is never full: it is written in place. */
-enum err board_lane_push(struct board_lane *lane, const struct board_msg *msg, struct board_timing timing) ERR_NODISCARD;
+/* Append. The lane's thread. ERR_FULL: not stored, try again when notified. A board that is shut down or lost accepts
+ * and discards. Call boards_wake after a batch. A file board in a virtual runtime is never full: it is written in
+ * place. */
+enum err board_lane_push(struct board_lane *lane, const struct board_msg *msg,
+                         struct board_timing timing) ERR_NODISCARD;
 size_t board_lane_room(const struct board_lane *lane); /* commands of the largest size that are sure to fit */
 void boards_wake(struct boards *boards);               /* any thread */
 
@@ -246,8 +255,8 @@ enum err board_send_wait(struct board *board, const struct board_format *format,
                          const void *data, size_t data_bytes, struct board_timing timing,
                          struct err_info *info) ERR_NODISCARD;
 
-/* Ask and wait for the answer: `response` with this `oid` (-1: any; else its first field "oid" must match). Resent after
- * 10, 20, 40, 80, 160 ms, then ERR_TIMEOUT "Unable to obtain 'X' response". [fiber] */
+/* Ask and wait for the answer: `response` with this `oid` (-1: any; else its first field "oid" must match). Resent
+ * after 10, 20, 40, 80, 160 ms, then ERR_TIMEOUT "Unable to obtain 'X' response". [fiber] */
 enum err board_query(struct board *board, const struct board_format *format, const int64_t *args, size_t arg_count,
                      const void *data, size_t data_bytes, struct board_timing timing,
                      const struct board_format *response, int oid, struct board_reply *reply,
@@ -261,8 +270,8 @@ enum err board_query_slow(struct board *board, const struct board_format *format
 
 /* ---- receiving ---- */
 
-/* Where responses and events of the boards are delivered to one thread. The machine's own port is port NULL in the calls
- * below, polled by boards_poll; the engine makes another for the motion thread (before board_configure). */
+/* Where responses and events of the boards are delivered to one thread. The machine's own port is port NULL in the
+ * calls below, polled by boards_poll; the engine makes another for the motion thread (before board_configure). */
 struct board_port *board_port_create(struct boards *boards, struct actor *owner);
 void board_port_poll(struct board_port *port, struct host_ns now); /* the owner's thread */
 
@@ -273,26 +282,28 @@ typedef void board_reply_fn(void *ctx, const struct board_reply *reply);
 void board_on_reply(struct board *board, struct board_port *port, const struct board_format *response, int oid,
                     board_reply_fn *fn, void *ctx);
 
-/* A query for threads without fibers: the answer comes to `fn` on the port's thread (result OK, ERR_TIMEOUT, ERR_CLOSED,
- * ERR_SHUTDOWN; reply NULL unless OK). Retries as board_query. The port's thread. ERR_FULL: too many are open. */
+/* A query for threads without fibers: the answer comes to `fn` on the port's thread (result OK, ERR_TIMEOUT,
+ * ERR_CLOSED, ERR_SHUTDOWN; reply NULL unless OK). Retries as board_query. The port's thread. ERR_FULL: too many are
+ * open. */
 typedef void board_answer_fn(void *ctx, enum err result, const struct board_reply *reply);
-enum err board_ask(struct board *board, struct board_port *port, const struct board_msg *msg, struct board_timing timing,
-                   const struct board_format *response, int oid, board_answer_fn *fn, void *ctx) ERR_NODISCARD;
+enum err board_ask(struct board *board, struct board_port *port, const struct board_msg *msg,
+                   struct board_timing timing, const struct board_format *response, int oid, board_answer_fn *fn,
+                   void *ctx) ERR_NODISCARD;
 
 /* What happened to a board. The first fault of a board is reported once; it stays so until it is reconnected. */
 enum board_event_kind {
-    BOARD_EVENT_SHUTDOWN,  /* the board stopped itself or was stopped */
-    BOARD_EVENT_LOST,      /* it does not answer any more, or its device is gone */
-    BOARD_EVENT_RESTARTED  /* it rebooted by itself; its configuration is gone */
+    BOARD_EVENT_SHUTDOWN, /* the board stopped itself or was stopped */
+    BOARD_EVENT_LOST,     /* it does not answer any more, or its device is gone */
+    BOARD_EVENT_RESTARTED /* it rebooted by itself; its configuration is gone */
 };
 struct board_event {
     enum board_event_kind kind;
     struct board *board;
-    struct host_ns when;      /* lost: since when it is silent */
-    struct mcu_ticks clock;   /* shutdown: the board's clock at that instant */
-    char reason[128];         /* "Timer too close" */
-    char text[256];           /* "MCU 'mcu' shutdown: Timer too close", "Lost communication with MCU 'mcu'",
-                                 "MCU 'mcu' spontaneous restart" */
+    struct host_ns when;    /* lost: since when it is silent */
+    struct mcu_ticks clock; /* shutdown: the board's clock at that instant */
+    char reason[128];       /* "Timer too close" */
+    char text[256];         /* "MCU 'mcu' shutdown: Timer too close", "Lost communication with MCU 'mcu'",
+                               "MCU 'mcu' spontaneous restart" */
 };
 /* Every event goes to every port that has a listener. Register before board_connect. */
 typedef void board_event_fn(void *ctx, const struct board_event *event);
@@ -329,9 +340,9 @@ struct board_stats {
     uint64_t send_seq, receive_seq, retransmit_seq;
     double srtt_s, rttvar_s, rto_s;
     uint32_t ready_bytes, upcoming_bytes;
-    double freq_hz;                             /* estimated */
+    double freq_hz;                                  /* estimated */
     double mcu_awake, mcu_task_avg, mcu_task_stddev; /* from the board's stats message [s per s, s, s] */
-    uint64_t blocks_late;                       /* left the host after the req_clock of a command in them */
+    uint64_t blocks_late;                            /* left the host after the req_clock of a command in them */
     double lateness_max_s;
     uint64_t responses_dropped;
     uint64_t faults_injected;

@@ -155,8 +155,8 @@ static enum err send_list(struct board *board, enum board_config_list list, stru
 static enum err get_config(struct board *board, bool is_sent, struct config_state *state, struct err_info *info)
 {
     if (board_is_file(board)) {
-        *state = (struct config_state){.is_configured = is_sent, .crc = board->config_crc,
-                                       .move_count = FILE_MOVE_COUNT};
+        *state =
+            (struct config_state){.is_configured = is_sent, .crc = board->config_crc, .move_count = FILE_MOVE_COUNT};
         return OK;
     }
     const struct board_format *response =
@@ -168,8 +168,10 @@ static enum err get_config(struct board *board, bool is_sent, struct config_stat
                                (struct board_timing){0}, response, -1, &reply, info);
     if (err)
         return err;
-    *state = (struct config_state){.is_configured = reply.value[0] != 0, .crc = reply.value[1],
-                                   .is_shutdown = reply.value[2] != 0, .move_count = reply.value[3]};
+    *state = (struct config_state){.is_configured = reply.value[0] != 0,
+                                   .crc = reply.value[1],
+                                   .is_shutdown = reply.value[2] != 0,
+                                   .move_count = reply.value[3]};
     return OK;
 }
 
@@ -204,8 +206,9 @@ static enum err finish(struct board *board, struct err_info *info)
     if (state.move_count < board->reserved_slots)
         return err_set(info, ERR_LIMIT, "Too few moves available on MCU '%s'", board->name);
     board->step_slots = state.move_count - board->reserved_slots;
-    boards_request(board->boards, &(struct link_request){.kind = LINK_SET_SLOTS, .board = board->link,
-                                                         .number = (int32_t)board->step_slots});
+    boards_request(
+        board->boards,
+        &(struct link_request){.kind = LINK_SET_SLOTS, .board = board->link, .number = (int32_t)board->step_slots});
     log_info(board->boards->log, "board", "configured", "board=%s oids=%u moves=%u crc=%08x", board->name,
              board->oid_count, state.move_count, (unsigned)board->config_crc);
     return OK;

@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IDENTIFY_CHUNK    40
-#define ATTEMPT_S         5.0  /* for one reading of the dictionary to make progress */
-#define REOPEN_S          1.0
-#define CLOCK_LIMIT_S     10.0
-#define SCHEDULE_MAX_S    3.0  /* how far ahead commands are sent; must fit 31 bits of the clock */
-#define RESET_WAIT_S      0.015
+#define IDENTIFY_CHUNK 40
+#define ATTEMPT_S      5.0 /* for one reading of the dictionary to make progress */
+#define REOPEN_S       1.0
+#define CLOCK_LIMIT_S  10.0
+#define SCHEDULE_MAX_S 3.0 /* how far ahead commands are sent; must fit 31 bits of the clock */
+#define RESET_WAIT_S   0.015
 
 struct identify {
     struct arena arena;
@@ -89,7 +89,8 @@ static enum err identify(struct board *board, struct identify *id, struct err_in
             board_close(board);
         }
         if (err == ERR_CANCELLED || err == ERR_LIMIT || !host_ns_before(fiber_now(), limit))
-            return err_set(info, err, "mcu '%s': Unable to connect%s%s", board->name, why.text[0] ? ": " : "", why.text);
+            return err_set(info, err, "mcu '%s': Unable to connect%s%s", board->name, why.text[0] ? ": " : "",
+                           why.text);
         log_warn(board->boards->log, "board", "unable to connect, trying again", "board=%s why=\"%s\"", board->name,
                  why.text);
         if (fiber_sleep(REOPEN_S) != OK)
@@ -99,8 +100,8 @@ static enum err identify(struct board *board, struct identify *id, struct err_in
 
 static enum err check_dict(const struct board *board, const struct dict *dict, struct err_info *info)
 {
-    static const char *const needed[] = {"get_clock", "get_uptime", "emergency_stop", "get_config",
-                                         "finalize_config crc=%u", "allocate_oids count=%c"};
+    static const char *const needed[] = {
+        "get_clock", "get_uptime", "emergency_stop", "get_config", "finalize_config crc=%u", "allocate_oids count=%c"};
     for (size_t i = 0; i < ARRAY_COUNT(needed); i++)
         if (!dict_command(dict, needed[i]))
             return err_set(info, ERR_INVALID, "mcu '%s': the data dictionary lacks '%s'", board->name, needed[i]);
@@ -119,7 +120,8 @@ static enum err adopt_dict(struct board *board, struct dict *take_dict, uint32_t
     if (board->dict) {
         dict_destroy(take_dict);
         if (crc != board->dict_crc)
-            return err_set(info, ERR_STATE, "mcu '%s' came back with different firmware: restart to use it", board->name);
+            return err_set(info, ERR_STATE, "mcu '%s' came back with different firmware: restart to use it",
+                           board->name);
     } else {
         board->dict = take_dict;
         board->dict_crc = crc;

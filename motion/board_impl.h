@@ -9,7 +9,7 @@
 #include "base/list.h"
 #include "base/strbuf.h"
 
-#define BOARD_ASKS_MAX      96  /* questions open at a time, per port */
+#define BOARD_ASKS_MAX      96 /* questions open at a time, per port */
 #define BOARD_LISTENERS_MAX 8
 #define BOARD_TRIGGERS_MAX  LINK_TRIGGERS_MAX
 
@@ -149,8 +149,8 @@ bool board_decode(const struct board_format *format, const uint8_t *payload, siz
 /* Send a request that is answered and wait for the end; for the machine's fibers. deadline HOST_NS_NEVER: no limit */
 enum err board_request_wait(struct board *board, struct link_request *request, struct host_ns deadline) ERR_NODISCARD;
 
-/* One question through the general lane, so that it stays in order with board_send. Deadline HOST_NS_NEVER: none but the
- * loss of the board. */
+/* One question through the general lane, so that it stays in order with board_send. Deadline HOST_NS_NEVER: none but
+ * the loss of the board. */
 enum err board_ask_and_wait(struct board *board, const struct board_msg *msg, struct board_timing timing,
                             enum link_query_mode mode, const struct board_format *response, int oid,
                             struct board_reply *reply, struct host_ns deadline) ERR_NODISCARD;
@@ -162,7 +162,7 @@ enum err board_send_patiently(struct board *board, const struct board_msg *msg) 
 enum err board_open(struct board *board, struct err_info *info) ERR_NODISCARD;
 void board_close(struct board *board); /* [fiber]; waits until the link has let go */
 enum err board_reset_by_lines(struct board *board, struct err_info *info) ERR_NODISCARD; /* arduino, cheetah */
-enum err board_reset_by_usb(struct err_info *info) ERR_NODISCARD;                          /* rpi_usb */
+enum err board_reset_by_usb(struct err_info *info) ERR_NODISCARD;                        /* rpi_usb */
 
 /* board_time.c */
 void board_time_start(struct board *board); /* the first mapping, once the clocks are known */

@@ -126,8 +126,8 @@ enum err board_reset_by_lines(struct board *board, struct err_info *info)
  * which on these hubs switches all ports together through port 2). */
 static enum err hub_power(int fd, bool on, struct err_info *info)
 {
-    struct usbdevfs_ctrltransfer transfer = {.bRequestType = 0x23, .bRequest = on ? 3 : 1, .wValue = 8, .wIndex = 2,
-                                             .timeout = 1000};
+    struct usbdevfs_ctrltransfer transfer = {
+        .bRequestType = 0x23, .bRequest = on ? 3 : 1, .wValue = 8, .wIndex = 2, .timeout = 1000};
     if (ioctl(fd, USBDEVFS_CONTROL, &transfer) < 0)
         return err_set(info, ERR_IO, "Unable to switch USB power: %s", strerror(errno));
     return OK;

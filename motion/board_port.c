@@ -109,9 +109,11 @@ void board_on_reply(struct board *board, struct board_port *port, const struct b
         h = &port->handlers[port->handler_count++];
     }
     *h = (struct board_handler){.board = board, .format = response, .oid = oid, .fn = fn, .ctx = ctx};
-    boards_request(board->boards, &(struct link_request){.kind = LINK_ROUTE, .board = board->link,
+    boards_request(board->boards, &(struct link_request){.kind = LINK_ROUTE,
+                                                         .board = board->link,
                                                          .number = msgfmt_id_number(response),
-                                                         .oid = oid < 0 ? LINK_OID_ANY : oid, .port = &port->link,
+                                                         .oid = oid < 0 ? LINK_OID_ANY : oid,
+                                                         .port = &port->link,
                                                          .token = (uint32_t)(h - port->handlers) + 1});
 }
 
@@ -142,8 +144,8 @@ static void describe_shutdown(const struct board *board, const struct link_note 
     char scratch[64];
     const char *reason = NULL;
     if (board->dict)
-        reason = dict_enum_name(board->dict, dict_enum(board->dict, "static_string_id"), (int32_t)note->string_id,
-                                scratch);
+        reason =
+            dict_enum_name(board->dict, dict_enum(board->dict, "static_string_id"), (int32_t)note->string_id, scratch);
     if (reason)
         snprintf(event->reason, sizeof(event->reason), "%s", reason);
     else

@@ -59,8 +59,8 @@ static enum err wait_done(struct board *board, struct board_ask *ask, uint32_t t
     if (ask->is_done) {
         err = ask->result;
     } else {
-        struct link_request cancel = {.kind = LINK_CANCEL, .board = board->link, .port = &board->boards->ports[0]->link,
-                                      .token = token};
+        struct link_request cancel = {
+            .kind = LINK_CANCEL, .board = board->link, .port = &board->boards->ports[0]->link, .token = token};
         boards_request(board->boards, &cancel);
     }
     board_ask_close(ask);
@@ -94,9 +94,15 @@ enum err board_ask_and_wait(struct board *board, const struct board_msg *msg, st
     ask->fiber = fiber_current();
     ask->response = response;
     ask->reply = reply;
-    struct link_request request = {.kind = LINK_QUERY, .mode = (uint8_t)mode, .board = board->link, .port = &port->link,
-                                   .token = token, .number = response ? msgfmt_id_number(response) : -1,
-                                   .oid = oid < 0 ? LINK_OID_ANY : oid, .len_bytes = msg->len_bytes, .is_in_lane = true,
+    struct link_request request = {.kind = LINK_QUERY,
+                                   .mode = (uint8_t)mode,
+                                   .board = board->link,
+                                   .port = &port->link,
+                                   .token = token,
+                                   .number = response ? msgfmt_id_number(response) : -1,
+                                   .oid = oid < 0 ? LINK_OID_ANY : oid,
+                                   .len_bytes = msg->len_bytes,
+                                   .is_in_lane = true,
                                    .timing = {timing.min_clock, timing.req_clock}};
     memcpy(request.msg, msg->data, msg->len_bytes);
     boards_request(board->boards, &request);
@@ -166,8 +172,9 @@ enum err board_query_slow(struct board *board, const struct board_format *format
     return describe(board, response, true, err, info);
 }
 
-enum err board_ask(struct board *board, struct board_port *port, const struct board_msg *msg, struct board_timing timing,
-                   const struct board_format *response, int oid, board_answer_fn *fn, void *ctx)
+enum err board_ask(struct board *board, struct board_port *port, const struct board_msg *msg,
+                   struct board_timing timing, const struct board_format *response, int oid, board_answer_fn *fn,
+                   void *ctx)
 {
     port = board_port_of(board->boards, port);
     uint32_t token;
@@ -177,10 +184,14 @@ enum err board_ask(struct board *board, struct board_port *port, const struct bo
     ask->response = response;
     ask->fn = fn;
     ask->ctx = ctx;
-    struct link_request request = {.kind = LINK_QUERY, .mode = LINK_QUERY_NORMAL, .board = board->link,
-                                   .port = &port->link, .token = token,
+    struct link_request request = {.kind = LINK_QUERY,
+                                   .mode = LINK_QUERY_NORMAL,
+                                   .board = board->link,
+                                   .port = &port->link,
+                                   .token = token,
                                    .number = response ? msgfmt_id_number(response) : -1,
-                                   .oid = oid < 0 ? LINK_OID_ANY : oid, .len_bytes = msg->len_bytes,
+                                   .oid = oid < 0 ? LINK_OID_ANY : oid,
+                                   .len_bytes = msg->len_bytes,
                                    .timing = {timing.min_clock, timing.req_clock}};
     if (!response)
         request.mode = LINK_QUERY_ACK;

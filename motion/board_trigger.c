@@ -20,7 +20,8 @@ struct board_trigger *board_trigger_create(struct boards *boards, struct board_p
     t->port = board_port_of(boards, port);
     t->setup.port = &t->port->link;
     t->setup.token = (uint32_t)boards->trigger_count;
-    t->link = link_trigger_create(); /* now, as the thread that arms it may not allocate; set up when all boards are known */
+    t->link =
+        link_trigger_create(); /* now, as the thread that arms it may not allocate; set up when all boards are known */
     boards->triggers[boards->trigger_count++] = t;
     return t;
 }
@@ -179,8 +180,8 @@ void board_trigger_note(struct board_port *port, const struct link_note *note)
 {
     CHECK(note->token < port->boards->trigger_count);
     struct board_trigger *t = port->boards->triggers[note->token];
-    struct board_trigger_result result = {.result = (enum err)note->result, .reason = note->reason,
-                                          .board_index = note->board, .when = note->received};
+    struct board_trigger_result result = {
+        .result = (enum err)note->result, .reason = note->reason, .board_index = note->board, .when = note->received};
     board_trigger_fn *fn = t->on_end;
     void *ctx = t->end_ctx;
     if (note->is_stop) {

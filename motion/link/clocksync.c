@@ -5,13 +5,13 @@
 
 #include <math.h>
 
-#define DECAY          (1. / 30.)
-#define PRIOR_SPAN_S   0.5
-#define OUTLIER_FREE   8        /* samples at the start that are never outliers */
+#define DECAY           (1. / 30.)
+#define PRIOR_SPAN_S    0.5
+#define OUTLIER_FREE    8 /* samples at the start that are never outliers */
 #define RTT_AGE_S_PER_S (0.000010 / 3600.)
-#define RTT_UNKNOWN_S  999999999.
-#define SAFE_DELAY_S   0.001
-#define MINIMUM_HOLD_S 10.
+#define RTT_UNKNOWN_S   999999999.
+#define SAFE_DELAY_S    0.001
+#define MINIMUM_HOLD_S  10.
 
 void clocksync_init(struct clocksync *cs, double nominal_hz)
 {
@@ -84,8 +84,8 @@ static struct clock_line line_at(const struct clocksync *cs, double delay_s, dou
 
 void clocksync_sample(struct clocksync *cs, struct host_ns sent, struct host_ns received, uint32_t clock32)
 {
-    /* Nearest to what we expect rather than to the latest: right after seconds of silence on a fast board, and also when
-     * answers have changed places on the way. */
+    /* Nearest to what we expect rather than to the latest: right after seconds of silence on a fast board, and also
+     * when answers have changed places on the way. */
     struct clock_line line = line_at(cs, 0., 0.);
     uint64_t clock = extend(clock_line_at(&line, received), clock32);
     cs->last_clock = clock > cs->last_clock ? clock : cs->last_clock;

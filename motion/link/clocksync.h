@@ -23,7 +23,7 @@ struct clocksync {
     struct host_ns origin;
     double time_avg_s, time_var, clock_avg, clock_cov; /* relative to the origin */
     double freq_hz, prediction_var;
-    double half_rtt_s;   /* smallest seen, aged */
+    double half_rtt_s; /* smallest seen, aged */
     struct host_ns half_rtt_at, last_good;
     unsigned sample_count;
 };

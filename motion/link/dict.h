@@ -1,7 +1,7 @@
 /* A board's data dictionary: what it can be told, what it answers, its enumerations and constants.
  *
- * It comes from a board that may be damaged or hostile, so each size has a named limit and nothing half-read is returned.
- * Immutable once read: any thread may look things up. */
+ * It comes from a board that may be damaged or hostile, so each size has a named limit and nothing half-read is
+ * returned. Immutable once read: any thread may look things up. */
 #ifndef MOTION_LINK_DICT_H
 #define MOTION_LINK_DICT_H
 
@@ -12,15 +12,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DICT_BLOB_BYTES_MAX    (256 * 1024)  /* compressed */
-#define DICT_JSON_BYTES_MAX    (1024 * 1024) /* uncompressed */
-#define DICT_DEPTH_MAX         8             /* nesting of the JSON */
-#define DICT_FORMATS_MAX       2048
-#define DICT_CONSTANTS_MAX     2048
-#define DICT_ENUMS_MAX         256
-#define DICT_ENUM_ENTRIES_MAX  8192          /* of all enumerations together */
-#define DICT_RANGE_MAX         65536         /* names made by one range */
-#define DICT_TEXT_BYTES_MAX    1024          /* a name or a text constant */
+#define DICT_BLOB_BYTES_MAX   (256 * 1024)  /* compressed */
+#define DICT_JSON_BYTES_MAX   (1024 * 1024) /* uncompressed */
+#define DICT_DEPTH_MAX        8             /* nesting of the JSON */
+#define DICT_FORMATS_MAX      2048
+#define DICT_CONSTANTS_MAX    2048
+#define DICT_ENUMS_MAX        256
+#define DICT_ENUM_ENTRIES_MAX 8192  /* of all enumerations together */
+#define DICT_RANGE_MAX        65536 /* names made by one range */
+#define DICT_TEXT_BYTES_MAX   1024  /* a name or a text constant */
 
 struct dict;
 

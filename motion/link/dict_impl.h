@@ -10,7 +10,7 @@ struct dict_entry {
     size_t stem_bytes; /* of the name, without the digits that count up; ranges only */
     uint32_t first;    /* the number the digits show */
     int32_t value;
-    uint32_t count;    /* 1: a single name */
+    uint32_t count; /* 1: a single name */
 };
 struct dict_enum {
     const char *name;
@@ -29,9 +29,9 @@ struct dict {
     size_t enum_count, entry_count;
     struct board_format *formats;
     size_t format_count;
-    struct strmap commands, responses;             /* by text */
-    struct strmap command_names, response_names;   /* by first word */
-    const struct board_format **by_number;         /* by the number on the wire */
+    struct strmap commands, responses;           /* by text */
+    struct strmap command_names, response_names; /* by first word */
+    const struct board_format **by_number;       /* by the number on the wire */
     size_t number_count;
     const struct board_format *first_output, *end_output; /* the range of `formats` that are output() lines */
 };

@@ -7,7 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-/* The parser recurses once per level on the caller's stack, which may be a fiber's. So depth is bounded before it runs. */
+/* The parser recurses once per level on the caller's stack, which may be a fiber's. So depth is bounded before it runs.
+ */
 static enum err check_depth(const char *json, size_t json_bytes, struct err_info *info)
 {
     int depth = 0;
@@ -102,7 +103,8 @@ static enum err read_constants(struct dict *dict, json_t *table, struct err_info
     dict->constants = arena_alloc(&dict->arena, (count + 1) * sizeof(*dict->constants));
     const char *name;
     json_t *value;
-    json_object_foreach(table, name, value) {
+    json_object_foreach(table, name, value)
+    {
         enum err err = read_constant(dict, name, value, info);
         if (err)
             return err;
@@ -169,20 +171,23 @@ static enum err read_enums(struct dict *dict, json_t *table, struct err_info *in
     dict->enums = arena_alloc(&dict->arena, (count + 1) * sizeof(*dict->enums));
     const char *enum_name;
     json_t *values;
-    json_object_foreach(table, enum_name, values) {
+    json_object_foreach(table, enum_name, values)
+    {
         enum err err = check_name("enumeration", enum_name, info);
         if (err)
             return err;
         if (!json_is_object(values) || json_object_size(values) > DICT_ENUM_ENTRIES_MAX)
-            return err_set(info, ERR_INVALID, "data dictionary: enumeration '%.80s' is not a table of at most %d values",
-                           enum_name, DICT_ENUM_ENTRIES_MAX);
+            return err_set(info, ERR_INVALID,
+                           "data dictionary: enumeration '%.80s' is not a table of at most %d values", enum_name,
+                           DICT_ENUM_ENTRIES_MAX);
         struct dict_enum *e = &dict->enums[dict->enum_count++];
         e->name = arena_strdup(&dict->arena, enum_name);
         e->entries = arena_alloc(&dict->arena, (json_object_size(values) + 1) * sizeof(*e->entries));
         strmap_init(&e->names);
         const char *name;
         json_t *value;
-        json_object_foreach(values, name, value) {
+        json_object_foreach(values, name, value)
+        {
             err = read_entry(dict, e, name, value, info);
             if (err)
                 return err;
@@ -191,8 +196,8 @@ static enum err read_enums(struct dict *dict, json_t *table, struct err_info *in
     return OK;
 }
 
-static enum err read_format(struct dict *dict, const char *text, const json_t *id, bool is_output,
-                            struct strmap *texts, struct strmap *names, struct err_info *info)
+static enum err read_format(struct dict *dict, const char *text, const json_t *id, bool is_output, struct strmap *texts,
+                            struct strmap *names, struct err_info *info)
 {
     if (!json_is_integer(id))
         return err_set(info, ERR_INVALID, "data dictionary: number of '%.80s' is not an integer", text);
@@ -214,7 +219,8 @@ static enum err read_formats(struct dict *dict, json_t *table, bool is_output, s
 {
     const char *text;
     json_t *id;
-    json_object_foreach(table, text, id) {
+    json_object_foreach(table, text, id)
+    {
         enum err err = read_format(dict, text, id, is_output, texts, names, info);
         if (err)
             return err;

@@ -61,8 +61,8 @@ static enum err parse_value(const struct dict *dict, const struct board_format *
     const struct msgfmt_field *f = &format->fields[field];
     if (f->kind == MSGFMT_BUFFER) {
         if (!parse_hex(text, args))
-            return err_set(info, ERR_INVALID, "'%.80s' is not a value for '%s' (hexadecimal bytes) of '%s'", text, f->name,
-                           format->text);
+            return err_set(info, ERR_INVALID, "'%.80s' is not a value for '%s' (hexadecimal bytes) of '%s'", text,
+                           f->name, format->text);
     } else if (f->enum_index >= 0) {
         int32_t value;
         if (!dict_enum_value(dict, f->enum_index, text, &value))

@@ -41,7 +41,8 @@ static struct lane_record *record_at(const struct lane *lane, size_t position)
 }
 
 /* Is there room for `need` more bytes from `tail` on? Looks at the reader's position only if it must. The order of the
- * flag and the positions is total (seq_cst): either the reader sees that it was asked to tell, or we see its progress. */
+ * flag and the positions is total (seq_cst): either the reader sees that it was asked to tell, or we see its progress.
+ */
 static bool has_room(struct lane *lane, size_t tail, size_t need)
 {
     size_t size = lane->mask + 1;

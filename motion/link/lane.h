@@ -19,26 +19,26 @@ struct lane_record {
     uint64_t slot_until; /* 0, or when the move item it takes is free again */
     uint32_t tag;        /* 0, or whom to tell about it */
     uint8_t len_bytes;
-    uint8_t is_skip;     /* filler up to the end of the ring */
+    uint8_t is_skip; /* filler up to the end of the ring */
     uint8_t data[];
 };
 
 struct lane {
     uint8_t *bytes;
     size_t mask;
-    struct actor *producer;       /* told when there is room again; may be NULL */
+    struct actor *producer; /* told when there is room again; may be NULL */
     bool is_discarded_in_shutdown;
     /* the link's */
     _Alignas(64) atomic_size_t head;
-    size_t ready;                 /* records in [head, ready) may be sent */
-    size_t head_seen;             /* a plain copy of head */
-    size_t tail_seen;             /* the last tail looked at */
-    size_t taken_bytes;           /* of commands, ever */
+    size_t ready;       /* records in [head, ready) may be sent */
+    size_t head_seen;   /* a plain copy of head */
+    size_t tail_seen;   /* the last tail looked at */
+    size_t taken_bytes; /* of commands, ever */
     /* the producer's */
     _Alignas(64) atomic_size_t tail;
-    size_t head_known;            /* the last head looked at */
+    size_t head_known; /* the last head looked at */
     atomic_bool has_refused;
-    atomic_size_t pushed_bytes;   /* of commands, ever */
+    atomic_size_t pushed_bytes; /* of commands, ever */
 };
 
 /* `capacity_bytes` is rounded up to a power of two, at least 1 KiB. */
@@ -52,7 +52,7 @@ size_t lane_room(const struct lane *lane); /* records of the largest size that a
 
 /* The record at the reader's position `ready` (may be sent?) or at `head` (the next to send); NULL: none. */
 const struct lane_record *lane_unready(struct lane *lane);
-void lane_make_ready(struct lane *lane); /* steps over lane_unready */
+void lane_make_ready(struct lane *lane);                 /* steps over lane_unready */
 const struct lane_record *lane_front(struct lane *lane); /* the oldest ready record */
 void lane_drop_front(struct lane *lane);
 /* Throw everything away. */

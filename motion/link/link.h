@@ -1,9 +1,9 @@
 /* The link actor: bytes to and from all boards of a printer, retransmission, clocks, send queues, homing keep-alive and
  * the emergency stop. It knows no motion: it moves bytes by deadline.
  *
- * Other threads talk to it by requests (a bounded queue), by lanes (commands) and by one flag (emergency stop); it answers
- * with notes in the rings of ports. Structures given to it by a request are its own until the request that takes them
- * back has been answered; link_destroy frees what it still has. After configuration it allocates nothing. */
+ * Other threads talk to it by requests (a bounded queue), by lanes (commands) and by one flag (emergency stop); it
+ * answers with notes in the rings of ports. Structures given to it by a request are its own until the request that
+ * takes them back has been answered; link_destroy frees what it still has. After configuration it allocates nothing. */
 #ifndef MOTION_LINK_LINK_H
 #define MOTION_LINK_LINK_H
 
@@ -16,14 +16,14 @@
 #include "motion/link/session.h"
 #include "motion/link/transport.h"
 
-#define LINK_BOARDS_MAX   16
-#define LINK_PORTS_MAX    8
-#define LINK_TRIGGERS_MAX 64
-#define LINK_QUERIES_MAX  64 /* open at a time, per board */
+#define LINK_BOARDS_MAX           16
+#define LINK_PORTS_MAX            8
+#define LINK_TRIGGERS_MAX         64
+#define LINK_QUERIES_MAX          64 /* open at a time, per board */
 #define LINK_TRIGGER_BOARDS_MAX   8
 #define LINK_TRIGGER_STEPPERS_MAX 16
-#define LINK_OID_ANY      (-1)
-#define LINK_TOKEN_NONE   0u
+#define LINK_OID_ANY              (-1)
+#define LINK_TOKEN_NONE           0u
 
 struct link;
 struct link_board;
@@ -33,10 +33,10 @@ struct log;
 /* ---- what comes out ---- */
 
 enum link_note_kind {
-    LINK_NOTE_REPLY,   /* a response somebody asked to hear of: `token` is the route's */
-    LINK_NOTE_ANSWER,  /* the end of a query or request: `token` is the asker's */
-    LINK_NOTE_FAULT,   /* something happened to a board */
-    LINK_NOTE_TRIGGER  /* a trigger ended (token: its own), or stopped */
+    LINK_NOTE_REPLY,  /* a response somebody asked to hear of: `token` is the route's */
+    LINK_NOTE_ANSWER, /* the end of a query or request: `token` is the asker's */
+    LINK_NOTE_FAULT,  /* something happened to a board */
+    LINK_NOTE_TRIGGER /* a trigger ended (token: its own), or stopped */
 };
 enum link_fault { LINK_FAULT_NONE, LINK_FAULT_SHUTDOWN, LINK_FAULT_LOST, LINK_FAULT_RESTARTED };
 
@@ -50,8 +50,8 @@ struct link_note {
     uint8_t len_bytes; /* of the payload; 0: none (a file board's answer: all zeros) */
     uint8_t payload[FRAME_PAYLOAD_MAX];
     uint32_t token;
-    uint32_t string_id; /* shutdown: static_string_id */
-    uint64_t clock;     /* shutdown: when, 64 bits */
+    uint32_t string_id;            /* shutdown: static_string_id */
+    uint64_t clock;                /* shutdown: when, 64 bits */
     struct host_ns sent, received; /* reply; fault: `received` is since when */
 };
 
@@ -72,8 +72,8 @@ enum link_request_kind {
     LINK_ADD_BOARD,
     LINK_ADD_LANE,
     LINK_ADD_TRIGGER,
-    LINK_OPEN,        /* begin to use `transport`; a fresh session */
-    LINK_CLOSE,       /* destroy it; answered */
+    LINK_OPEN,  /* begin to use `transport`; a fresh session */
+    LINK_CLOSE, /* destroy it; answered */
     LINK_SET_DICT,
     LINK_SET_SLOTS,   /* `number` move items; the board counts as configured */
     LINK_START_CLOCK, /* answered when the clock is known */
@@ -100,21 +100,22 @@ struct link_request {
     uint8_t kind; /* enum link_request_kind */
     uint8_t mode; /* enum link_query_mode */
     uint8_t len_bytes;
-    bool is_in_lane;     /* query: the caller puts the command in a lane himself, tagged with link_tag */
-    int32_t number;      /* query, route: the response's number on the wire, -1: none; slots: how many */
+    bool is_in_lane; /* query: the caller puts the command in a lane himself, tagged with link_tag */
+    int32_t number;  /* query, route: the response's number on the wire, -1: none; slots: how many */
     int32_t oid;
-    uint32_t token;      /* of `port`: asker's choice, 1..0xffff for queries */
+    uint32_t token; /* of `port`: asker's choice, 1..0xffff for queries */
     struct link_board *board;
     struct link_port *port;
     struct link_timing timing;
-    struct lane *lane;           /* kept until link_destroy */
-    struct transport *transport; /* taken */
-    const struct dict *dict;     /* kept until link_destroy */
+    struct lane *lane;            /* kept until link_destroy */
+    struct transport *transport;  /* taken */
+    const struct dict *dict;      /* kept until link_destroy */
     struct link_trigger *trigger; /* LINK_ADD_TRIGGER: taken, set up */
     union {
         uint8_t msg[FRAME_PAYLOAD_MAX];
         struct link_trigger_times {
-            uint64_t clock[LINK_TRIGGER_BOARDS_MAX]; /* arm: when each board gives up if it hears nothing; end: its end */
+            uint64_t
+                clock[LINK_TRIGGER_BOARDS_MAX]; /* arm: when each board gives up if it hears nothing; end: its end */
             uint32_t expire_ticks[LINK_TRIGGER_BOARDS_MAX], report_ticks[LINK_TRIGGER_BOARDS_MAX];
         } times;
     };

@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-#define STATS_INTERVAL_S 0.25
-#define READ_ROUNDS_MAX  16 /* per step and board, so that one board cannot starve the others */
+#define STATS_INTERVAL_S  0.25
+#define READ_ROUNDS_MAX   16 /* per step and board, so that one board cannot starve the others */
 #define IDENTIFY_RESPONSE 0
 
 static void handle_reply(void *ctx, const uint8_t *payload, size_t len_bytes, struct host_ns sent,
@@ -30,8 +30,8 @@ struct link_board *link_board_create(struct link *link, unsigned index)
     b->route_mask = LINK_ROUTES_MIN - 1;
     b->routes = MEM_ARRAY(struct link_route, LINK_ROUTES_MIN);
     session_init(&b->session, handle_reply, handle_stray, b);
-    b->words = (struct link_words){.clock = -1, .uptime = -1, .shutdown = -1, .is_shutdown = -1, .starting = -1,
-                                   .stats = -1, .trsync_state = -1};
+    b->words = (struct link_words){
+        .clock = -1, .uptime = -1, .shutdown = -1, .is_shutdown = -1, .starting = -1, .stats = -1, .trsync_state = -1};
     link->all_boards[index] = b;
     atomic_store(&link->all_count, index + 1);
     return b;
@@ -89,13 +89,25 @@ static uint64_t upcoming_bytes(const struct link_board *b)
 static void publish_stats(struct link_board *b)
 {
     const struct session *s = &b->session;
-    struct link_stats stats = {
-        .bytes_write = s->bytes_write, .bytes_read = s->bytes_read, .bytes_retransmit = s->bytes_retransmit,
-        .bytes_invalid = s->bytes_invalid, .send_seq = s->send_seq, .receive_seq = s->receive_seq,
-        .retransmit_seq = s->retransmit_seq, .srtt_s = s->srtt_s, .rttvar_s = s->rttvar_s, .rto_s = s->rto_s,
-        .ready_bytes = b->sendq.ready_bytes, .upcoming_bytes = upcoming_bytes(b), .freq_hz = b->clock.freq_hz,
-        .mcu_awake = b->mcu_awake, .mcu_task_avg = b->mcu_task_avg, .mcu_task_stddev = b->mcu_task_stddev,
-        .blocks_late = b->blocks_late, .lateness_max_s = b->lateness_max_s, .faults_injected = b->faults_injected};
+    struct link_stats stats = {.bytes_write = s->bytes_write,
+                               .bytes_read = s->bytes_read,
+                               .bytes_retransmit = s->bytes_retransmit,
+                               .bytes_invalid = s->bytes_invalid,
+                               .send_seq = s->send_seq,
+                               .receive_seq = s->receive_seq,
+                               .retransmit_seq = s->retransmit_seq,
+                               .srtt_s = s->srtt_s,
+                               .rttvar_s = s->rttvar_s,
+                               .rto_s = s->rto_s,
+                               .ready_bytes = b->sendq.ready_bytes,
+                               .upcoming_bytes = upcoming_bytes(b),
+                               .freq_hz = b->clock.freq_hz,
+                               .mcu_awake = b->mcu_awake,
+                               .mcu_task_avg = b->mcu_task_avg,
+                               .mcu_task_stddev = b->mcu_task_stddev,
+                               .blocks_late = b->blocks_late,
+                               .lateness_max_s = b->lateness_max_s,
+                               .faults_injected = b->faults_injected};
     published_write(&b->stats, &stats, sizeof(stats));
 }
 
@@ -231,8 +243,12 @@ static void deliver(struct link_board *b, const struct link_route *route, const 
 {
     if (!route->port)
         return;
-    struct link_note note = {.kind = LINK_NOTE_REPLY, .board = (uint8_t)b->index, .token = route->token,
-                             .len_bytes = (uint8_t)len_bytes, .sent = sent, .received = received};
+    struct link_note note = {.kind = LINK_NOTE_REPLY,
+                             .board = (uint8_t)b->index,
+                             .token = route->token,
+                             .len_bytes = (uint8_t)len_bytes,
+                             .sent = sent,
+                             .received = received};
     memcpy(note.payload, payload, len_bytes);
     link_post(b->link, route->port, &note);
 }
@@ -247,8 +263,12 @@ void link_board_fault(struct link_board *b, enum link_fault fault, uint32_t stri
     b->fault = fault;
     sendq_discard(&b->sendq, !link_board_is_gone(b));
     publish_view(b);
-    struct link_note note = {.kind = LINK_NOTE_FAULT, .board = (uint8_t)b->index, .fault = (uint8_t)fault,
-                             .string_id = string_id, .clock = clock, .received = since};
+    struct link_note note = {.kind = LINK_NOTE_FAULT,
+                             .board = (uint8_t)b->index,
+                             .fault = (uint8_t)fault,
+                             .string_id = string_id,
+                             .clock = clock,
+                             .received = since};
     for (size_t i = 0; i < LINK_PORTS_MAX; i++)
         if (b->link->ports[i])
             link_post(b->link, b->link->ports[i], &note);
@@ -339,7 +359,8 @@ static void handle_stray(void *ctx, const uint8_t *payload, size_t len_bytes)
 
 /* ---- commands of the link itself ---- */
 
-bool link_board_push(struct link_board *b, const uint8_t *msg, size_t len_bytes, struct link_timing timing, uint32_t tag)
+bool link_board_push(struct link_board *b, const uint8_t *msg, size_t len_bytes, struct link_timing timing,
+                     uint32_t tag)
 {
     return lane_push(&b->internal, msg, len_bytes, timing.min_clock, timing.req_clock, 0, tag);
 }

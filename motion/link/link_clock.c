@@ -4,13 +4,13 @@
 #include "base/check.h"
 #include "base/log.h"
 
-#define BURST_COUNT        8     /* answers before the clock counts as known */
-#define BURST_INTERVAL_S   0.005
-#define SETTLE_COUNT       12    /* then quicker than usual for a while, for a good frequency soon */
-#define SETTLE_INTERVAL_S  0.1
-#define CLOCK_INTERVAL_S   0.9839 /* not a divisor of what boards do by themselves */
-#define UPTIME_RETRY_S     0.05
-#define UNANSWERED_MAX     4
+#define BURST_COUNT       8 /* answers before the clock counts as known */
+#define BURST_INTERVAL_S  0.005
+#define SETTLE_COUNT      12 /* then quicker than usual for a while, for a good frequency soon */
+#define SETTLE_INTERVAL_S 0.1
+#define CLOCK_INTERVAL_S  0.9839 /* not a divisor of what boards do by themselves */
+#define UPTIME_RETRY_S    0.05
+#define UNANSWERED_MAX    4
 
 void link_clock_start(struct link_board *b, const struct link_request *request, struct host_ns now)
 {

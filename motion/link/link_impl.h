@@ -5,10 +5,10 @@
 #include "motion/link/link.h"
 #include "motion/link/sendq.h"
 
-#define LINK_ROUTES_MIN    64           /* grows while a printer is configured */
-#define LINK_NUMBERS_NONE  (-1)
+#define LINK_ROUTES_MIN          64 /* grows while a printer is configured */
+#define LINK_NUMBERS_NONE        (-1)
 #define LINK_INTERNAL_LANE_BYTES 16384
-#define LINK_TX_BYTES      (2 * SESSION_RESEND_BYTES_MAX)
+#define LINK_TX_BYTES            (2 * SESSION_RESEND_BYTES_MAX)
 
 struct link_query {
     bool is_open;
@@ -21,8 +21,8 @@ struct link_query {
     uint32_t tag, token;
     int32_t number, oid;
     struct link_timing timing;
-    uint64_t block_seq;  /* of the block that carried it last, 0: it waits in a lane */
-    uint64_t first_seq;  /* of the first */
+    uint64_t block_seq; /* of the block that carried it last, 0: it waits in a lane */
+    uint64_t first_seq; /* of the first */
     struct host_ns retry_at, give_up_at;
 };
 
@@ -55,9 +55,9 @@ struct link_board {
     struct lane internal;
     uint8_t tx[LINK_TX_BYTES]; /* bytes the transport has not taken yet */
     size_t tx_first, tx_bytes;
-    struct host_ns send_at;    /* when sending may go on by itself */
-    bool wants_stop;           /* an emergency stop has not been sent yet */
-    bool is_stopped;           /* one was asked for: what producers still bring is thrown away */
+    struct host_ns send_at; /* when sending may go on by itself */
+    bool wants_stop;        /* an emergency stop has not been sent yet */
+    bool is_stopped;        /* one was asked for: what producers still bring is thrown away */
     bool is_draining;
     uint32_t drain_token;
     struct link_port *drain_port;
@@ -74,7 +74,7 @@ struct link_board {
     struct {
         uint32_t tag;
         uint64_t block_seq;
-    } early[SENDQ_TAGS_MAX];   /* commands that left before the request that announces them was read */
+    } early[SENDQ_TAGS_MAX]; /* commands that left before the request that announces them was read */
     unsigned early_count;
     struct link_route *routes; /* open addressing, size a power of two */
     size_t route_mask, route_count;
@@ -140,7 +140,8 @@ void link_board_stop(struct link_board *b); /* emergency */
 void link_board_fault(struct link_board *b, enum link_fault fault, uint32_t string_id, uint64_t clock,
                       struct host_ns since);
 /* Queue a command of the link itself; false: no room just now. */
-bool link_board_push(struct link_board *b, const uint8_t *msg, size_t len_bytes, struct link_timing timing, uint32_t tag);
+bool link_board_push(struct link_board *b, const uint8_t *msg, size_t len_bytes, struct link_timing timing,
+                     uint32_t tag);
 bool link_board_push_args(struct link_board *b, const struct board_format *format, const int64_t *args, size_t count);
 /* Nothing more can be said to it: lost, or another life of the same board. */
 bool link_board_is_gone(const struct link_board *b);

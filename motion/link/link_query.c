@@ -6,16 +6,21 @@
 
 #include <string.h>
 
-#define RETRIES           5
-#define FIRST_RETRY_S     0.010 /* doubled each time */
-#define SLOW_RETRY_S      0.5
-#define SLOW_GIVE_UP_S    5.0
+#define RETRIES        5
+#define FIRST_RETRY_S  0.010 /* doubled each time */
+#define SLOW_RETRY_S   0.5
+#define SLOW_GIVE_UP_S 5.0
 
 static void finish(struct link_board *b, struct link_query *q, enum err result, const uint8_t *payload,
                    size_t len_bytes, struct host_ns sent, struct host_ns received)
 {
-    struct link_note note = {.kind = LINK_NOTE_ANSWER, .board = (uint8_t)b->index, .result = (uint8_t)result,
-                             .token = q->token, .len_bytes = (uint8_t)len_bytes, .sent = sent, .received = received};
+    struct link_note note = {.kind = LINK_NOTE_ANSWER,
+                             .board = (uint8_t)b->index,
+                             .result = (uint8_t)result,
+                             .token = q->token,
+                             .len_bytes = (uint8_t)len_bytes,
+                             .sent = sent,
+                             .received = received};
     if (len_bytes)
         memcpy(note.payload, payload, len_bytes);
     q->is_open = false;
@@ -61,9 +66,17 @@ void link_query_open(struct link_board *b, const struct link_request *r, struct 
         link_answer(b->link, r->port, r->token, q ? ERR_CLOSED : ERR_FULL);
         return;
     }
-    *q = (struct link_query){.is_open = true, .mode = r->mode, .len_bytes = r->len_bytes, .port = r->port,
-                             .tag = link_tag(r->port, r->token), .token = r->token, .number = r->number, .oid = r->oid,
-                             .timing = r->timing, .retry_at = HOST_NS_NEVER, .give_up_at = HOST_NS_NEVER};
+    *q = (struct link_query){.is_open = true,
+                             .mode = r->mode,
+                             .len_bytes = r->len_bytes,
+                             .port = r->port,
+                             .tag = link_tag(r->port, r->token),
+                             .token = r->token,
+                             .number = r->number,
+                             .oid = r->oid,
+                             .timing = r->timing,
+                             .retry_at = HOST_NS_NEVER,
+                             .give_up_at = HOST_NS_NEVER};
     memcpy(q->msg, r->msg, r->len_bytes);
     b->query_count++;
     if (q->mode == LINK_QUERY_SLOW)

@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-#define LEAD_S            0.100  /* a block leaves at the latest this long before its first deadline */
-#define BACKGROUND_IDLE_S 0.005  /* background commands leave when the wire has been idle this long */
-#define WAIT_MIN_NS       20000  /* rounding never makes the link spin */
+#define LEAD_S            0.100 /* a block leaves at the latest this long before its first deadline */
+#define BACKGROUND_IDLE_S 0.005 /* background commands leave when the wire has been idle this long */
+#define WAIT_MIN_NS       20000 /* rounding never makes the link spin */
 
 /* Hand waiting bytes to the transport; false while it has not taken all. */
 static bool flush_tx(struct link_board *b, struct host_ns now)

@@ -7,11 +7,11 @@
 
 #include <string.h>
 
-#define REASON_HOST    2
+#define REASON_HOST     2
 #define REASON_PAST_END 3
-#define EXTEND_PART    0.8   /* of a report interval: extend only when that much is gained */
-#define STOP_RETRY_S   0.05
-#define STOP_RETRIES   10
+#define EXTEND_PART     0.8 /* of a report interval: extend only when that much is gained */
+#define STOP_RETRY_S    0.05
+#define STOP_RETRIES    10
 
 struct link_trigger *link_trigger_create(void)
 {
@@ -39,8 +39,13 @@ static void post(struct link_trigger *t, enum err result, unsigned reason, size_
                  struct host_ns now)
 {
     struct link_board *b = t->setup.parts[part].board;
-    struct link_note note = {.kind = LINK_NOTE_TRIGGER, .board = (uint8_t)b->index, .result = (uint8_t)result,
-                             .reason = (uint8_t)reason, .is_stop = is_stop, .token = t->setup.token, .received = now};
+    struct link_note note = {.kind = LINK_NOTE_TRIGGER,
+                             .board = (uint8_t)b->index,
+                             .result = (uint8_t)result,
+                             .reason = (uint8_t)reason,
+                             .is_stop = is_stop,
+                             .token = t->setup.token,
+                             .received = now};
     link_post(b->link, t->setup.port, &note);
 }
 

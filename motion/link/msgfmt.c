@@ -10,7 +10,7 @@ static const struct {
     const char *text;
     enum msgfmt_kind kind;
 } msgfmt_kinds[] = {
-    {"u", MSGFMT_U32},  {"i", MSGFMT_I32},    {"hu", MSGFMT_U16},   {"hi", MSGFMT_I16},
+    {"u", MSGFMT_U32},  {"i", MSGFMT_I32},    {"hu", MSGFMT_U16},     {"hi", MSGFMT_I16},
     {"c", MSGFMT_BYTE}, {"s", MSGFMT_BUFFER}, {".*s", MSGFMT_BUFFER}, {"*s", MSGFMT_BUFFER},
 };
 

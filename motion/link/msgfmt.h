@@ -16,9 +16,9 @@
 enum msgfmt_kind { MSGFMT_U32, MSGFMT_I32, MSGFMT_U16, MSGFMT_I16, MSGFMT_BYTE, MSGFMT_BUFFER };
 
 struct msgfmt_field {
-    const char *name;    /* "" in an output line */
+    const char *name; /* "" in an output line */
     enum msgfmt_kind kind;
-    int enum_index;      /* of the dictionary; -1: none */
+    int enum_index; /* of the dictionary; -1: none */
 };
 
 struct board_format {

@@ -58,8 +58,8 @@ static uint64_t ready_clock(const struct sendq *q, const struct lane_record *r)
     return clock;
 }
 
-/* The lane whose next unready record may go at `clock` and has the lowest req_clock. Lowest first matters for move items:
- * they are given to the command that is needed first. */
+/* The lane whose next unready record may go at `clock` and has the lowest req_clock. Lowest first matters for move
+ * items: they are given to the command that is needed first. */
 static struct lane *find_ready(struct sendq *q, uint64_t clock)
 {
     struct lane *best = NULL;
@@ -115,8 +115,8 @@ uint64_t sendq_next_ready_clock(struct sendq *q)
     return next;
 }
 
-/* The lane whose oldest ready record has the lowest req_clock; the first added wins a tie. With a dozen lanes a scan is as
- * quick as a heap, and it is the same on every machine. */
+/* The lane whose oldest ready record has the lowest req_clock; the first added wins a tie. With a dozen lanes a scan is
+ * as quick as a heap, and it is the same on every machine. */
 static struct lane *find_front(struct sendq *q)
 {
     struct lane *best = NULL;

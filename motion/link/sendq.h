@@ -10,15 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SENDQ_LANES_MAX       128
-#define SENDQ_TAGS_MAX        FRAME_PAYLOAD_MAX
-#define SENDQ_REQ_BACKGROUND  0x7fffffff00000000ULL
-#define SENDQ_LEAD_TICKS_MAX  (3ULL << 29) /* furthest a command may travel ahead of its req_clock */
+#define SENDQ_LANES_MAX      128
+#define SENDQ_TAGS_MAX       FRAME_PAYLOAD_MAX
+#define SENDQ_REQ_BACKGROUND 0x7fffffff00000000ULL
+#define SENDQ_LEAD_TICKS_MAX (3ULL << 29) /* furthest a command may travel ahead of its req_clock */
 
 struct sendq {
     struct lane *lanes[SENDQ_LANES_MAX];
     size_t lane_count;
-    uint64_t *slots;   /* binary heap: when each move item of the board is free again */
+    uint64_t *slots; /* binary heap: when each move item of the board is free again */
     size_t slot_count;
     size_t ready_bytes; /* of commands that may go now */
 };

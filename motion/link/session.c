@@ -1,6 +1,6 @@
 /* The window and the round-trip estimate follow TCP (RFC 6298) with two differences that the wire asks for: the first
- * sample is taken ten times, because the first exchanges wait for a starting board, and a nak is honoured only twice per
- * retransmission, because each block of a window that arrives after a damaged one is nak'ed too. */
+ * sample is taken ten times, because the first exchanges wait for a starting board, and a nak is honoured only twice
+ * per retransmission, because each block of a window that arrives after a damaged one is nak'ed too. */
 #include "motion/link/session.h"
 
 #include "base/check.h"
@@ -13,8 +13,15 @@
 
 void session_init(struct session *s, session_reply_fn *on_reply, session_stray_fn *on_stray, void *ctx)
 {
-    *s = (struct session){.on_reply = on_reply, .on_stray = on_stray, .ctx = ctx, .send_seq = 1, .receive_seq = 1, .is_adopting = true,
-                          .rto_s = RTO_MIN_S, .resend_at = HOST_NS_NEVER, .done_reply_seq = 1};
+    *s = (struct session){.on_reply = on_reply,
+                          .on_stray = on_stray,
+                          .ctx = ctx,
+                          .send_seq = 1,
+                          .receive_seq = 1,
+                          .is_adopting = true,
+                          .rto_s = RTO_MIN_S,
+                          .resend_at = HOST_NS_NEVER,
+                          .done_reply_seq = 1};
 }
 
 void session_set_wire(struct session *s, const struct session_wire *wire)
@@ -158,7 +165,8 @@ static void handle_block(struct session *s, const uint8_t *block, size_t len_byt
     s->on_reply(s->ctx, block + FRAME_HEADER_BYTES, len_bytes - FRAME_MIN_BYTES, s->last_reply_sent, received);
 }
 
-/* Consume one block or a stretch of damage from the start of the input. Returns the bytes used, 0 if more are needed. */
+/* Consume one block or a stretch of damage from the start of the input. Returns the bytes used, 0 if more are needed.
+ */
 static size_t consume(struct session *s, struct host_ns now, const uint8_t *data, size_t len_bytes)
 {
     if (s->is_skipping) {

@@ -11,14 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SESSION_WINDOW         12  /* unacknowledged blocks in normal use */
-#define SESSION_WINDOW_URGENT  15  /* with emergency stops; 16 could not be told from 0 */
+#define SESSION_WINDOW           12 /* unacknowledged blocks in normal use */
+#define SESSION_WINDOW_URGENT    15 /* with emergency stops; 16 could not be told from 0 */
 #define SESSION_RESEND_BYTES_MAX (1 + SESSION_WINDOW_URGENT * FRAME_MAX_BYTES)
 
 /* How long bytes take on the wire. */
 struct session_wire {
-    double byte_s;          /* serial: 10 bits / baud; 0: at once */
-    double can_freq_hz;     /* > 0: CAN frames of 8 bytes instead */
+    double byte_s;           /* serial: 10 bits / baud; 0: at once */
+    double can_freq_hz;      /* > 0: CAN frames of 8 bytes instead */
     uint32_t receive_window; /* bytes the board can take before it acknowledges; 0: unknown */
 };
 
@@ -26,7 +26,8 @@ struct session_wire {
 typedef void session_reply_fn(void *ctx, const uint8_t *payload, size_t len_bytes, struct host_ns sent,
                               struct host_ns received);
 
-/* A good block whose sequence number makes no sense, so it is dropped: a board that has rebooted counts from 0 again. */
+/* A good block whose sequence number makes no sense, so it is dropped: a board that has rebooted counts from 0 again.
+ */
 typedef void session_stray_fn(void *ctx, const uint8_t *payload, size_t len_bytes);
 
 struct session_block {
@@ -47,17 +48,17 @@ struct session {
     struct session_block sent[16];
     unsigned sent_first, sent_count;
     uint32_t need_ack_bytes, last_ack_bytes;
-    struct host_ns idle;          /* when the wire has nothing more to carry */
-    struct host_ns resend_at;     /* HOST_NS_NEVER: nothing to wait for */
-    uint64_t reply_seq;           /* during on_reply: the board had taken all blocks below this when it answered */
+    struct host_ns idle;      /* when the wire has nothing more to carry */
+    struct host_ns resend_at; /* HOST_NS_NEVER: nothing to wait for */
+    uint64_t reply_seq;       /* during on_reply: the board had taken all blocks below this when it answered */
     struct host_ns rtt_start, last_reply_sent;
     double srtt_s, rttvar_s, rto_s;
-    bool must_resend;             /* nak'ed: session_take_resend at once */
-    bool is_adopting;             /* the board's number is not known yet */
+    bool must_resend; /* nak'ed: session_take_resend at once */
+    bool is_adopting; /* the board's number is not known yet */
     /* receive */
     uint8_t input[4 * FRAME_MAX_BYTES];
     size_t input_bytes;
-    bool is_skipping;             /* discard through the next sync byte */
+    bool is_skipping; /* discard through the next sync byte */
     /* statistics */
     uint64_t bytes_write, bytes_read, bytes_retransmit, bytes_invalid;
 };

@@ -19,8 +19,9 @@ static void use_name(void *ctx, const char *name, int32_t value)
 
 static void use(const struct dict *dict)
 {
-    static const char *const lines[] = {"queue_step oid=1 interval=0x7fffffff count=2 add=-3", "set_digital_out pin=PA3 value=1",
-                                        "spi_send oid=3 data=00ff", "identify offset=0 count=40"};
+    static const char *const lines[] = {"queue_step oid=1 interval=0x7fffffff count=2 add=-3",
+                                        "set_digital_out pin=PA3 value=1", "spi_send oid=3 data=00ff",
+                                        "identify offset=0 count=40"};
     uint8_t msg[FRAME_PAYLOAD_MAX];
     size_t len, left = 1000;
     char scratch[64];

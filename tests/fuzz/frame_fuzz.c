@@ -1,5 +1,5 @@
-/* Any bytes as what a board sends: the session neither overruns nor lets numbers run ahead, and goes on working. The same
- * bytes as messages: decoding ends and what decodes encodes again. */
+/* Any bytes as what a board sends: the session neither overruns nor lets numbers run ahead, and goes on working. The
+ * same bytes as messages: decoding ends and what decodes encodes again. */
 #include "base/check.h"
 #include "firmware/proto/frame.h"
 #include "motion/link/msgfmt.h"

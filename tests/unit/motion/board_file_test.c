@@ -87,8 +87,11 @@ static void test_plan(void **state)
     struct rig rig;
     rig_init(&rig, 1);
     struct err_info info;
-    struct board_options options = {.name = "mcu", .transport = BOARD_FILE, .path = files.path,
-                                    .dictionary_json = files.dictionary, .dictionary_bytes = files.dictionary_bytes};
+    struct board_options options = {.name = "mcu",
+                                    .transport = BOARD_FILE,
+                                    .path = files.path,
+                                    .dictionary_json = files.dictionary,
+                                    .dictionary_bytes = files.dictionary_bytes};
     assert_int_equal(board_add(rig.boards, &options, &rig.board[0], &info), OK);
     rig.data = &files;
     rig_run(&rig, script_plan, 60.);
@@ -128,8 +131,11 @@ static void test_lies(void **state)
         struct rig rig;
         struct err_info info;
         rig_init(&rig, 1);
-        struct board_options options = {.name = "mcu", .transport = BOARD_FILE, .path = "/dev/null",
-                                        .dictionary_json = cases[i].json, .dictionary_bytes = strlen(cases[i].json)};
+        struct board_options options = {.name = "mcu",
+                                        .transport = BOARD_FILE,
+                                        .path = "/dev/null",
+                                        .dictionary_json = cases[i].json,
+                                        .dictionary_bytes = strlen(cases[i].json)};
         assert_int_equal(board_add(rig.boards, &options, &rig.board[0], &info), OK);
         rig.data = (void *)(uintptr_t)cases[i].text;
         rig_run(&rig, script_lie, 60.);

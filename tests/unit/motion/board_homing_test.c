@@ -7,7 +7,7 @@ struct homing {
     uint64_t trigger_clock; /* of the endstop's board; when its pin goes high */
     struct board_trigger_result end, stopped;
     bool has_ended, has_stopped;
-    bool silence_second;    /* the second board goes silent on the way */
+    bool silence_second; /* the second board goes silent on the way */
     bool shut_second_down;
     double lost_share;
     int32_t position[2];
@@ -47,7 +47,8 @@ static void describe(struct rig *rig, struct homing *h)
     for (size_t i = 0; i < rig->count; i++) {
         h->stepper_oid[i] = board_oid(rig->board[i]);
         board_config(rig->board[i], BOARD_CONFIG,
-                     "config_stepper oid=%u step_pin=PB0 dir_pin=PB1 invert_step=0 step_pulse_ticks=10", h->stepper_oid[i]);
+                     "config_stepper oid=%u step_pin=PB0 dir_pin=PB1 invert_step=0 step_pulse_ticks=10",
+                     h->stepper_oid[i]);
         board_trigger_add_stepper(h->trigger, rig->board[i], h->stepper_oid[i]);
     }
     for (size_t i = 0; i < rig->count; i++)
@@ -79,8 +80,8 @@ static int32_t position(struct rig *rig, struct homing *h, size_t i)
     struct err_info info;
     struct board_reply reply;
     struct board *b = rig->board[i];
-    rig_expect_ok(board_query(b, board_command(b, "stepper_get_position oid=%c"), BOARD_ARGS(h->stepper_oid[i]), NULL, 0,
-                              (struct board_timing){0}, board_response(b, "stepper_position oid=%c pos=%i"),
+    rig_expect_ok(board_query(b, board_command(b, "stepper_get_position oid=%c"), BOARD_ARGS(h->stepper_oid[i]), NULL,
+                              0, (struct board_timing){0}, board_response(b, "stepper_position oid=%c pos=%i"),
                               (int)h->stepper_oid[i], &reply, &info),
                   &info);
     return board_reply_i32(&reply, "pos");

@@ -1,5 +1,5 @@
-/* A printer's boards without a printer: simulated boards in virtual time, a machine actor with fibers, and a script that
- * runs in one of them. */
+/* A printer's boards without a printer: simulated boards in virtual time, a machine actor with fibers, and a script
+ * that runs in one of them. */
 #ifndef TESTS_UNIT_MOTION_BOARD_RIG_H
 #define TESTS_UNIT_MOTION_BOARD_RIG_H
 
@@ -87,8 +87,12 @@ static inline struct board *rig_add(struct rig *rig, const char *name, const str
     bytepipe_init(&rig->from_board[i], 4096);
     rig->sim[i] = sim_board_create(sim, &rig->to_board[i], &rig->from_board[i]);
     runtime_add(rig->rt, sim_board_actor(rig->sim[i]), NULL);
-    struct board_options options = {.name = name, .transport = BOARD_PIPES, .tx = &rig->to_board[i],
-                                    .rx = &rig->from_board[i], .faults = faults, .connect_timeout_s = 20.};
+    struct board_options options = {.name = name,
+                                    .transport = BOARD_PIPES,
+                                    .tx = &rig->to_board[i],
+                                    .rx = &rig->from_board[i],
+                                    .faults = faults,
+                                    .connect_timeout_s = 20.};
     struct err_info info;
     assert_int_equal(board_add(rig->boards, &options, &rig->board[i], &info), OK);
     return rig->board[i];

@@ -50,8 +50,12 @@ static void test_slow_board(void **state)
     (void)state;
     struct rig rig;
     rig_init(&rig, 2);
-    struct sim_board_options sim = {.clock_hz = 16000000, .serial_baud = 250000, .rx_buffer_bytes = 192,
-                                    .tx_buffer_bytes = 96, .start_clock = 0xffffff00, .drift_ppm = 300.};
+    struct sim_board_options sim = {.clock_hz = 16000000,
+                                    .serial_baud = 250000,
+                                    .rx_buffer_bytes = 192,
+                                    .tx_buffer_bytes = 96,
+                                    .start_clock = 0xffffff00,
+                                    .drift_ppm = 300.};
     rig_add(&rig, "mcu", &sim, NULL);
     rig_run(&rig, script_slow, 30.);
     rig_deinit(&rig);
@@ -62,8 +66,8 @@ static void add_objects(struct board *board, int value)
     unsigned oid = board_oid(board);
     board_config(board, BOARD_CONFIG, "config_digital_out oid=%u pin=PA1 value=%d default_value=0 max_duration=0", oid,
                  value);
-    board_config(board, BOARD_CONFIG, "config_stepper oid=%u step_pin=PA2 dir_pin=PA3 invert_step=0 step_pulse_ticks=100",
-                 board_oid(board));
+    board_config(board, BOARD_CONFIG,
+                 "config_stepper oid=%u step_pin=PA2 dir_pin=PA3 invert_step=0 step_pulse_ticks=100", board_oid(board));
     board_config(board, BOARD_RESTART, "update_digital_out oid=%u value=%d", oid, value);
     board_reserve_slots(board, 1);
 }
@@ -136,8 +140,8 @@ static void rig_replace(struct rig *rig)
     board_on_event(rig->boards, NULL, rig_on_event, rig);
     struct err_info info;
     for (size_t i = 0; i < rig->count; i++) {
-        struct board_options board = {.name = "mcu", .transport = BOARD_PIPES, .tx = &rig->to_board[i],
-                                      .rx = &rig->from_board[i]};
+        struct board_options board = {
+            .name = "mcu", .transport = BOARD_PIPES, .tx = &rig->to_board[i], .rx = &rig->from_board[i]};
         assert_int_equal(board_add(rig->boards, &board, &rig->board[i], &info), OK);
     }
 }
@@ -157,8 +161,8 @@ static void test_reuse(void **state)
     rig_run(&rig, script_reuse, 30.); /* the same again: kept */
     assert_int_equal(board_config_crc(rig.board[0]), crc);
     rig_replace(&rig);
-    reuse = (struct reuse){.value = 1, .allow_restart = false, .expected = ERR_STATE,
-                           .text = "MCU 'mcu' CRC does not match config"};
+    reuse = (struct reuse){
+        .value = 1, .allow_restart = false, .expected = ERR_STATE, .text = "MCU 'mcu' CRC does not match config"};
     rig_run(&rig, script_reuse, 30.);
     rig_replace(&rig);
     reuse = (struct reuse){.value = 1, .allow_restart = true, .expected = OK};
@@ -244,8 +248,8 @@ static void script_shutdown(struct rig *rig)
                   &info);
     assert_int_equal(board_reply_u32(&reply, "is_shutdown"), 1);
     assert_int_equal(board_query(b, board_command(b, "stepper_get_position oid=%c"), BOARD_ARGS(1), NULL, 0,
-                                 (struct board_timing){0}, board_response(b, "stepper_position oid=%c pos=%i"), 1, &reply,
-                                 &info),
+                                 (struct board_timing){0}, board_response(b, "stepper_position oid=%c pos=%i"), 1,
+                                 &reply, &info),
                      ERR_SHUTDOWN);
     rig_expect_ok(board_clear_shutdown(b, &info), &info);
     assert_int_equal(fiber_sleep(0.1), OK);
@@ -365,8 +369,8 @@ static void test_stop(void **state)
     (void)state;
     struct rig rig;
     rig_init(&rig, 9);
-    struct sim_board_options sim = {.clock_hz = 16000000, .serial_baud = 250000, .rx_buffer_bytes = 192,
-                                    .tx_buffer_bytes = 96};
+    struct sim_board_options sim = {
+        .clock_hz = 16000000, .serial_baud = 250000, .rx_buffer_bytes = 192, .tx_buffer_bytes = 96};
     rig_add(&rig, "mcu", &sim, NULL);
     rig_add(&rig, "tool", NULL, NULL);
     rig.data = board_lane_create(rig.board[0], &rig.machine, 8192);
@@ -413,9 +417,17 @@ static void test_bad_wire(void **state)
     for (uint64_t seed = 1; seed <= 30; seed++) {
         struct rig rig;
         rig_init(&rig, seed);
-        struct board_faults faults = {.seed = seed, .tx_loss = .02, .tx_corrupt = .02, .tx_cut = .01,
-                                      .tx_duplicate = .01, .rx_loss = .02, .rx_corrupt = .02, .rx_cut = .01,
-                                      .rx_duplicate = .01, .rx_reorder = .01, .delay_max_s = .004};
+        struct board_faults faults = {.seed = seed,
+                                      .tx_loss = .02,
+                                      .tx_corrupt = .02,
+                                      .tx_cut = .01,
+                                      .tx_duplicate = .01,
+                                      .rx_loss = .02,
+                                      .rx_corrupt = .02,
+                                      .rx_cut = .01,
+                                      .rx_duplicate = .01,
+                                      .rx_reorder = .01,
+                                      .delay_max_s = .004};
         struct sim_board_options sim = {.drift_ppm = 80., .start_clock = 0xfff00000};
         print_message("seed %llu: ", (unsigned long long)seed);
         rig_add(&rig, "mcu", &sim, &faults);
@@ -424,7 +436,8 @@ static void test_bad_wire(void **state)
     }
 }
 
-/* A long move on a board with few move items, over a bad wire: every step arrives, none late, never an item too many. */
+/* A long move on a board with few move items, over a bad wire: every step arrives, none late, never an item too many.
+ */
 struct move {
     struct board_lane *lane;
     unsigned oid;
@@ -465,8 +478,8 @@ static void script_move(struct rig *rig)
         assert_int_equal(board_encode(dir, BOARD_ARGS(move->oid, forward), NULL, 0, &msg), OK);
         assert_int_equal(board_lane_push(move->lane, &msg, (struct board_timing){.req_clock = start}), OK);
         assert_int_equal(board_encode(step, BOARD_ARGS(move->oid, interval, count, 0), NULL, 0, &msg), OK);
-        assert_int_equal(board_lane_push(move->lane, &msg, (struct board_timing){.req_clock = start, .slot_until = clock}),
-                         OK);
+        assert_int_equal(
+            board_lane_push(move->lane, &msg, (struct board_timing){.req_clock = start, .slot_until = clock}), OK);
         boards_wake(rig->boards);
         move->expected += forward ? (int32_t)count : -(int32_t)count;
     }
@@ -481,7 +494,8 @@ static void script_move(struct rig *rig)
     assert_int_equal(board_reply_i32(&reply, "pos"), move->expected);
     struct board_stats stats = board_stats(b);
     print_message("position %d, %llu faults, %llu blocks late, by at most %.4f s\n", move->expected,
-                  (unsigned long long)stats.faults_injected, (unsigned long long)stats.blocks_late, stats.lateness_max_s);
+                  (unsigned long long)stats.faults_injected, (unsigned long long)stats.blocks_late,
+                  stats.lateness_max_s);
 }
 
 static void test_move_on_a_bad_wire(void **state)
@@ -490,11 +504,19 @@ static void test_move_on_a_bad_wire(void **state)
     for (uint64_t seed = 1; seed <= 8; seed++) {
         struct rig rig;
         rig_init(&rig, seed);
-        struct board_faults faults = {.seed = seed, .tx_loss = .01, .tx_corrupt = .01, .tx_cut = .005,
-                                      .tx_duplicate = .01, .rx_loss = .01, .rx_corrupt = .01, .rx_cut = .005,
-                                      .rx_duplicate = .01, .rx_reorder = .01, .delay_max_s = .002};
-        struct sim_board_options sim = {.drift_ppm = 120. * (double)(seed % 3) - 120., .start_clock = 0xf8000000,
-                                        .move_count_max = 40};
+        struct board_faults faults = {.seed = seed,
+                                      .tx_loss = .01,
+                                      .tx_corrupt = .01,
+                                      .tx_cut = .005,
+                                      .tx_duplicate = .01,
+                                      .rx_loss = .01,
+                                      .rx_corrupt = .01,
+                                      .rx_cut = .005,
+                                      .rx_duplicate = .01,
+                                      .rx_reorder = .01,
+                                      .delay_max_s = .002};
+        struct sim_board_options sim = {
+            .drift_ppm = 120. * (double)(seed % 3) - 120., .start_clock = 0xf8000000, .move_count_max = 40};
         struct move move = {.lane = NULL};
         rig_add(&rig, "mcu", &sim, &faults);
         move.lane = board_lane_create(rig.board[0], &rig.machine, 65536);
@@ -516,9 +538,9 @@ static void script_cancel(struct rig *rig)
                      ERR_CANCELLED);
     fiber_clear_cancel(fiber_current());
     for (int i = 0; i < 300; i++) /* nothing is used up by the one that was abandoned */
-        rig_expect_ok(board_send_wait(b, board_command(b, "debug_nop"), BOARD_NO_ARGS, NULL, 0, (struct board_timing){0},
-                                      &info),
-                      &info);
+        rig_expect_ok(
+            board_send_wait(b, board_command(b, "debug_nop"), BOARD_NO_ARGS, NULL, 0, (struct board_timing){0}, &info),
+            &info);
 }
 
 static void test_cancel(void **state)
@@ -534,10 +556,18 @@ static void test_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_connect),   cmocka_unit_test(test_slow_board),    cmocka_unit_test(test_bad_config),
-        cmocka_unit_test(test_reuse),     cmocka_unit_test(test_too_few_moves), cmocka_unit_test(test_no_board),
-        cmocka_unit_test(test_shutdown),  cmocka_unit_test(test_lost),          cmocka_unit_test(test_restarted),
-        cmocka_unit_test(test_stop),      cmocka_unit_test(test_bad_wire),      cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_connect),
+        cmocka_unit_test(test_slow_board),
+        cmocka_unit_test(test_bad_config),
+        cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_too_few_moves),
+        cmocka_unit_test(test_no_board),
+        cmocka_unit_test(test_shutdown),
+        cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_restarted),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_bad_wire),
+        cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_move_on_a_bad_wire),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

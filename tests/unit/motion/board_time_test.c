@@ -1,5 +1,5 @@
-/* Print time over boards with crystals of their own: the mapping of secondary boards follows their clocks, never moves a
- * time up to which steps exist, and estimated print time never goes back. */
+/* Print time over boards with crystals of their own: the mapping of secondary boards follows their clocks, never moves
+ * a time up to which steps exist, and estimated print time never goes back. */
 #include "tests/unit/motion/board_rig.h"
 
 #include <math.h>
@@ -62,7 +62,8 @@ static void follow(uint64_t seed, const struct board_faults *faults, double limi
     static const uint32_t clocks[] = {64000000, 16000000, 180000000};
     for (size_t i = 0; i < 3; i++) {
         d.ppm[i] = rng_range(&rng, -250., 250.);
-        struct sim_board_options sim = {.clock_hz = clocks[i], .drift_ppm = d.ppm[i], .start_clock = rng_u64(&rng) >> 32};
+        struct sim_board_options sim = {
+            .clock_hz = clocks[i], .drift_ppm = d.ppm[i], .start_clock = rng_u64(&rng) >> 32};
         rig_add(&rig, names[i], &sim, faults);
     }
     rig.data = &d;
@@ -85,8 +86,8 @@ static void test_drift_on_a_bad_wire(void **state)
 {
     (void)state;
     for (uint64_t seed = 11; seed <= 13; seed++) {
-        struct board_faults faults = {.seed = seed, .tx_loss = .005, .rx_loss = .005, .rx_corrupt = .005,
-                                      .delay_max_s = .002};
+        struct board_faults faults = {
+            .seed = seed, .tx_loss = .005, .rx_loss = .005, .rx_corrupt = .005, .delay_max_s = .002};
         follow(seed, &faults, 0.004, 0.002);
     }
 }

@@ -55,16 +55,19 @@ static void follow(double nominal_hz, double ppm, const struct link_delay *d, ui
         double error_s = ((double)clock_line_at(&line, at(ahead_s)) - (c.start + ahead_s * c.hz)) / c.hz;
         worst_s = fmax(worst_s, fabs(error_s));
         /* There and back. */
-        assert_true(fabs(host_ns_diff_s(clock_line_time(&line, clock_line_at(&line, at(ahead_s))), at(ahead_s))) < 1e-6);
+        assert_true(fabs(host_ns_diff_s(clock_line_time(&line, clock_line_at(&line, at(ahead_s))), at(ahead_s))) <
+                    1e-6);
         /* The safe line is not ahead of the board by more than the jitter. */
         struct clock_line safe = clocksync_safe_line(&cs);
         double ahead = ((double)clock_line_at(&safe, at(t_s)) - (c.start + t_s * c.hz)) / c.hz;
         if (ahead >= d->base_s + d->jitter_s)
-            fail_msg("seed %llu: safe line %g s ahead at %g, pv %g f %g", (unsigned long long)seed, ahead, t_s, sqrt(cs.prediction_var)/c.hz, cs.freq_hz/c.hz);
+            fail_msg("seed %llu: safe line %g s ahead at %g, pv %g f %g", (unsigned long long)seed, ahead, t_s,
+                     sqrt(cs.prediction_var) / c.hz, cs.freq_hz / c.hz);
     }
     double freq_ppm = (cs.freq_hz / c.hz - 1.) * 1e6;
     if (worst_s > limit_s || fabs(freq_ppm) > freq_limit_ppm)
-        fail_msg("seed %llu: worst %.1f us, frequency off by %.1f ppm", (unsigned long long)seed, worst_s * 1e6, freq_ppm);
+        fail_msg("seed %llu: worst %.1f us, frequency off by %.1f ppm", (unsigned long long)seed, worst_s * 1e6,
+                 freq_ppm);
     assert_true(cs.last_clock <= clock_at(&c, t_s + 1.));
     uint64_t near = cs.last_clock - 1000000;
     assert_int_equal(clocksync_extend(&cs, (uint32_t)near), near);

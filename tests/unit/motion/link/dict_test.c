@@ -91,8 +91,9 @@ static void test_all_dictionaries(void **state)
     assert_int_equal(count, 31);
 }
 
-#define BASE "\"commands\":{\"identify offset=%u count=%c\":1,\"set pin=%u value=%c\":5,\"send oid=%c data=%*s\":-32}," \
-             "\"responses\":{\"identify_response offset=%u data=%.*s\":0}"
+#define BASE                                                                                                           \
+    "\"commands\":{\"identify offset=%u count=%c\":1,\"set pin=%u value=%c\":5,\"send oid=%c data=%*s\":-32},"         \
+    "\"responses\":{\"identify_response offset=%u data=%.*s\":0}"
 
 static void test_text(void **state)
 {
@@ -108,11 +109,24 @@ static void test_text(void **state)
     assert_int_equal(dict_encode_text(dict, "send oid=2 data=00ff7E", out, sizeof(out), &len, &info), OK);
     assert_memory_equal(out, "\x60\x02\x03\x00\xff\x7e", 6);
     static const char *const bad[] = {
-        "set pin=PA8 value=1", "set pin=PA07 value=1", "set pin=PA value=1", "set pin=10 value=1", "set pin=PA1",
-        "set pin=PA1 value=1 value=1", "set pin=PA1 value=", "set pin=PA1 value=1x", "set pin=PA1 value=4294967296",
-        "set pin=PA1 value=-2147483649", "set pin=PA1 valu=1", "set PA1", "nothing", "", "send oid=1 data=0",
+        "set pin=PA8 value=1",
+        "set pin=PA07 value=1",
+        "set pin=PA value=1",
+        "set pin=10 value=1",
+        "set pin=PA1",
+        "set pin=PA1 value=1 value=1",
+        "set pin=PA1 value=",
+        "set pin=PA1 value=1x",
+        "set pin=PA1 value=4294967296",
+        "set pin=PA1 value=-2147483649",
+        "set pin=PA1 valu=1",
+        "set PA1",
+        "nothing",
+        "",
+        "send oid=1 data=0",
         "send oid=1 data=zz",
-        "send oid=1 data=00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+        "send oid=1 "
+        "data=00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
         "0000000000000000000000000000000000000000"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         if (dict_encode_text(dict, bad[i], out, sizeof(out), &len, &info) == OK)
@@ -125,18 +139,41 @@ static void test_text(void **state)
 static void test_lies(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "", "[]", "3", "\"x\"", "{", "{}x", "nul", "{\"commands\":[]}", "{\"commands\":{\"a\":\"b\"}}",
-        "{\"commands\":{\"a\":1.5}}", "{\"commands\":{\"a\":99999}}", "{\"commands\":{\"a\":123456789012345678901}}",
-        "{\"commands\":{\"a x\":1}}", "{\"commands\":{\"a\":5,\"b\":5}}", "{\"commands\":{\"a\":5},\"responses\":{\"b\":5}}",
-        "{\"commands\":{\"a\":5},\"output\":{\"b\":5}}", "{\"commands\":{\"a\":5,\"a\":6}}",
-        "{\"commands\":{\"a\":5,\"a x=%u\":6}}", "{\"config\":{\"A\":null}}", "{\"config\":{\"A\":{}}}",
-        "{\"config\":{\"\":1}}", "{\"config\":7}", "{\"version\":7}", "{\"enumerations\":{\"pin\":3}}",
-        "{\"enumerations\":{\"pin\":{\"PA0\":[1]}}}", "{\"enumerations\":{\"pin\":{\"PA0\":[1,0]}}}",
-        "{\"enumerations\":{\"pin\":{\"PA0\":[1,-5]}}}", "{\"enumerations\":{\"pin\":{\"PA0\":[1,70000]}}}",
-        "{\"enumerations\":{\"pin\":{\"PA0\":[2147483647,2]}}}", "{\"enumerations\":{\"pin\":{\"PA\":[1,2]}}}",
-        "{\"enumerations\":{\"pin\":{\"PA0\":\"1\"}}}", "{\"enumerations\":{\"pin\":{\"PA0\":5000000000}}}",
-        "{\"enumerations\":{\"pin\":{\"PA1234567\":[0,2]}}}", "{\"a\":[[[[[[[[[[[[1]]]]]]]]]]]]}", "{\"a\":\"\xff\"}"};
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "3",
+                                      "\"x\"",
+                                      "{",
+                                      "{}x",
+                                      "nul",
+                                      "{\"commands\":[]}",
+                                      "{\"commands\":{\"a\":\"b\"}}",
+                                      "{\"commands\":{\"a\":1.5}}",
+                                      "{\"commands\":{\"a\":99999}}",
+                                      "{\"commands\":{\"a\":123456789012345678901}}",
+                                      "{\"commands\":{\"a x\":1}}",
+                                      "{\"commands\":{\"a\":5,\"b\":5}}",
+                                      "{\"commands\":{\"a\":5},\"responses\":{\"b\":5}}",
+                                      "{\"commands\":{\"a\":5},\"output\":{\"b\":5}}",
+                                      "{\"commands\":{\"a\":5,\"a\":6}}",
+                                      "{\"commands\":{\"a\":5,\"a x=%u\":6}}",
+                                      "{\"config\":{\"A\":null}}",
+                                      "{\"config\":{\"A\":{}}}",
+                                      "{\"config\":{\"\":1}}",
+                                      "{\"config\":7}",
+                                      "{\"version\":7}",
+                                      "{\"enumerations\":{\"pin\":3}}",
+                                      "{\"enumerations\":{\"pin\":{\"PA0\":[1]}}}",
+                                      "{\"enumerations\":{\"pin\":{\"PA0\":[1,0]}}}",
+                                      "{\"enumerations\":{\"pin\":{\"PA0\":[1,-5]}}}",
+                                      "{\"enumerations\":{\"pin\":{\"PA0\":[1,70000]}}}",
+                                      "{\"enumerations\":{\"pin\":{\"PA0\":[2147483647,2]}}}",
+                                      "{\"enumerations\":{\"pin\":{\"PA\":[1,2]}}}",
+                                      "{\"enumerations\":{\"pin\":{\"PA0\":\"1\"}}}",
+                                      "{\"enumerations\":{\"pin\":{\"PA0\":5000000000}}}",
+                                      "{\"enumerations\":{\"pin\":{\"PA1234567\":[0,2]}}}",
+                                      "{\"a\":[[[[[[[[[[[[1]]]]]]]]]]]]}",
+                                      "{\"a\":\"\xff\"}"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct dict *dict;
         struct err_info info = {{0}};
@@ -247,8 +284,12 @@ static void test_fuzz(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_dictionaries), cmocka_unit_test(test_text),  cmocka_unit_test(test_lies),
-        cmocka_unit_test(test_deep),             cmocka_unit_test(test_too_many), cmocka_unit_test(test_blobs),
+        cmocka_unit_test(test_all_dictionaries),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_blobs),
         cmocka_unit_test(test_fuzz),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,8 +241,8 @@ static void test_replay_avr(void **state)
     check_replay("exchanges/exchange-avr.txt", &(struct session_wire){.byte_s = 10. / 250000., .receive_window = 192});
 }
 
-/* The line at which the recording host sent block `seq` again, undamaged: the only place where the bytes of a block that
- * was damaged on purpose are written down. */
+/* The line at which the recording host sent block `seq` again, undamaged: the only place where the bytes of a block
+ * that was damaged on purpose are written down. */
 static struct line find_resend(char *rest, unsigned seq)
 {
     struct line line;
@@ -314,7 +314,8 @@ static void check_resends(const char *name)
             send_fresh(&c, &line, rest, now);
         }
     }
-    print_message("%s: %u retransmissions, %llu bytes\n", name, c.count, (unsigned long long)c.session.bytes_retransmit);
+    print_message("%s: %u retransmissions, %llu bytes\n", name, c.count,
+                  (unsigned long long)c.session.bytes_retransmit);
     assert_true(c.count > 5);
     mem_free(text);
 }

@@ -7,7 +7,8 @@
 #include <pthread.h>
 #include <sched.h>
 
-/* Records of random length in, the same out, in order, through a small ring: in one thread, filled and emptied at random. */
+/* Records of random length in, the same out, in order, through a small ring: in one thread, filled and emptied at
+ * random. */
 static void test_order(void **state)
 {
     (void)state;

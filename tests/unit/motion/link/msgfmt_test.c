@@ -88,7 +88,8 @@ static void test_numbers(void **state)
     static const struct {
         int64_t id;
         int number;
-    } cases[] = {{0, 0}, {1, 1}, {95, 95}, {-32, 96}, {-1, 127}, {128, 128}, {12287, 12287}, {-4096, 12288}, {-33, 16351}};
+    } cases[] = {{0, 0},     {1, 1},         {95, 95},       {-32, 96},   {-1, 127},
+                 {128, 128}, {12287, 12287}, {-4096, 12288}, {-33, 16351}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct board_format format = parse(&arena, "x", cases[i].id);
         assert_int_equal(msgfmt_id_number(&format), cases[i].number);
@@ -102,9 +103,20 @@ static void test_numbers(void **state)
 static void test_bad_formats(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", " x=%u", "x y", "x y=", "x y=%", "x y=%d", "x y=%lu", "x y=%u z", "x  y=%u",
-                                      "x y=%u ", "x =%u", "x y%u",
-                                      "x a=%u b=%u c=%u d=%u e=%u f=%u g=%u h=%u i=%u j=%u k=%u l=%u m=%u n=%u o=%u p=%u q=%u"};
+    static const char *const bad[] = {
+        "",
+        " x=%u",
+        "x y",
+        "x y=",
+        "x y=%",
+        "x y=%d",
+        "x y=%lu",
+        "x y=%u z",
+        "x  y=%u",
+        "x y=%u ",
+        "x =%u",
+        "x y%u",
+        "x a=%u b=%u c=%u d=%u e=%u f=%u g=%u h=%u i=%u j=%u k=%u l=%u m=%u n=%u o=%u p=%u q=%u"};
     struct arena arena;
     arena_init(&arena, 0);
     struct board_format format;

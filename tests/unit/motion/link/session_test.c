@@ -222,7 +222,8 @@ static void world_init(struct world *w, uint64_t seed)
     session_init(&w->session, on_reply, on_stray, w);
 }
 
-/* First contact on a good wire: an empty block tells the board's number. The first block may be lost, never run twice. */
+/* First contact on a good wire: an empty block tells the board's number. The first block may be lost, never run twice.
+ */
 static void adopt(struct world *w)
 {
     const uint8_t *frame;
@@ -277,8 +278,10 @@ static void test_faults(void **state)
         world_init(&w, seed);
         adopt(&w);
         struct rng *r = &w.rng;
-        w.faults = (struct faults){.loss = rng_range(r, 0., .15), .corrupt = rng_range(r, 0., .15),
-                                   .cut = rng_range(r, 0., .1), .duplicate = rng_range(r, 0., .1),
+        w.faults = (struct faults){.loss = rng_range(r, 0., .15),
+                                   .corrupt = rng_range(r, 0., .15),
+                                   .cut = rng_range(r, 0., .1),
+                                   .duplicate = rng_range(r, 0., .1),
                                    .delay_max_s = rng_range(r, 0., .01)};
         run(&w, 600, 1000.);
         assert_int_equal(w.executed, 600);
@@ -385,7 +388,8 @@ static void test_late_nak(void **state)
     assert_int_equal(session_deadline(&w.session).ns, INT64_MAX);
 }
 
-/* Noise, and good blocks around noise: nothing is overrun, no number runs ahead, and afterwards the link still works. */
+/* Noise, and good blocks around noise: nothing is overrun, no number runs ahead, and afterwards the link still works.
+ */
 static void test_fuzz(void **state)
 {
     struct world w;
@@ -412,7 +416,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clean),  cmocka_unit_test(test_faults),   cmocka_unit_test(test_throughput),
-        cmocka_unit_test(test_window), cmocka_unit_test(test_timeouts), cmocka_unit_test(test_late_nak), cmocka_unit_test(test_fuzz),
+        cmocka_unit_test(test_window), cmocka_unit_test(test_timeouts), cmocka_unit_test(test_late_nak),
+        cmocka_unit_test(test_fuzz),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
