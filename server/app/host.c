@@ -309,6 +309,7 @@ static enum err open_api(struct host *host, struct err_info *info)
     return net_create(&(struct net_options){.log = host->log,
                                             .api = host->api,
                                             .files = host->files,
+                                            .log_file = host->log_path,
                                             .host = o->address,
                                             .port = o->port,
                                             .www_dir = o->www_dir,
