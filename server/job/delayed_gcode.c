@@ -89,8 +89,6 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     char *name = mem_sprintf("%s:gcode", obj->name);
     if (template_compile(name, text ? text : "", &d->body, info))
         config_error_option(section, "gcode", "%s", info->text);
-    else if (template_is_unsupported(d->body, info))
-        config_warn(section_config(section), "runtime_warning", section_name(section), "gcode", NULL, info->text);
     mem_free(name);
     return OK;
 }

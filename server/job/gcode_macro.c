@@ -3,10 +3,10 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "base/strmap.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
-#include "server/job/literal.h"
 #include "server/job/objects.h"
 #include "server/job/template.h"
 #include "server/machine/object.h"
@@ -23,7 +23,7 @@ struct gcode_macro {
     char *renamed;
     const char *description;
     struct template *body;
-    struct strmap variables; /* name -> JSON text, owned */
+    struct strmap variables; /* name -> struct template_variable, owned */
     uint64_t revision;       /* of the variables */
     bool is_running;
 };
@@ -64,16 +64,13 @@ static enum err set_variable(void *ctx, struct gcode_command *cmd, struct err_in
         return err;
     if (!strmap_get(&m->variables, name))
         return err_set(info, ERR_NOT_FOUND, "Unknown gcode_macro variable '%s'", name);
-    struct strbuf json;
-    strbuf_init(&json);
+    struct template_variable *variable;
     struct err_info why;
-    err = literal_to_json(value, strlen(value), &json, &why);
-    if (err) {
-        strbuf_deinit(&json);
+    err = template_variable_create(value, &variable, &why);
+    if (err)
         return err_set(info, err, "Unable to parse '%.200s' as a literal: %s in '%.200s'", value, why.text,
                        gcode_line(cmd));
-    }
-    mem_free(strmap_set(&m->variables, name, strbuf_take(&json)));
+    template_variable_destroy(strmap_set(&m->variables, name, variable));
     m->revision++;
     printer_status_touch(&m->obj);
     return OK;
@@ -85,21 +82,14 @@ static void read_variables(struct gcode_macro *m, struct config_section *section
     const char *suffix;
     const struct config_option *option;
     while ((option = section_next(section, "variable_*", &cursor, &suffix)) != NULL) {
-        struct strbuf json;
-        strbuf_init(&json);
+        struct template_variable *variable;
         struct err_info why;
-        if (literal_to_json(option->value, strlen(option->value), &json, &why))
+        if (template_variable_create(option->value, &variable, &why))
             config_error_option(section, option->name, "Option '%s' in section '%s' is not a valid literal: %s",
                                 option->name, section_name(section), why.text);
-        mem_free(strmap_set(&m->variables, suffix, strbuf_take(&json)));
+        else
+            template_variable_destroy(strmap_set(&m->variables, suffix, variable));
     }
-}
-
-static void warn_unsupported(struct gcode_macro *m, struct config_section *section)
-{
-    struct err_info reason;
-    if (template_is_unsupported(m->body, &reason))
-        config_warn(section_config(section), "runtime_warning", section_name(section), "gcode", NULL, reason.text);
 }
 
 /* The command itself: at once, so that other macros can rename it, unless it replaces one that may not exist yet. */
@@ -125,7 +115,6 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
         config_error_option(section, "gcode", "%s", info->text);
         return OK;
     }
-    warn_unsupported(m, section);
     read_variables(m, section);
     if (strchr(obj->id, ' ')) {
         config_error_section(section, "Name of section '%s' contains illegal whitespace", obj->name);
@@ -159,7 +148,7 @@ static void destroy(struct printer_object *obj)
 {
     struct gcode_macro *m = macro_of(obj);
     for (const struct strmap_entry *e = strmap_first(&m->variables); e; e = strmap_next(e))
-        mem_free(strmap_value(e));
+        template_variable_destroy(strmap_value(e));
     strmap_deinit(&m->variables);
     template_destroy(m->body);
     mem_free(m->alias);
@@ -172,8 +161,7 @@ static void status(struct printer_object *obj, struct status_writer *writer)
     for (const struct strmap_entry *e = strmap_first(&m->variables); e; e = strmap_next(e)) {
         if (!status_needs(writer, strmap_key(e), m->revision))
             continue;
-        const char *json = strmap_value(e);
-        strbuf_adds(status_begin_json(writer, strmap_key(e)), json);
+        strbuf_adds(status_begin_json(writer, strmap_key(e)), template_variable_json(strmap_value(e)));
         status_end_json(writer);
     }
 }
@@ -183,7 +171,20 @@ const char *gcode_macro_variable(struct printer *printer, const char *macro, con
     char *name = mem_sprintf("gcode_macro %s", macro);
     struct printer_object *obj = printer_find_object(printer, name);
     mem_free(name);
-    return obj && obj->desc == &gcode_macro_desc ? strmap_get(&macro_of(obj)->variables, variable) : NULL;
+    struct template_variable *found =
+        obj && obj->desc == &gcode_macro_desc ? strmap_get(&macro_of(obj)->variables, variable) : NULL;
+    return found ? template_variable_json(found) : NULL;
+}
+
+bool gcode_macro_value(struct jinja_run *run, struct printer_object *obj, const char *variable, size_t len_bytes,
+                       struct value *out)
+{
+    if (obj->desc != &gcode_macro_desc)
+        return false;
+    const struct template_variable *found = strmap_getn(&macro_of(obj)->variables, variable, len_bytes);
+    if (found)
+        *out = template_variable_value(run, found);
+    return found != NULL;
 }
 
 static const struct option_desc options[] = {

@@ -101,11 +101,11 @@ static enum err run_script(struct idle_timeout *idle, struct err_info *info)
     }
     struct template_context context = {.printer = printer};
     enum err err = template_run(idle->script, &context, info);
-    if (err == ERR_UNSUPPORTED) {
-        gcode_respond_error(printer->gcode, info->text);
-        return gcode_run_script(printer->gcode, GCODE_PLAIN, strlen(GCODE_PLAIN), info);
-    }
-    return err;
+    if (err == OK || err == ERR_CANCELLED)
+        return err;
+    /* A script that fails must not leave heaters and motors on. */
+    gcode_respond_error(printer->gcode, info->text);
+    return gcode_run_script(printer->gcode, GCODE_PLAIN, strlen(GCODE_PLAIN), info);
 }
 
 static void fall_idle(void *arg)
@@ -214,8 +214,6 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     enum err err = template_compile("idle_timeout:gcode", text, &idle->script, info);
     if (err)
         config_error_option(section, "gcode", "%s", info->text);
-    else if (template_is_unsupported(idle->script, info))
-        config_warn(section_config(section), "runtime_warning", "idle_timeout", "gcode", NULL, info->text);
     printer_subscribe(obj->printer, TOOLHEAD_EVENT_SYNC_PRINT_TIME, on_sync, idle);
     return OK;
 }

@@ -384,9 +384,6 @@ static void read_on_error(struct sdcard *sd, struct config_section *section)
         return; /* what it says is done without the template language */
     if (template_compile("virtual_sdcard:on_error_gcode", text, &sd->on_error, &info))
         config_error_option(section, "on_error_gcode", "%s", info.text);
-    else if (template_is_unsupported(sd->on_error, &info))
-        config_warn(section_config(section), "runtime_warning", section_name(section), "on_error_gcode", NULL,
-                    info.text);
 }
 
 static enum err create(struct printer_object *obj, struct config_section *section, struct err_info *info)

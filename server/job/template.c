@@ -2,46 +2,171 @@
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/strmap.h"
 #include "server/gcode/gcode.h"
+#include "server/gcode/template/jinja.h"
+#include "server/gcode/template/value.h"
+#include "server/job/literal.h"
+#include "server/job/template_printer.h"
 #include "server/machine/printer.h"
 
 #include <string.h>
 
 struct template
 {
-    char *name, *text;
-    size_t len_bytes;
-    const char *syntax; /* in text: where template syntax begins; NULL: plain G-code */
-    int syntax_line;
+    struct jinja *code;
 };
 
-/* The first '{' outside of a comment. Every brace means something in the template language; a comment line of G-code
- * that mentions one is harmless, unless it holds a statement, which would run even there. */
-static const char *find_syntax(const char *text, int *line)
+/* ------------------------------------------------------------------------------------------------------- variables */
+
+struct template_variable {
+    char *json;            /* for the status */
+    struct jinja *literal; /* for templates; NULL: in a notation they do not have, then the JSON serves */
+};
+
+enum err template_variable_create(const char *literal, struct template_variable **out, struct err_info *info)
 {
-    *line = text[0] == '\n' ? 0 : 1; /* the first line of a body stands below its option */
-    bool is_comment = false;
-    for (const char *p = text; *p; p++) {
-        if (*p == '\n') {
-            ++*line;
-            is_comment = false;
-        } else if (*p == ';') {
-            is_comment = true;
-        } else if (*p == '{' && (!is_comment || p[1] == '%')) {
-            return p;
-        }
+    struct strbuf json;
+    strbuf_init(&json);
+    enum err err = literal_to_json(literal, strlen(literal), &json, info);
+    if (err) {
+        strbuf_deinit(&json);
+        return err;
     }
-    return NULL;
+    struct template_variable *variable = MEM_NEW(struct template_variable);
+    variable->json = strbuf_take(&json);
+    if (jinja_compile_literal(literal, strlen(literal), &variable->literal, NULL) != OK)
+        variable->literal = NULL;
+    *out = variable;
+    return OK;
 }
+
+void template_variable_destroy(struct template_variable *variable)
+{
+    if (!variable)
+        return;
+    mem_free(variable->json);
+    jinja_destroy(variable->literal);
+    mem_free(variable);
+}
+
+const char *template_variable_json(const struct template_variable *variable)
+{
+    return variable->json;
+}
+
+struct value template_variable_value(struct jinja_run *run, const struct template_variable *variable)
+{
+    struct value v = value_none();
+    struct err_info info;
+    if (variable->literal)
+        return value_literal(run, variable->literal);
+    if (value_from_json(run, variable->json, strlen(variable->json), &v, &info) != OK)
+        (void)value_error(run, "ValueError", "%s", info.text);
+    return v;
+}
+
+void template_set_variables(struct jinja_run *run, const struct strmap *variables)
+{
+    for (const struct strmap_entry *e = variables ? strmap_first(variables) : NULL; e; e = strmap_next(e))
+        jinja_set(run, strmap_key(e), template_variable_value(run, strmap_value(e)));
+}
+
+/* --------------------------------------------------------------------------------------------------------- actions */
+
+/* The text of an action's only argument. */
+static enum err message_of(struct jinja_run *run, const char *action, const struct value_call *call,
+                           const char *fallback, struct strbuf *out)
+{
+    if (call->count > 1 || call->key_count > 1 || (call->count == 0 && call->key_count == 0 && !fallback))
+        return value_error(run, "TypeError", "%s() takes one argument, the message", action);
+    if (call->count + call->key_count == 0) {
+        strbuf_adds(out, fallback);
+        return OK;
+    }
+    return value_to_text(run, call->count ? call->args[0] : call->values[0], out);
+}
+
+static enum err respond_info(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
+{
+    struct printer *printer = ctx;
+    struct strbuf text;
+    strbuf_init(&text);
+    enum err err = message_of(run, "action_respond_info", call, NULL, &text);
+    if (err == OK)
+        gcode_respond_info(printer->gcode, "%s", text.data);
+    strbuf_deinit(&text);
+    *out = value_cstr(run, "");
+    return err;
+}
+
+static enum err raise_error(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
+{
+    (void)ctx;
+    struct strbuf text;
+    strbuf_init(&text);
+    enum err err = message_of(run, "action_raise_error", call, NULL, &text);
+    if (err == OK)
+        err = value_raise(run, text.data);
+    strbuf_deinit(&text);
+    *out = value_none();
+    return err;
+}
+
+static enum err emergency_stop(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
+{
+    struct strbuf text;
+    strbuf_init(&text);
+    enum err err = message_of(run, "action_emergency_stop", call, "action_emergency_stop", &text);
+    if (err == OK)
+        printer_shutdown(ctx, "Shutdown due to %s", text.data);
+    strbuf_deinit(&text);
+    *out = value_cstr(run, "");
+    return err;
+}
+
+/* Methods that API clients register; nobody can register one here yet, and that is what Klipper says then. */
+static enum err call_remote_method(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
+{
+    struct printer *printer = ctx;
+    struct strbuf name;
+    strbuf_init(&name);
+    if (call->count != 1) {
+        strbuf_deinit(&name);
+        return value_error(run, "TypeError", "action_call_remote_method() takes the method's name, then keywords");
+    }
+    enum err err = value_to_text(run, call->args[0], &name);
+    if (err == OK)
+        gcode_respond_info(printer->gcode, "Remote method '%s' is not registered", name.data);
+    strbuf_deinit(&name);
+    *out = value_cstr(run, "");
+    return err;
+}
+
+void template_set_printer(struct jinja_run *run, struct printer *printer)
+{
+    static const struct {
+        const char *name;
+        value_native_fn *fn;
+    } actions[] = {{"action_respond_info", respond_info},
+                   {"action_raise_error", raise_error},
+                   {"action_emergency_stop", emergency_stop},
+                   {"action_call_remote_method", call_remote_method}};
+    jinja_set(run, "printer", template_printer(run, printer));
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+        jinja_set(run, actions[i].name, value_native(run, actions[i].name, actions[i].fn, printer));
+}
+
+/* ---------------------------------------------------------------------------------------------------------- bodies */
 
 enum err template_compile(const char *name, const char *text, struct template **out, struct err_info *info)
 {
-    (void)info;
+    struct jinja *code;
+    enum err err = jinja_compile(text, strlen(text), &(struct jinja_options){.name = name}, &code, info);
+    if (err)
+        return err;
     struct template *tpl = MEM_NEW(struct template);
-    tpl->name = mem_strdup(name);
-    tpl->text = mem_strdup(text);
-    tpl->len_bytes = strlen(text);
-    tpl->syntax = find_syntax(tpl->text, &tpl->syntax_line);
+    tpl->code = code;
     *out = tpl;
     return OK;
 }
@@ -50,32 +175,34 @@ void template_destroy(struct template *tpl)
 {
     if (!tpl)
         return;
-    mem_free(tpl->name);
-    mem_free(tpl->text);
+    jinja_destroy(tpl->code);
     mem_free(tpl);
 }
 
-bool template_is_unsupported(const struct template *tpl, struct err_info *reason)
+static void set_call(struct jinja_run *run, const struct gcode_command *call)
 {
-    if (!tpl->syntax)
-        return false;
-    int shown = (int)strcspn(tpl->syntax, "\n");
-    enum err ignored = err_set(reason, ERR_UNSUPPORTED,
-                               "'%s' uses the template language, which this version cannot run yet: line %d of its "
-                               "G-code, \"%.*s\". Write it as plain G-code.",
-                               tpl->name, tpl->syntax_line, shown > 80 ? 80 : shown, tpl->syntax);
-    (void)ignored;
-    return true;
+    struct value params = value_dict(run);
+    for (size_t i = 0; i < gcode_param_count(call); i++) {
+        const char *name, *text;
+        gcode_param_at(call, i, &name, &text);
+        (void)value_set_text(run, params, name, value_cstr(run, text));
+    }
+    jinja_set(run, "params", params);
+    jinja_set(run, "rawparams", value_cstr(run, gcode_rawparams(call)));
 }
 
 enum err template_render(struct template *tpl, const struct template_context *context, struct strbuf *out,
                          struct err_info *info)
 {
-    (void)context;
-    if (template_is_unsupported(tpl, info))
-        return ERR_UNSUPPORTED;
-    strbuf_add(out, tpl->text, tpl->len_bytes);
-    return OK;
+    struct jinja_limits limits = {.seed = (uint64_t)printer_now(context->printer).ns};
+    struct jinja_run *run = jinja_begin(tpl->code, &limits);
+    template_set_variables(run, context->variables);
+    template_set_printer(run, context->printer);
+    if (context->call)
+        set_call(run, context->call);
+    enum err err = jinja_execute(run, out, info);
+    jinja_end(run);
+    return err;
 }
 
 enum err template_run(struct template *tpl, const struct template_context *context, struct err_info *info)

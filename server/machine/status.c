@@ -397,6 +397,28 @@ bool status_entry_refresh(struct status_entry *entry, struct printer_object *obj
     return writer.has_changed;
 }
 
+const char *status_entry_field(const struct status_entry *entry, const char *name, size_t name_len, size_t *json_len)
+{
+    for (size_t i = 0; i < entry->field_count; i++) {
+        const struct field_state *field = &entry->fields[i];
+        if (field->kind == FIELD_NONE || field->name_len != name_len || memcmp(field->name, name, name_len) != 0)
+            continue;
+        *json_len = field->json.len_bytes;
+        return field->json.data;
+    }
+    return NULL;
+}
+
+const char *status_entry_next(const struct status_entry *entry, size_t *cursor)
+{
+    while (*cursor < entry->field_count) {
+        const struct field_state *field = &entry->fields[(*cursor)++];
+        if (field->kind != FIELD_NONE)
+            return field->name;
+    }
+    return NULL;
+}
+
 void status_entry_json(const struct status_entry *entry, struct strbuf *out)
 {
     strbuf_addc(out, '{');

@@ -89,6 +89,10 @@ void status_entry_destroy(struct status_entry *entry);
 /* Let `hook` write the entry's fields. Returns whether anything changed. */
 bool status_entry_refresh(struct status_entry *entry, struct printer_object *obj,
                           void (*hook)(struct printer_object *obj, struct status_writer *writer));
+/* JSON of one of the entry's fields as last written, valid until the next refresh; NULL if it is not there. */
+const char *status_entry_field(const struct status_entry *entry, const char *name, size_t name_len, size_t *json_len);
+/* Names of the present fields, in order: *cursor begins at 0; NULL at the end. */
+const char *status_entry_next(const struct status_entry *entry, size_t *cursor);
 /* Append the entry's present fields as a JSON object. */
 void status_entry_json(const struct status_entry *entry, struct strbuf *out);
 /* Publish what has changed since the last publish; returns whether something had. */

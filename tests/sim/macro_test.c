@@ -98,24 +98,60 @@ static void variables(void **unused)
     rig_destroy(rig);
 }
 
-/* A body in the template language loads with a warning and says what it is when it is called. */
-static void template_bodies_explain_themselves(void **unused)
+/* Syntax errors are errors of the configuration; errors of a render name macro, line, kind and the line's text. */
+static void template_errors_explain_themselves(void **unused)
+{
+    (void)unused;
+    expect_refused("[gcode_macro X1]\ngcode:\n  M117\n  {% if %}\n", "line 3");
+    expect_refused("[gcode_macro X1]\ngcode:\n  {% for x in y %}\n  M117\n", "endfor");
+    struct rig *rig = job_rig_start(
+        CONFIG_BASE "[gcode_macro T]\ngcode:\n  M118 one\n  M118 {params.X|float / 0}\n"
+                    "[gcode_macro FOREVER]\ngcode:\n  {% for i in range(100000000000) %}\n  {i}\n  {% endfor %}\n"
+                    "[gcode_macro DEEP]\ngcode:\n  {% macro m(x) %}{m(x)}{% endmacro %}\n  {m(1)}\n"
+                    "[gcode_macro RAISE]\ngcode:\n  {action_raise_error('no ' ~ params.WHAT)}\n"
+                    "[idle_timeout]\ntimeout: 5\ngcode:\n  {% set x = 1 / 0 %}\n  M84\n");
+    expect_error(
+        rig, "T X=1",
+        "gcode_macro T:gcode: line 3: ZeroDivisionError: float division by zero, in 'M118 {params.X|float / 0}'");
+    assert_null(strstr(rig_console(rig), "echo: one")); /* nothing half-done */
+    expect_error(rig, "FOREVER", "gcode_macro FOREVER:gcode: line ");
+    expect_error(rig, "DEEP", "RecursionError");
+    expect_error(rig, "RAISE WHAT=way", "no way");
+    script(rig, "G28"); /* an idle script that fails still lets heaters and motors go */
+    wait_status(rig, "idle_timeout", "state", "\"Idle\"", 30);
+    expect_status(rig, "toolhead", "homed_axes", "\"\"");
+    rig_destroy(rig);
+}
+
+/* What a template sees: parameters, its variables with their types, other macros', printer objects, the configuration.
+ */
+static void templates_see_the_printer(void **unused)
 {
     (void)unused;
     struct rig *rig = job_rig_start(
-        CONFIG_BASE "[gcode_macro T]\ngcode:\n  M118 one\n  {% if params.X %}\n  M118 two\n  {% endif %}\n"
-                    "[gcode_macro NOT_T]\ngcode:\n  M118 fine ; about {braces}\n"
-                    "[idle_timeout]\ntimeout: 5\ngcode:\n  {% set x = 1 %}\n  M84\n");
-    expect_error(rig, "T", "template language");
-    expect_error(rig, "T", "line 2");
-    expect_error(rig, "T", "{% if params.X %}");
-    assert_null(strstr(rig_console(rig), "echo: one")); /* nothing half-done */
-    assert_int_equal(config_warning_count(rig_printer(rig)->config), 2);
-    script(rig, "NOT_T");
-    expect_console(rig, "echo: fine");
-    script(rig, "G28"); /* an idle script that cannot run still lets heaters and motors go */
-    wait_status(rig, "idle_timeout", "state", "\"Idle\"", 30);
-    expect_status(rig, "toolhead", "homed_axes", "\"\"");
+        CONFIG_BASE
+        "[gcode_macro V]\nvariable_speed: 50\nvariable_map: {0: 'zero', 1: (2, 3)}\nvariable_none: None\ngcode:\n"
+        "  M118 {speed + 1} {map[0]} {map[1]} {none is none} {params|length} [{rawparams}]\n"
+        "[gcode_macro P]\ngcode:\n"
+        "  {% set v = printer['gcode_macro V'] %}\n"
+        "  M118 {v.speed} {v.map[1][1]} {printer.toolhead.position.x} {'toolhead' in printer} {'nothing' in printer}\n"
+        "  M118 {printer.configfile.settings.printer.max_velocity} {printer.configfile.config.printer.kinematics}\n"
+        "  M118 {printer.nothing is defined} {printer.toolhead.homed_axes|length}\n"
+        "  {action_respond_info('seen')}\n"
+        "[gcode_macro OUTER]\ngcode:\n  {% for i in range(2) %}\n  V A={i} B=2\n  {% endfor %}\n"
+        "  SET_GCODE_VARIABLE MACRO=V VARIABLE=speed VALUE=\"{[1, 2.5]}\"\n");
+    script(rig, "V X=1 hello=2");
+    expect_console(rig, "echo: 51 zero (2, 3) True 2 [X=1 hello=2]");
+    script(rig, "P");
+    expect_console(rig, "echo: 50 3 0.0 True False");
+    expect_console(rig, "cartesian");
+    expect_console(rig, "echo: False 0");
+    expect_console(rig, "// seen");
+    script(rig, "OUTER");
+    expect_console(rig, "[A=1 B=2]");
+    expect_status(rig, "gcode_macro V", "speed", "[1, 2.5]");
+    script(rig, "P");
+    expect_console(rig, "echo: [1, 2.5] 3");
     rig_destroy(rig);
 }
 
@@ -233,7 +269,8 @@ int main(void)
         cmocka_unit_test(macros_run_and_rename),
         cmocka_unit_test(bad_macros_are_refused),
         cmocka_unit_test(variables),
-        cmocka_unit_test(template_bodies_explain_themselves),
+        cmocka_unit_test(template_errors_explain_themselves),
+        cmocka_unit_test(templates_see_the_printer),
         cmocka_unit_test(delayed_gcode),
         cmocka_unit_test(texts),
         cmocka_unit_test(idle_times),

@@ -84,8 +84,8 @@ static enum err is_before(struct jinja_run *run, const struct sort_item *a, cons
 }
 
 /* Merge sort: stable, and at most n log n comparisons whatever the keys claim. */
-static enum err merge(struct jinja_run *run, struct sort_item *items, struct sort_item *spare, size_t begin, size_t middle,
-                      size_t end, bool is_reverse)
+static enum err merge(struct jinja_run *run, struct sort_item *items, struct sort_item *spare, size_t begin,
+                      size_t middle, size_t end, bool is_reverse)
 {
     size_t a = begin, b = middle;
     for (size_t i = begin; i < end; i++) {
@@ -121,4 +121,13 @@ enum err list_sort(struct jinja_run *run, struct value list, args_key_fn *key, v
     for (size_t i = 0; i < count && err == OK; i++)
         list.seq->items[i] = items[i].item;
     return err;
+}
+
+enum err args_items(struct jinja_run *run, struct value v, struct value *out_list)
+{
+    if (v.kind == VALUE_UNDEFINED)
+        return value_fail_undefined(run, v);
+    if (v.kind != VALUE_DICT && v.kind != VALUE_OBJECT)
+        return value_error(run, "AttributeError", "'%s' object has no attribute 'items'", value_type_name(v));
+    return value_items(run, v, out_list);
 }

@@ -9,7 +9,7 @@
 enum err args_bind(struct jinja_run *run, const struct value_call *call, const char *what, const char *const *names,
                    size_t count, size_t required, struct value *out);
 
-#define ARGS_BIND(run, call, what, names, required, out)                                                              \
+#define ARGS_BIND(run, call, what, names, required, out)                                                               \
     args_bind((run), (call), (what), (names), ARRAY_COUNT(names), (required), (out))
 
 /* TypeError unless v is a text; an undefined one is an UndefinedError. */
@@ -18,10 +18,22 @@ enum err args_int(struct jinja_run *run, struct value v, const char *what, int64
 /* str(v) as a value, as Jinja2's soft_str does for most text filters. */
 enum err args_soft_text(struct jinja_run *run, struct value v, struct value *out);
 
+/* v.items() as a list; what has no items() is an AttributeError, an undefined value an UndefinedError. */
+enum err args_items(struct jinja_run *run, struct value v, struct value *out_list);
+
 /* Letter case beyond ASCII, UTF-8 in and out (wraps libunistring). */
 enum text_case { TEXT_UPPER, TEXT_LOWER, TEXT_FOLD, TEXT_TITLE };
 void text_case_append(struct strbuf *out, const char *text, size_t len_bytes, enum text_case kind);
-enum text_class { CLASS_ALPHA, CLASS_DIGIT, CLASS_DECIMAL, CLASS_NUMERIC, CLASS_SPACE, CLASS_UPPER, CLASS_LOWER, CLASS_PRINT };
+enum text_class {
+    CLASS_ALPHA,
+    CLASS_DIGIT,
+    CLASS_DECIMAL,
+    CLASS_NUMERIC,
+    CLASS_SPACE,
+    CLASS_UPPER,
+    CLASS_LOWER,
+    CLASS_PRINT
+};
 bool text_class_is(uint32_t code_point, enum text_class kind);
 /* The code point at *p, which is moved behind it; the text is UTF-8. */
 uint32_t text_next(const char **p);

@@ -12,13 +12,13 @@
 
 /* Stack effects are written (before -- after), top at the right. `a` and `b` are the operands. */
 enum opcode {
-    OP_TEXT,          /* a const: append it to the output */
-    OP_OUTPUT,        /* (v --) append str(v) */
-    OP_CONST,         /* a const: (-- v) */
-    OP_UNDEFINED,     /* a const (a text): (-- undefined with that hint) */
-    OP_LOAD,          /* a name: (-- v) */
-    OP_STORE,         /* a name: (v --) in the innermost scope */
-    OP_STORE_ATTR,    /* a const name: (namespace v --) */
+    OP_TEXT,       /* a const: append it to the output */
+    OP_OUTPUT,     /* (v --) append str(v) */
+    OP_CONST,      /* a const: (-- v) */
+    OP_UNDEFINED,  /* a const (a text): (-- undefined with that hint) */
+    OP_LOAD,       /* a name: (-- v) */
+    OP_STORE,      /* a name: (v --) in the innermost scope */
+    OP_STORE_ATTR, /* a const name: (namespace v --) */
     OP_POP,
     OP_ATTR,          /* a const name: (v -- v.name) */
     OP_ITEM,          /* (v key -- v[key]) */
@@ -31,8 +31,8 @@ enum opcode {
     OP_TEST,          /* the same, gives a bool */
     OP_FILTER_SPREAD, /* a filter: (list dict -- result); the list begins with v */
     OP_TEST_SPREAD,
-    OP_FAIL,          /* a const text: the render ends with it (an unknown filter in a branch that is taken) */
-    OP_BINARY,        /* a enum value_operator: (x y -- r) */
+    OP_FAIL,   /* a const text: the render ends with it (an unknown filter in a branch that is taken) */
+    OP_BINARY, /* a enum value_operator: (x y -- r) */
     OP_NEGATE,
     OP_PLUS,
     OP_NOT,
@@ -41,26 +41,26 @@ enum opcode {
     OP_COMPARE_CHAIN, /* a compare_op, b offset: (x y -- y), or (x y -- False) and jump to b */
     OP_LIST,          /* a count */
     OP_TUPLE,
-    OP_DICT,          /* a count of pairs */
-    OP_JUMP,          /* a target */
-    OP_JUMP_FALSE,    /* (v --) */
+    OP_DICT,            /* a count of pairs */
+    OP_JUMP,            /* a target */
+    OP_JUMP_FALSE,      /* (v --) */
     OP_JUMP_FALSE_KEEP, /* (v -- v) if v is false jump, else (v --) */
     OP_JUMP_TRUE_KEEP,
-    OP_UNPACK,        /* a count: (v -- last ... first) */
+    OP_UNPACK, /* a count: (v -- last ... first) */
     OP_SCOPE_PUSH,
     OP_SCOPE_POP,
-    OP_CAPTURE,       /* output goes to a new text ... */
-    OP_CAPTURE_END,   /* ... which becomes a value (-- text) */
-    OP_FOR_BEGIN,     /* a target behind the loop, b flags: (iterable --) */
-    OP_FOR_NEXT,      /* a target behind the loop: (-- item) */
-    OP_FOR_END,       /* a target behind an else part, 0: none */
-    OP_APPEND,        /* (item --) to the list that the innermost FILTER_BEGIN made */
-    OP_LIST_NEW,      /* begin such a list */
-    OP_LIST_DONE,     /* (-- list) */
-    OP_SUB,           /* a target: (iterable -- iterable) run a recursive loop */
-    OP_RETURN,        /* from a macro, a recursive loop or the template */
-    OP_MACRO,         /* a macro: (-- function) */
-    OP_JUMP_BOUND     /* a name, b target: jump if the innermost scope has it */
+    OP_CAPTURE,     /* output goes to a new text ... */
+    OP_CAPTURE_END, /* ... which becomes a value (-- text) */
+    OP_FOR_BEGIN,   /* a target behind the loop, b flags: (iterable --) */
+    OP_FOR_NEXT,    /* a target behind the loop: (-- item) */
+    OP_FOR_END,     /* a target behind an else part, 0: none */
+    OP_APPEND,      /* (item --) to the list that the innermost FILTER_BEGIN made */
+    OP_LIST_NEW,    /* begin such a list */
+    OP_LIST_DONE,   /* (-- list) */
+    OP_SUB,         /* a target: (iterable -- iterable) run a recursive loop */
+    OP_RETURN,      /* from a macro, a recursive loop or the template */
+    OP_MACRO,       /* a macro: (-- function) */
+    OP_JUMP_BOUND   /* a name, b target: jump if the innermost scope has it */
 };
 
 enum compare_op { COMPARE_EQ, COMPARE_NE, COMPARE_LT, COMPARE_LE, COMPARE_GT, COMPARE_GE, COMPARE_IN, COMPARE_NOT_IN };
@@ -74,21 +74,22 @@ struct op {
 
 struct macro_code {
     const struct value_str *name;
-    unsigned entry;          /* first instruction */
+    unsigned entry; /* first instruction */
     unsigned param_count;
-    const unsigned *params;  /* names */
+    const unsigned *params; /* names */
     bool uses_varargs, uses_kwargs, uses_caller;
 };
 
 struct jinja {
     char *name;
+    const char *source; /* with "\n" as line ends; ends in a zero */
     struct arena arena;
     struct op *ops;
-    unsigned *lines;         /* of each instruction */
+    unsigned *lines; /* of each instruction */
     unsigned op_count, op_capacity;
     struct value *consts;
     unsigned const_count, const_capacity;
-    const char **names;      /* variables the template mentions */
+    const char **names; /* variables the template mentions */
     unsigned name_count, name_capacity;
     struct macro_code *macros;
     unsigned macro_count, macro_capacity;
@@ -109,8 +110,9 @@ struct compiler {
     struct token token; /* the one not yet consumed */
     struct err_info *info;
     enum err error;
-    jmp_buf on_error;   /* the parser gives up here: its state lives in the arena alone */
-    unsigned depth;     /* of the nesting of the parser's own calls */
+    jmp_buf on_error; /* the parser gives up here: its state lives in the arena alone */
+    unsigned depth;   /* of the nesting of the parser's own calls */
+    bool is_literal;
     unsigned conditional_depth; /* inside of if: unknown filters are then run-time errors */
     struct macro_use *use;
 };
@@ -141,9 +143,9 @@ void expect_block_end(struct compiler *c);
 _Noreturn void fail_unexpected(struct compiler *c, const char *expected); /* NULL: whatever it is, it is wrong */
 
 /* --- expressions (parse_expr.c); each leaves its value on the machine's stack --- */
-void parse_expression(struct compiler *c);         /* with `a if b else c` */
-void parse_expression_no_if(struct compiler *c);   /* the iterable of a for */
-void parse_tuple_or_expression(struct compiler *c); /* a, b, c */
+void parse_expression(struct compiler *c);                 /* with `a if b else c` */
+void parse_expression_no_if(struct compiler *c);           /* the iterable of a for */
+void parse_tuple_or_expression(struct compiler *c);        /* a, b, c */
 void parse_filters(struct compiler *c, bool is_bar_there); /* the chain behind a value: |a|b */
 /* The parenthesis of a call whose callee is on the stack (token: the "(") ; adds caller=TOS-below if `has_caller`. */
 void parse_call(struct compiler *c, bool has_caller);

@@ -242,10 +242,37 @@ static char *normalise(struct arena *arena, const char *source, size_t *len_byte
     return text;
 }
 
+/* One literal; the instructions that make values are the only ones it may need. */
+static void parse_literal(struct compiler *c)
+{
+    c->lexer.inside = TOKEN_BLOCK_BEGIN; /* white space means nothing there */
+    next_token(c);
+    parse_tuple_or_expression(c);
+    if (c->token.kind != TOKEN_END)
+        fail_unexpected(c, "end of the literal");
+    for (unsigned i = 0; i < c->code->op_count; i++)
+        switch ((enum opcode)c->code->ops[i].code) {
+        case OP_CONST:
+        case OP_LIST:
+        case OP_TUPLE:
+        case OP_DICT:
+        case OP_NEGATE:
+        case OP_PLUS:
+            break;
+        default:
+            fail(c, c->code->lines[i], "not a literal");
+        }
+    emit(c, OP_RETURN, 0, 0);
+}
+
 static enum err compile_into(struct compiler *c)
 {
     if (setjmp(c->on_error))
         return c->error;
+    if (c->is_literal) {
+        parse_literal(c);
+        return OK;
+    }
     struct macro_use use = {0};
     c->use = &use;
     next_token(c);
@@ -254,8 +281,8 @@ static enum err compile_into(struct compiler *c)
     return OK;
 }
 
-enum err jinja_compile(const char *source, size_t len_bytes, const struct jinja_options *options, struct jinja **out,
-                       struct err_info *info)
+static enum err compile(const char *source, size_t len_bytes, const struct jinja_options *options, bool is_literal,
+                        struct jinja **out, struct err_info *info)
 {
     const char *name = options->name ? options->name : "<template>";
     if (len_bytes > JINJA_SOURCE_BYTES_MAX)
@@ -270,7 +297,8 @@ enum err jinja_compile(const char *source, size_t len_bytes, const struct jinja_
     struct compiler *c = MEM_NEW(struct compiler);
     c->code = j;
     c->info = info;
-    const char *text = normalise(&j->arena, source, &len_bytes, options->keep_trailing_newline);
+    c->is_literal = is_literal;
+    const char *text = j->source = normalise(&j->arena, source, &len_bytes, options->keep_trailing_newline);
     lexer_init(&c->lexer, text, len_bytes, options, &j->arena);
     j->loop_name = name_index(c, "loop");
     j->caller_name = name_index(c, "caller");
@@ -284,6 +312,17 @@ enum err jinja_compile(const char *source, size_t len_bytes, const struct jinja_
     }
     *out = j;
     return OK;
+}
+
+enum err jinja_compile(const char *source, size_t len_bytes, const struct jinja_options *options, struct jinja **out,
+                       struct err_info *info)
+{
+    return compile(source, len_bytes, options, false, out, info);
+}
+
+enum err jinja_compile_literal(const char *source, size_t len_bytes, struct jinja **out, struct err_info *info)
+{
+    return compile(source, len_bytes, &(struct jinja_options){.name = "literal"}, true, out, info);
 }
 
 void jinja_destroy(struct jinja *j)

@@ -15,7 +15,7 @@ struct attribute_getter {
 args_key_fn attribute_get; /* ctx: struct attribute_getter */
 
 /* Call filter or test `name` on `item` with the arguments behind the first `skip` of `call`. */
-enum err call_named(struct jinja_run *run, bool is_test, struct value name, struct value item, const struct value_call *call,
-                    size_t skip, struct value *out);
+enum err call_named(struct jinja_run *run, bool is_test, struct value name, struct value item,
+                    const struct value_call *call, size_t skip, struct value *out);
 
 #endif

@@ -22,7 +22,8 @@ static bool number_text(const struct value_str *str, char text[NUMBER_TEXT_MAX])
         end--;
     size_t n = 0;
     for (; p < end; p++) {
-        bool is_separator = *p == '_' && n && isalnum((unsigned char)text[n - 1]) && p + 1 < end && isalnum((unsigned char)p[1]);
+        bool is_separator =
+            *p == '_' && n && isalnum((unsigned char)text[n - 1]) && p + 1 < end && isalnum((unsigned char)p[1]);
         if (is_separator)
             continue;
         if (n + 1 >= NUMBER_TEXT_MAX)
@@ -57,7 +58,8 @@ enum err value_to_float(struct jinja_run *run, struct value v, struct value *out
         return text_to_float(run, v.str, out);
     if (v.kind == VALUE_UNDEFINED)
         return value_fail_undefined(run, v);
-    return value_error(run, "TypeError", "float() argument must be a string or a real number, not '%s'", value_type_name(v));
+    return value_error(run, "TypeError", "float() argument must be a string or a real number, not '%s'",
+                       value_type_name(v));
 }
 
 static enum err text_to_int(struct jinja_run *run, const struct value_str *str, int base, struct value *out)
@@ -109,7 +111,8 @@ enum err value_to_int(struct jinja_run *run, struct value v, int base, struct va
     if (v.kind == VALUE_UNDEFINED)
         return value_fail_undefined(run, v);
     return value_error(run, "TypeError",
-                       "int() argument must be a string, a bytes-like object or a real number, not '%s'", value_type_name(v));
+                       "int() argument must be a string, a bytes-like object or a real number, not '%s'",
+                       value_type_name(v));
 }
 
 /* The filters int and float give their default instead of failing. `run` is put back as it was. */
@@ -160,7 +163,8 @@ static enum err do_int(struct jinja_run *run, void *ctx, const struct value_call
     if (!recover(run, had_failed))
         return ERR_INVALID;
     /* "42.7"|int is 42. */
-    if (value_is_text(args[0]) && value_to_float(run, args[0], &number) == OK && value_to_int(run, number, 10, out) == OK)
+    if (value_is_text(args[0]) && value_to_float(run, args[0], &number) == OK &&
+        value_to_int(run, number, 10, out) == OK)
         return OK;
     *out = args[1];
     return run->has_failed ? recover(run, false) ? OK : ERR_INVALID : OK;
@@ -213,13 +217,16 @@ static enum err do_round(struct jinja_run *run, void *ctx, const struct value_ca
     if (err != OK)
         return err;
     const char *method = value_is_text(args[2]) ? args[2].str->data : "";
-    bool is_common = strcmp(method, "common") == 0, is_ceil = strcmp(method, "ceil") == 0, is_floor = strcmp(method, "floor") == 0;
+    bool is_common = strcmp(method, "common") == 0, is_ceil = strcmp(method, "ceil") == 0,
+         is_floor = strcmp(method, "floor") == 0;
     if (!is_common && !is_ceil && !is_floor)
         return value_error(run, "FilterArgumentError", "method must be common, ceil or floor");
     if (args[0].kind == VALUE_UNDEFINED)
         return value_fail_undefined(run, args[0]);
     if (!value_is_number(args[0]))
-        return value_error(run, "TypeError", is_common ? "type %s doesn't define __round__ method" : "can't multiply sequence by non-int of type '%s'",
+        return value_error(run, "TypeError",
+                           is_common ? "type %s doesn't define __round__ method"
+                                     : "can't multiply sequence by non-int of type '%s'",
                            value_type_name(args[0]));
     if (is_common && value_is_integer(args[0])) {
         /* round(int, n) is an int: only negative n change it. */

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define FILTER(name)                                                                                                  \
+#define FILTER(name)                                                                                                   \
     static enum err name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 
 /* ------------------------------------------------------------------------------------------------------ attribute= */
@@ -128,7 +128,8 @@ FILTER(do_list)
     return err == OK ? value_iterate(run, v, out) : err;
 }
 
-static enum err an_end(struct jinja_run *run, const struct value_call *call, const char *what, bool is_last, struct value *out)
+static enum err an_end(struct jinja_run *run, const struct value_call *call, const char *what, bool is_last,
+                       struct value *out)
 {
     static const char *const names[] = {"seq"};
     struct value v, list;
@@ -140,7 +141,8 @@ static enum err an_end(struct jinja_run *run, const struct value_call *call, con
     if (list.seq->count)
         *out = list.seq->items[is_last ? list.seq->count - 1 : 0];
     else
-        *out = value_undefined_hint(run, is_last ? "No last item, sequence was empty." : "No first item, sequence was empty.");
+        *out = value_undefined_hint(run, is_last ? "No last item, sequence was empty."
+                                                 : "No first item, sequence was empty.");
     return OK;
 }
 
@@ -176,8 +178,11 @@ FILTER(do_reverse)
     static const char *const names[] = {"value"};
     struct value v, list;
     enum err err = ARGS_BIND(run, call, "reverse", names, 1, &v);
-    if (err == OK)
-        err = value_iterate(run, v, &list);
+    if (err != OK)
+        return err;
+    if (value_is_number(v) || v.kind == VALUE_NONE)
+        return value_error(run, "FilterArgumentError", "argument must be iterable");
+    err = value_iterate(run, v, &list);
     if (err != OK)
         return err;
     for (size_t i = 0; i < list.seq->count / 2; i++) {
@@ -186,7 +191,11 @@ FILTER(do_reverse)
         list.seq->items[list.seq->count - 1 - i] = other;
     }
     if (!value_is_text(v)) {
-        *out = value_iterator_over(run, list, "list_reverseiterator");
+        *out = value_iterator_over(run, list,
+                                   v.kind == VALUE_DICT    ? "dict_reversekeyiterator"
+                                   : v.kind == VALUE_RANGE ? "range_iterator"
+                                   : v.kind == VALUE_TUPLE ? "reversed"
+                                                           : "list_reverseiterator");
         return run->has_failed ? ERR_LIMIT : OK;
     }
     struct strbuf sb;
@@ -303,7 +312,7 @@ FILTER(do_dictsort)
     struct value args[4] = {value_none(), value_bool(false), value_cstr(run, "key"), value_bool(false)};
     enum err err = ARGS_BIND(run, call, "dictsort", names, 1, args);
     if (err == OK)
-        err = value_items(run, args[0], out);
+        err = args_items(run, args[0], out);
     if (err != OK)
         return err;
     bool by_key = value_is_text(args[2]) && strcmp(args[2].str->data, "key") == 0;
@@ -313,7 +322,8 @@ FILTER(do_dictsort)
     return list_sort(run, *out, attribute_get, &getter, value_is_true(args[3]));
 }
 
-static enum err extreme(struct jinja_run *run, const struct value_call *call, const char *what, int sign, struct value *out)
+static enum err extreme(struct jinja_run *run, const struct value_call *call, const char *what, int sign,
+                        struct value *out)
 {
     static const char *const names[] = {"value", "case_sensitive", "attribute"};
     struct value args[3] = {value_none(), value_bool(false), value_none()}, list, best = value_none();
@@ -357,7 +367,8 @@ FILTER(do_unique)
 {
     (void)ctx;
     static const char *const names[] = {"value", "case_sensitive", "attribute"};
-    struct value args[3] = {value_none(), value_bool(false), value_none()}, list, seen = value_dict(run), result = value_list(run);
+    struct value args[3] = {value_none(), value_bool(false), value_none()}, list, seen = value_dict(run),
+                 result = value_list(run);
     enum err err = ARGS_BIND(run, call, "unique", names, 1, args);
     if (err == OK)
         err = value_iterate(run, args[0], &list);
@@ -379,15 +390,20 @@ FILTER(do_unique)
     return err;
 }
 
+static const struct value_tuple_names group_names = {.parts = {"grouper", "list"}};
+
 FILTER(do_groupby)
 {
     (void)ctx;
     static const char *const names[] = {"value", "attribute", "default", "case_sensitive"};
-    struct value args[4] = {value_none(), value_none(), value_none(), value_bool(false)}, list, result = value_list(run);
+    struct value args[4] = {value_none(), value_none(), value_none(), value_bool(false)}, list,
+                 result = value_list(run);
     enum err err = ARGS_BIND(run, call, "groupby", names, 2, args);
     if (err == OK)
         err = value_iterate(run, args[0], &list);
-    struct attribute_getter getter = {.attribute = args[1], .fallback = args[2], .has_fallback = args[2].kind != VALUE_NONE,
+    struct attribute_getter getter = {.attribute = args[1],
+                                      .fallback = args[2],
+                                      .has_fallback = args[2].kind != VALUE_NONE,
                                       .ignores_case = !value_is_true(args[3])};
     if (err == OK)
         err = list_sort(run, list, attribute_get, &getter, false);
@@ -407,7 +423,7 @@ FILTER(do_groupby)
             err = attribute_get(run, &plain, list.seq->items[i], &shown);
             if (run->has_failed)
                 break;
-            pair.seq->is_group = true;
+            pair.seq->names = &group_names;
             group = value_list(run);
             pair.seq->items[0] = shown;
             pair.seq->items[1] = group;
@@ -426,7 +442,8 @@ FILTER(do_batch)
 {
     (void)ctx;
     static const char *const names[] = {"value", "linecount", "fill_with"};
-    struct value args[3] = {value_none(), value_none(), value_none()}, list, result = value_list(run), row = value_none();
+    struct value args[3] = {value_none(), value_none(), value_none()}, list, result = value_list(run),
+                 row = value_none();
     int64_t size = 0;
     enum err err = ARGS_BIND(run, call, "batch", names, 2, args);
     if (err == OK)
@@ -442,7 +459,8 @@ FILTER(do_batch)
         }
         (void)value_append(run, row, list.seq->items[i]);
     }
-    while (args[2].kind != VALUE_NONE && row.kind != VALUE_NONE && (int64_t)row.seq->count < size && value_append(run, row, args[2]))
+    while (args[2].kind != VALUE_NONE && row.kind != VALUE_NONE && (int64_t)row.seq->count < size &&
+           value_append(run, row, args[2]))
         ;
     *out = value_iterator_over(run, result, "generator");
     return run->has_failed ? ERR_LIMIT : OK;
@@ -463,7 +481,8 @@ FILTER(do_slice)
         return err;
     if (slices == 0)
         return value_error(run, "ZeroDivisionError", "integer division or modulo by zero");
-    size_t count = list.seq->count, each = slices > 0 ? count / (size_t)slices : 0, longer = slices > 0 ? count % (size_t)slices : 0;
+    size_t count = list.seq->count, each = slices > 0 ? count / (size_t)slices : 0,
+           longer = slices > 0 ? count % (size_t)slices : 0;
     size_t at = 0;
     for (int64_t s = 0; s < slices && run_charge(run, 1); s++) {
         struct value part = value_list(run);
@@ -480,15 +499,16 @@ FILTER(do_slice)
 
 /* -------------------------------------------------------------------------------------------------- map and select */
 
-enum err call_named(struct jinja_run *run, bool is_test, struct value name, struct value item, const struct value_call *call,
-                    size_t skip, struct value *out)
+enum err call_named(struct jinja_run *run, bool is_test, struct value name, struct value item,
+                    const struct value_call *call, size_t skip, struct value *out)
 {
     if (!value_is_text(name))
         return value_error(run, "TypeError", "the name of a %s must be a text", is_test ? "test" : "filter");
     const struct value_filter *found = is_test ? value_find_test(name.str->data, name.str->len_bytes)
                                                : value_find_filter(name.str->data, name.str->len_bytes);
     if (!found)
-        return value_error(run, "TemplateRuntimeError", "No %s named '%.60s'.", is_test ? "test" : "filter", name.str->data);
+        return value_error(run, "TemplateRuntimeError", "No %s named '%.60s'.", is_test ? "test" : "filter",
+                           name.str->data);
     size_t more = call->count > skip ? call->count - skip : 0;
     struct value args[16];
     if (more + 1 > ARRAY_COUNT(args))
@@ -496,7 +516,8 @@ enum err call_named(struct jinja_run *run, bool is_test, struct value name, stru
     args[0] = item;
     if (more)
         memcpy(args + 1, call->args + skip, more * sizeof *args);
-    struct value_call inner = {.args = args, .count = more + 1, .keys = call->keys, .values = call->values, .key_count = call->key_count};
+    struct value_call inner = {
+        .args = args, .count = more + 1, .keys = call->keys, .values = call->values, .key_count = call->key_count};
     return found->fn(run, NULL, &inner, out);
 }
 
@@ -516,7 +537,8 @@ FILTER(do_map)
         return value_error(run, "TypeError", "map() missing 1 required positional argument: 'value'");
     const struct value *attribute = find_keyword(call, "attribute"), *fallback = find_keyword(call, "default");
     if (call->count == 1 && attribute && call->key_count > (fallback ? 2u : 1u))
-        return value_error(run, "FilterArgumentError", "Unexpected keyword argument '%s'", call->keys[call->key_count - 1].str->data);
+        return value_error(run, "FilterArgumentError", "Unexpected keyword argument '%s'",
+                           call->keys[call->key_count - 1].str->data);
     if (call->count == 1 && !attribute)
         return value_error(run, "FilterArgumentError", "map requires a filter argument");
     enum err err = call->args[0].kind == VALUE_UNDEFINED ? OK : value_iterate(run, call->args[0], &list);
@@ -537,7 +559,8 @@ FILTER(do_map)
 }
 
 /* select, reject, selectattr, rejectattr */
-static enum err choose(struct jinja_run *run, const struct value_call *call, bool by_attribute, bool wants, struct value *out)
+static enum err choose(struct jinja_run *run, const struct value_call *call, bool by_attribute, bool wants,
+                       struct value *out)
 {
     struct value list, result = value_list(run);
     size_t name_at = by_attribute ? 2 : 1;
@@ -584,10 +607,31 @@ FILTER(do_rejectattr)
 }
 
 const struct value_filter sequence_filters[] = {
-    {"default", do_default}, {"d", do_default}, {"length", do_length}, {"count", do_length}, {"list", do_list},
-    {"first", do_first}, {"last", do_last}, {"random", do_random}, {"reverse", do_reverse}, {"items", do_items},
-    {"attr", do_attr}, {"join", do_join}, {"sum", do_sum}, {"sort", do_sort}, {"dictsort", do_dictsort}, {"min", do_min},
-    {"max", do_max}, {"unique", do_unique}, {"groupby", do_groupby}, {"batch", do_batch}, {"slice", do_slice},
-    {"map", do_map}, {"select", do_select}, {"reject", do_reject}, {"selectattr", do_selectattr},
-    {"rejectattr", do_rejectattr}, {NULL, NULL},
+    {"default", do_default},
+    {"d", do_default},
+    {"length", do_length},
+    {"count", do_length},
+    {"list", do_list},
+    {"first", do_first},
+    {"last", do_last},
+    {"random", do_random},
+    {"reverse", do_reverse},
+    {"items", do_items},
+    {"attr", do_attr},
+    {"join", do_join},
+    {"sum", do_sum},
+    {"sort", do_sort},
+    {"dictsort", do_dictsort},
+    {"min", do_min},
+    {"max", do_max},
+    {"unique", do_unique},
+    {"groupby", do_groupby},
+    {"batch", do_batch},
+    {"slice", do_slice},
+    {"map", do_map},
+    {"select", do_select},
+    {"reject", do_reject},
+    {"selectattr", do_selectattr},
+    {"rejectattr", do_rejectattr},
+    {NULL, NULL},
 };

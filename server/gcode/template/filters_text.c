@@ -8,7 +8,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#define FILTER(name)                                                                                                  \
+#define FILTER(name)                                                                                                   \
     static enum err name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 
 static enum err finish(struct jinja_run *run, struct strbuf *sb, struct value *out)
@@ -214,7 +214,8 @@ FILTER(do_format)
     if (call->count == 0)
         return value_error(run, "TypeError", "format() missing 1 required positional argument: 'value'");
     if (call->count > 1 && call->key_count)
-        return value_error(run, "FilterArgumentError", "can't handle positional and keyword arguments at the same time");
+        return value_error(run, "FilterArgumentError",
+                           "can't handle positional and keyword arguments at the same time");
     enum err err = args_soft_text(run, call->args[0], &format);
     if (err != OK)
         return err;
@@ -237,8 +238,14 @@ FILTER(do_indent)
     static const char *const names[] = {"s", "width", "first", "blank"};
     struct value args[4] = {value_none(), value_int(4), value_bool(false), value_bool(false)}, text;
     enum err err = ARGS_BIND(run, call, "indent", names, 1, args);
-    if (err == OK)
-        err = args_soft_text(run, args[0], &text);
+    if (err == OK && args[0].kind == VALUE_UNDEFINED)
+        return value_fail_undefined(run, args[0]);
+    if (err == OK && args[0].kind == VALUE_LIST)
+        return value_error(run, "AttributeError", "'list' object has no attribute 'splitlines'");
+    if (err == OK && !value_is_text(args[0]))
+        return value_error(run, "TypeError", "unsupported operand type(s) for +=: '%s' and 'str'",
+                           value_type_name(args[0]));
+    text = args[0];
     int64_t width = 0;
     if (err == OK && !value_is_text(args[1]))
         err = args_int(run, args[1], "indent", &width);
@@ -276,7 +283,8 @@ FILTER(do_truncate)
 {
     (void)ctx;
     static const char *const names[] = {"s", "length", "killwords", "end", "leeway"};
-    struct value args[5] = {value_none(), value_int(255), value_bool(false), value_cstr(run, "..."), value_none()}, text, tail;
+    struct value args[5] = {value_none(), value_int(255), value_bool(false), value_cstr(run, "..."), value_none()},
+                 text, tail;
     int64_t length = 255, leeway = 5;
     enum err err = ARGS_BIND(run, call, "truncate", names, 1, args);
     if (err == OK)
@@ -290,7 +298,8 @@ FILTER(do_truncate)
     if (err != OK)
         return err;
     if (length < (int64_t)tail.str->count)
-        return value_error(run, "AssertionError", "expected length >= %zu, got %lld", tail.str->count, (long long)length);
+        return value_error(run, "AssertionError", "expected length >= %zu, got %lld", tail.str->count,
+                           (long long)length);
     if (leeway < 0)
         return value_error(run, "AssertionError", "expected leeway >= 0, got %lld", (long long)leeway);
     if ((int64_t)text.str->count <= length + leeway) {
@@ -378,8 +387,12 @@ FILTER(do_wordwrap)
     struct value args[5] = {value_none(), value_int(79), value_bool(true), value_none(), value_bool(true)}, text, glue;
     int64_t width = 79;
     enum err err = ARGS_BIND(run, call, "wordwrap", names, 1, args);
-    if (err == OK)
-        err = args_soft_text(run, args[0], &text);
+    if (err == OK && args[0].kind == VALUE_UNDEFINED)
+        return value_fail_undefined(run, args[0]);
+    if (err == OK && !value_is_text(args[0]))
+        return value_error(run, "AttributeError", "'%s' object has no attribute 'splitlines'",
+                           value_type_name(args[0]));
+    text = args[0];
     if (err == OK)
         err = args_int(run, args[1], "wordwrap", &width);
     if (err == OK && args[3].kind == VALUE_NONE)
@@ -716,10 +729,28 @@ FILTER(do_filesizeformat)
 }
 
 const struct value_filter text_filters[] = {
-    {"upper", do_upper}, {"lower", do_lower}, {"capitalize", do_capitalize}, {"title", do_title}, {"string", do_string},
-    {"escape", do_escape}, {"e", do_escape}, {"forceescape", do_forceescape}, {"safe", do_safe}, {"trim", do_trim},
-    {"center", do_center}, {"replace", do_replace}, {"format", do_format}, {"indent", do_indent},
-    {"truncate", do_truncate}, {"wordcount", do_wordcount}, {"wordwrap", do_wordwrap}, {"striptags", do_striptags},
-    {"urlencode", do_urlencode}, {"xmlattr", do_xmlattr}, {"tojson", do_tojson}, {"pprint", do_pprint},
-    {"filesizeformat", do_filesizeformat}, {NULL, NULL},
+    {"upper", do_upper},
+    {"lower", do_lower},
+    {"capitalize", do_capitalize},
+    {"title", do_title},
+    {"string", do_string},
+    {"escape", do_escape},
+    {"e", do_escape},
+    {"forceescape", do_forceescape},
+    {"safe", do_safe},
+    {"trim", do_trim},
+    {"center", do_center},
+    {"replace", do_replace},
+    {"format", do_format},
+    {"indent", do_indent},
+    {"truncate", do_truncate},
+    {"wordcount", do_wordcount},
+    {"wordwrap", do_wordwrap},
+    {"striptags", do_striptags},
+    {"urlencode", do_urlencode},
+    {"xmlattr", do_xmlattr},
+    {"tojson", do_tojson},
+    {"pprint", do_pprint},
+    {"filesizeformat", do_filesizeformat},
+    {NULL, NULL},
 };

@@ -2,8 +2,8 @@
  *
  *   text --jinja_compile--> struct jinja (shared, immutable) --template_render--> text
  *
- * Compiled once, rendered any number of times. A render runs on a stack machine of its own (vm.h): no recursion on the C
- * stack, and a budget of steps and memory, so that a runaway macro is an error and never a hang. The engine knows no
+ * Compiled once, rendered any number of times. A render runs on a stack machine of its own (vm.h): no recursion on the
+ * C stack, and a budget of steps and memory, so that a runaway macro is an error and never a hang. The engine knows no
  * printer: what templates see from outside comes in as values (value.h), lazily through objects.
  *
  * Not there: template inheritance and include (extends, block, include, import, from): a clear error at compile time.
@@ -23,10 +23,10 @@ struct jinja_run;
 struct value;
 
 #define JINJA_SOURCE_BYTES_MAX (1u << 20)
-#define JINJA_NESTING_MAX      100          /* blocks in blocks, parentheses in parentheses */
-#define JINJA_STEPS_MAX        20000000     /* default budget of one render [machine instructions] */
-#define JINJA_MEMORY_BYTES_MAX (64u << 20)  /* default budget of one render */
-#define JINJA_CALL_DEPTH_MAX   200          /* macros calling macros */
+#define JINJA_NESTING_MAX      100         /* blocks in blocks, parentheses in parentheses */
+#define JINJA_STEPS_MAX        5000000     /* default budget of one render [machine instructions] */
+#define JINJA_MEMORY_BYTES_MAX (64u << 20) /* default budget of one render */
+#define JINJA_CALL_DEPTH_MAX   200         /* macros calling macros */
 
 enum jinja_dress {
     JINJA_DRESS_KLIPPER, /* expressions in single braces: { expr } */
@@ -34,31 +34,35 @@ enum jinja_dress {
 };
 
 struct jinja_options {
-    const char *name;  /* for messages: "gcode_macro START_PRINT:gcode"; copied. NULL: "<template>" */
+    const char *name; /* for messages: "gcode_macro START_PRINT:gcode"; copied. NULL: "<template>" */
     enum jinja_dress dress;
     bool trim_blocks, lstrip_blocks, keep_trailing_newline; /* Klipper: all false */
 };
 
 /* ERR_INVALID with "NAME: line N: what is wrong" in Jinja2's words where it has some; ERR_LIMIT past a limit above. */
-enum err jinja_compile(const char *source, size_t len_bytes, const struct jinja_options *options,
-                          struct jinja **out, struct err_info *info) ERR_NODISCARD;
+enum err jinja_compile(const char *source, size_t len_bytes, const struct jinja_options *options, struct jinja **out,
+                       struct err_info *info) ERR_NODISCARD;
+/* A literal of Python's (numbers, texts, True, None, lists, tuples, dicts): what value_literal makes values of.
+ * ERR_INVALID: it is something else, or a literal in a notation that templates do not have. */
+enum err jinja_compile_literal(const char *source, size_t len_bytes, struct jinja **out,
+                               struct err_info *info) ERR_NODISCARD;
 void jinja_destroy(struct jinja *t); /* NULL allowed */
 const char *jinja_name(const struct jinja *t);
 
 /* --- one render --- */
 
 struct jinja_limits {
-    uint64_t steps_max; /* 0: JINJA_STEPS_MAX */
+    uint64_t steps_max;      /* 0: JINJA_STEPS_MAX */
     size_t memory_max_bytes; /* 0: JINJA_MEMORY_BYTES_MAX */
-    uint64_t seed;      /* of the random filter and lipsum */
+    uint64_t seed;           /* of the random filter and lipsum */
 };
 
 /* Prepare a render: set variables (value.h makes values in its arena), execute, read, end. */
 struct jinja_run *jinja_begin(const struct jinja *t, const struct jinja_limits *limits);
 /* Set a variable of the context. `name` is copied. */
 void jinja_set(struct jinja_run *run, const char *name, struct value value);
-/* Append the text to `out`. On failure `out` is as before; the words name the template, the line and, for a runtime error,
- * Python's kind of error ("ZeroDivisionError: division by zero"). */
+/* Append the text to `out`. On failure `out` is as before; the words name the template, the line and, for a runtime
+ * error, Python's kind of error ("ZeroDivisionError: division by zero"). */
 enum err jinja_execute(struct jinja_run *run, struct strbuf *out, struct err_info *info) ERR_NODISCARD;
 /* Frees every value of the render. */
 void jinja_end(struct jinja_run *run);

@@ -77,9 +77,8 @@ static void emit_data(struct lexer *lx, const char *begin, const char *end, stru
 static const char *strip_before_tag(const struct lexer *lx, const char *begin, const char *end, char tag,
                                     bool begins_line)
 {
-    char sign = end + (tag == 'e' ? strlen(expr_begin(lx)) : 2) < lx->end
-                    ? end[tag == 'e' ? strlen(expr_begin(lx)) : 2]
-                    : 0;
+    char sign =
+        end + (tag == 'e' ? strlen(expr_begin(lx)) : 2) < lx->end ? end[tag == 'e' ? strlen(expr_begin(lx)) : 2] : 0;
     if (sign == '-') {
         while (end > begin && is_space(end[-1]))
             end--;
@@ -138,7 +137,8 @@ static size_t raw_tag(const struct lexer *lx, const char *word, bool *minus_begi
     return p[0] == '%' && p[1] == '}' ? (size_t)(p + 2 - lx->at) : 0;
 }
 
-static enum err lex_raw(struct lexer *lx, size_t tag_len, bool minus, bool plus, struct token *out, struct err_info *info)
+static enum err lex_raw(struct lexer *lx, size_t tag_len, bool minus, bool plus, struct token *out,
+                        struct err_info *info)
 {
     advance(lx, tag_len);
     after_tag(lx, minus, plus);

@@ -12,23 +12,23 @@
 #include <stdint.h>
 
 enum token_kind {
-    TOKEN_END,         /* of the template */
-    TOKEN_DATA,        /* text to copy */
-    TOKEN_EXPR_BEGIN,  /* { or {{ */
+    TOKEN_END,        /* of the template */
+    TOKEN_DATA,       /* text to copy */
+    TOKEN_EXPR_BEGIN, /* { or {{ */
     TOKEN_EXPR_END,
     TOKEN_BLOCK_BEGIN, /* {% */
     TOKEN_BLOCK_END,
     TOKEN_NAME,
-    TOKEN_STRING,      /* text: escapes resolved */
+    TOKEN_STRING, /* text: escapes resolved */
     TOKEN_INTEGER,
     TOKEN_FLOAT,
-    TOKEN_OPERATOR     /* text: "+", "//", "==", ... */
+    TOKEN_OPERATOR /* text: "+", "//", "==", ... */
 };
 
 struct token {
     enum token_kind kind;
-    unsigned line;        /* from 1 */
-    const char *text;     /* in the lexer's arena, zero at the end */
+    unsigned line;    /* from 1 */
+    const char *text; /* in the lexer's arena, zero at the end */
     size_t len_bytes;
     int64_t integer;
     double number;
@@ -39,11 +39,11 @@ struct lexer {
     unsigned line;
     const struct jinja_options *options;
     struct arena *arena;
-    enum token_kind inside;  /* TOKEN_DATA: outside; else the BEGIN kind we are in */
+    enum token_kind inside;          /* TOKEN_DATA: outside; else the BEGIN kind we are in */
     char balance[JINJA_NESTING_MAX]; /* closing brackets that are due */
     unsigned balance_count;
-    bool strip_next;         /* "-%}": drop white space before the next data */
-    bool trim_newline;       /* trim_blocks: drop one newline */
+    bool strip_next;   /* "-%}": drop white space before the next data */
+    bool trim_newline; /* trim_blocks: drop one newline */
     bool is_line_start;
 };
 

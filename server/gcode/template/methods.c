@@ -76,7 +76,8 @@ static enum err list_pop(struct jinja_run *run, void *ctx, const struct value_ca
 }
 
 /* Index of the first equal item in [begin, end); count of the list if there is none. */
-static enum err find_equal(struct jinja_run *run, struct value list, struct value item, size_t begin, size_t end, size_t *at)
+static enum err find_equal(struct jinja_run *run, struct value list, struct value item, size_t begin, size_t end,
+                           size_t *at)
 {
     for (*at = begin; *at < end; (*at)++) {
         bool is_equal;
@@ -119,7 +120,9 @@ static enum err list_index(struct jinja_run *run, void *ctx, const struct value_
     int64_t count = (int64_t)SELF.seq->count;
     for (int i = 0; i < 2 && err == OK; i++) {
         err = args_int(run, args[i + 1], "index", &bounds[i]);
-        bounds[i] = bounds[i] < 0 ? (bounds[i] + count < 0 ? 0 : bounds[i] + count) : bounds[i] > count ? count : bounds[i];
+        bounds[i] = bounds[i] < 0       ? (bounds[i] + count < 0 ? 0 : bounds[i] + count)
+                    : bounds[i] > count ? count
+                                        : bounds[i];
     }
     if (err == OK)
         err = find_equal(run, SELF, args[0], (size_t)bounds[0], (size_t)bounds[1], &at);
@@ -130,7 +133,8 @@ static enum err list_index(struct jinja_run *run, void *ctx, const struct value_
         strbuf_init(&sb);
         err = value_repr(run, args[0], &sb);
         if (err == OK)
-            err = value_error(run, "ValueError", SELF.kind == VALUE_TUPLE ? "tuple.index(x): x not in tuple" : "%.100s is not in list",
+            err = value_error(run, "ValueError",
+                              SELF.kind == VALUE_TUPLE ? "tuple.index(x): x not in tuple" : "%.100s is not in list",
                               sb.data);
         strbuf_deinit(&sb);
         return err;
@@ -210,7 +214,7 @@ static enum err dict_parts(struct jinja_run *run, struct value dict, enum dict_p
             return err;
     } else {
         DICT_FOREACH(entry, dict)
-            (void)value_append(run, list, part == DICT_KEYS ? entry->key : entry->item);
+        (void)value_append(run, list, part == DICT_KEYS ? entry->key : entry->item);
     }
     *out = value_view(run, list, names[part]);
     return run->has_failed ? ERR_LIMIT : OK;
@@ -300,8 +304,8 @@ static enum err dict_copy(struct jinja_run *run, void *ctx, const struct value_c
     (void)call;
     *out = value_dict(run);
     DICT_FOREACH(entry, SELF)
-        if (!value_set_item(run, *out, entry->key, entry->item))
-            return ERR_LIMIT;
+    if (!value_set_item(run, *out, entry->key, entry->item))
+        return ERR_LIMIT;
     return OK;
 }
 
@@ -318,7 +322,7 @@ static enum err dict_popitem(struct jinja_run *run, void *ctx, const struct valu
     (void)call;
     struct dict_entry *last = NULL;
     DICT_FOREACH(entry, SELF)
-        last = entry;
+    last = entry;
     if (!last)
         return value_error(run, "KeyError", "'popitem(): dictionary is empty'");
     *out = value_tuple(run, 2);
@@ -337,14 +341,17 @@ enum err dict_fill(struct jinja_run *run, struct value dict, const struct value_
         struct value items;
         err = value_items(run, call->args[0], &items);
         for (size_t i = 0; err == OK && i < items.seq->count; i++)
-            err = value_set_item(run, dict, items.seq->items[i].seq->items[0], items.seq->items[i].seq->items[1]) ? OK : ERR_LIMIT;
+            err = value_set_item(run, dict, items.seq->items[i].seq->items[0], items.seq->items[i].seq->items[1])
+                      ? OK
+                      : ERR_LIMIT;
     } else if (call->count) {
         struct value list, pair;
         err = value_iterate(run, call->args[0], &list);
         for (size_t i = 0; err == OK && i < list.seq->count; i++) {
             err = value_iterate(run, list.seq->items[i], &pair);
             if (err == OK && pair.seq->count != 2)
-                return value_error(run, "ValueError", "dictionary update sequence element #%zu has length %zu; 2 is required", i,
+                return value_error(run, "ValueError",
+                                   "dictionary update sequence element #%zu has length %zu; 2 is required", i,
                                    pair.seq->count);
             if (err == OK)
                 err = value_set_item(run, dict, pair.seq->items[0], pair.seq->items[1]) ? OK : ERR_LIMIT;
@@ -384,20 +391,28 @@ static enum err number_conjugate(struct jinja_run *run, void *ctx, const struct 
 /* ---------------------------------------------------------------------------------------------------------- look-up */
 
 static const struct method list_methods[] = {
-    {"append", list_append}, {"extend", list_extend}, {"insert", list_insert}, {"pop", list_pop},
-    {"remove", list_remove}, {"index", list_index},   {"count", list_count},   {"reverse", list_reverse},
-    {"sort", list_sort_method}, {"copy", list_copy},  {"clear", list_clear},   {NULL, NULL},
+    {"append", list_append},    {"extend", list_extend}, {"insert", list_insert}, {"pop", list_pop},
+    {"remove", list_remove},    {"index", list_index},   {"count", list_count},   {"reverse", list_reverse},
+    {"sort", list_sort_method}, {"copy", list_copy},     {"clear", list_clear},   {NULL, NULL},
 };
 static const struct method tuple_methods[] = {{"index", list_index}, {"count", list_count}, {NULL, NULL}};
 static const struct method dict_methods[] = {
-    {"keys", dict_keys},     {"values", dict_values}, {"items", dict_items},
-    {"get", dict_get},       {"pop", dict_pop},       {"setdefault", dict_setdefault},
-    {"update", dict_update}, {"copy", dict_copy},     {"clear", dict_clear_method},
-    {"popitem", dict_popitem}, {NULL, NULL},
+    {"keys", dict_keys},
+    {"values", dict_values},
+    {"items", dict_items},
+    {"get", dict_get},
+    {"pop", dict_pop},
+    {"setdefault", dict_setdefault},
+    {"update", dict_update},
+    {"copy", dict_copy},
+    {"clear", dict_clear_method},
+    {"popitem", dict_popitem},
+    {NULL, NULL},
 };
 static const struct method int_methods[] = {
     {"bit_length", int_bit_length}, {"is_integer", float_is_integer}, {"conjugate", number_conjugate}, {NULL, NULL}};
-static const struct method float_methods[] = {{"is_integer", float_is_integer}, {"conjugate", number_conjugate}, {NULL, NULL}};
+static const struct method float_methods[] = {
+    {"is_integer", float_is_integer}, {"conjugate", number_conjugate}, {NULL, NULL}};
 static const struct method no_methods[] = {{NULL, NULL}};
 
 static const struct method *methods_of(struct value v)

@@ -23,8 +23,8 @@ bool text_is_lower(const struct value_str *self);
 void text_strip(const struct value_str *self, const struct value_str *chars, bool left, bool right, const char **begin,
                 size_t *len);
 enum text_side { TEXT_LEFT, TEXT_RIGHT, TEXT_CENTRE }; /* where the text goes in the field */
-enum err text_pad(struct jinja_run *run, const struct value_str *self, int64_t width, const char *fill, enum text_side side,
-                  struct value *out);
+enum err text_pad(struct jinja_run *run, const struct value_str *self, int64_t width, const char *fill,
+                  enum text_side side, struct value *out);
 enum err text_replace(struct jinja_run *run, const struct value_str *self, const struct value_str *old,
                       const struct value_str *with, int64_t count, struct value *out);
 

@@ -24,7 +24,8 @@ static enum err no_arguments(struct jinja_run *run, const struct value_call *cal
 {
     if (call->count + call->key_count == 0)
         return OK;
-    return value_error(run, "TypeError", "str.%s() takes no arguments (%zu given)", what, call->count + call->key_count);
+    return value_error(run, "TypeError", "str.%s() takes no arguments (%zu given)", what,
+                       call->count + call->key_count);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ case */
@@ -122,8 +123,8 @@ static enum err str_swapcase(struct jinja_run *run, void *ctx, const struct valu
 
 /* --------------------------------------------------------------------------------------------------- classification */
 
-static enum err classify(struct jinja_run *run, const struct value_str *self, const struct value_call *call, const char *what,
-                         bool (*test)(uint32_t c), struct value *out)
+static enum err classify(struct jinja_run *run, const struct value_str *self, const struct value_call *call,
+                         const char *what, bool (*test)(uint32_t c), struct value *out)
 {
     enum err err = no_arguments(run, call, what);
     bool result = self->len_bytes > 0;
@@ -166,10 +167,10 @@ static bool is_printable(uint32_t c)
     return text_class_is(c, CLASS_PRINT);
 }
 
-#define CLASS_METHOD(name, test)                                                                                      \
-    static enum err str_##name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)   \
-    {                                                                                                                 \
-        return classify(run, SELF, call, #name, test, out);                                                           \
+#define CLASS_METHOD(name, test)                                                                                       \
+    static enum err str_##name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)     \
+    {                                                                                                                  \
+        return classify(run, SELF, call, #name, test, out);                                                            \
     }
 CLASS_METHOD(isalpha, is_alpha)
 CLASS_METHOD(isdigit, is_digit)
@@ -192,8 +193,8 @@ static enum err str_isprintable(struct jinja_run *run, void *ctx, const struct v
     return err;
 }
 
-static enum err is_case(struct jinja_run *run, const struct value_str *self, const struct value_call *call, const char *what,
-                        enum text_class wanted, enum text_class other, struct value *out)
+static enum err is_case(struct jinja_run *run, const struct value_str *self, const struct value_call *call,
+                        const char *what, enum text_class wanted, enum text_class other, struct value *out)
 {
     enum err err = no_arguments(run, call, what);
     bool has_wanted = false, has_other = false;
@@ -209,13 +210,15 @@ static enum err is_case(struct jinja_run *run, const struct value_str *self, con
 bool text_is_upper(const struct value_str *self)
 {
     struct value out;
-    return is_case(NULL, self, &(struct value_call){.count = 0}, "", CLASS_UPPER, CLASS_LOWER, &out) == OK && out.boolean;
+    return is_case(NULL, self, &(struct value_call){.count = 0}, "", CLASS_UPPER, CLASS_LOWER, &out) == OK &&
+           out.boolean;
 }
 
 bool text_is_lower(const struct value_str *self)
 {
     struct value out;
-    return is_case(NULL, self, &(struct value_call){.count = 0}, "", CLASS_LOWER, CLASS_UPPER, &out) == OK && out.boolean;
+    return is_case(NULL, self, &(struct value_call){.count = 0}, "", CLASS_LOWER, CLASS_UPPER, &out) == OK &&
+           out.boolean;
 }
 
 static enum err str_isupper(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
@@ -291,8 +294,8 @@ void text_strip(const struct value_str *self, const struct value_str *chars, boo
     *len = (size_t)(end - p);
 }
 
-static enum err strip(struct jinja_run *run, const struct value_str *self, const struct value_call *call, const char *what,
-                      bool left, bool right, struct value *out)
+static enum err strip(struct jinja_run *run, const struct value_str *self, const struct value_call *call,
+                      const char *what, bool left, bool right, struct value *out)
 {
     static const char *const names[] = {"chars"};
     struct value arg = value_none();
@@ -344,14 +347,15 @@ static enum err str_removesuffix(struct jinja_run *run, void *ctx, const struct 
     enum err err = ARGS_BIND(run, call, "removesuffix", names, 1, &arg);
     if (err != OK || (err = args_text(run, arg, "removesuffix() argument", &s)) != OK)
         return err;
-    bool has = s->len_bytes <= SELF->len_bytes && memcmp(SELF->data + SELF->len_bytes - s->len_bytes, s->data, s->len_bytes) == 0;
+    bool has = s->len_bytes <= SELF->len_bytes &&
+               memcmp(SELF->data + SELF->len_bytes - s->len_bytes, s->data, s->len_bytes) == 0;
     return make(run, SELF->data, SELF->len_bytes - (has ? s->len_bytes : 0), out);
 }
 
 /* --------------------------------------------------------------------------------------------------------- padding */
 
-enum err text_pad(struct jinja_run *run, const struct value_str *self, int64_t width, const char *fill, enum text_side side,
-                  struct value *out)
+enum err text_pad(struct jinja_run *run, const struct value_str *self, int64_t width, const char *fill,
+                  enum text_side side, struct value *out)
 {
     size_t pad = width > (int64_t)self->count ? (size_t)width - self->count : 0;
     if (!run_has_room(run, pad * strlen(fill) + self->len_bytes))
@@ -368,8 +372,8 @@ enum err text_pad(struct jinja_run *run, const struct value_str *self, int64_t w
     return finish(run, &sb, out);
 }
 
-static enum err pad(struct jinja_run *run, const struct value_str *self, const struct value_call *call, const char *what,
-                    enum text_side side, struct value *out)
+static enum err pad(struct jinja_run *run, const struct value_str *self, const struct value_call *call,
+                    const char *what, enum text_side side, struct value *out)
 {
     static const char *const names[] = {"width", "fillchar"};
     struct value args[2] = {value_none(), value_none()};
@@ -491,8 +495,8 @@ static size_t count_points(const char *text, size_t len)
 
 enum search { SEARCH_FIND, SEARCH_RFIND, SEARCH_COUNT };
 
-static enum err search(struct jinja_run *run, const struct value_str *self, const struct value_call *call, const char *what,
-                       enum search kind, bool is_required, struct value *out)
+static enum err search(struct jinja_run *run, const struct value_str *self, const struct value_call *call,
+                       const char *what, enum search kind, bool is_required, struct value *out)
 {
     static const char *const names[] = {"sub", "start", "end"};
     struct value args[3] = {value_none(), value_none(), value_none()};
@@ -550,8 +554,8 @@ static enum err str_count(struct jinja_run *run, void *ctx, const struct value_c
     return search(run, SELF, call, "count", SEARCH_COUNT, false, out);
 }
 
-static enum err affix(struct jinja_run *run, const struct value_str *self, const struct value_call *call, const char *what,
-                      bool is_prefix, struct value *out)
+static enum err affix(struct jinja_run *run, const struct value_str *self, const struct value_call *call,
+                      const char *what, bool is_prefix, struct value *out)
 {
     static const char *const names[] = {"prefix", "start", "end"};
     struct value args[3] = {value_none(), value_none(), value_none()};
@@ -707,8 +711,8 @@ static void rsplit_words(struct jinja_run *run, const char *begin, const char *e
     reverse_list(list);
 }
 
-static enum err split(struct jinja_run *run, const struct value_str *self, const struct value_call *call, const char *what,
-                      bool is_right, struct value *out)
+static enum err split(struct jinja_run *run, const struct value_str *self, const struct value_call *call,
+                      const char *what, bool is_right, struct value *out)
 {
     static const char *const names[] = {"sep", "maxsplit"};
     struct value args[2] = {value_none(), value_int(-1)};
@@ -730,14 +734,16 @@ static enum err split(struct jinja_run *run, const struct value_str *self, const
         return run->has_failed ? ERR_LIMIT : OK;
     }
     if (is_right) {
-        while (left-- != 0 && (found = find_last(p, (size_t)(end - p), sep->data, sep->len_bytes)) != NULL && !run->has_failed) {
+        while (left-- != 0 && (found = find_last(p, (size_t)(end - p), sep->data, sep->len_bytes)) != NULL &&
+               !run->has_failed) {
             add_part(run, *out, found + sep->len_bytes, end);
             end = found;
         }
         add_part(run, *out, p, end);
         reverse_list(*out);
     } else {
-        while (left-- != 0 && (found = memmem(p, (size_t)(end - p), sep->data, sep->len_bytes)) != NULL && !run->has_failed) {
+        while (left-- != 0 && (found = memmem(p, (size_t)(end - p), sep->data, sep->len_bytes)) != NULL &&
+               !run->has_failed) {
             add_part(run, *out, p, found);
             p = found + sep->len_bytes;
         }
@@ -786,8 +792,8 @@ static enum err str_splitlines(struct jinja_run *run, void *ctx, const struct va
     return run->has_failed ? ERR_LIMIT : OK;
 }
 
-static enum err partition(struct jinja_run *run, const struct value_str *self, const struct value_call *call, const char *what,
-                          bool is_right, struct value *out)
+static enum err partition(struct jinja_run *run, const struct value_str *self, const struct value_call *call,
+                          const char *what, bool is_right, struct value *out)
 {
     static const char *const names[] = {"sep"};
     struct value arg;
@@ -842,7 +848,8 @@ static enum err str_join(struct jinja_run *run, void *ctx, const struct value_ca
     for (size_t i = 0; i < list.seq->count && err == OK; i++) {
         struct value item = list.seq->items[i];
         if (!value_is_text(item))
-            err = value_error(run, "TypeError", "sequence item %zu: expected str instance, %s found", i, value_type_name(item));
+            err = value_error(run, "TypeError", "sequence item %zu: expected str instance, %s found", i,
+                              value_type_name(item));
         else if (!run_has_room(run, sb.len_bytes))
             err = ERR_LIMIT;
         else {
@@ -884,16 +891,49 @@ static enum err str_format_map(struct jinja_run *run, void *ctx, const struct va
 }
 
 const struct method text_methods[] = {
-    {"upper", str_upper}, {"lower", str_lower}, {"casefold", str_casefold}, {"capitalize", str_capitalize},
-    {"title", str_title}, {"swapcase", str_swapcase}, {"isalpha", str_isalpha}, {"isdigit", str_isdigit},
-    {"isdecimal", str_isdecimal}, {"isnumeric", str_isnumeric}, {"isalnum", str_isalnum}, {"isspace", str_isspace},
-    {"isascii", str_isascii}, {"isprintable", str_isprintable}, {"isupper", str_isupper}, {"islower", str_islower},
-    {"istitle", str_istitle}, {"isidentifier", str_isidentifier}, {"strip", str_strip}, {"lstrip", str_lstrip},
-    {"rstrip", str_rstrip}, {"removeprefix", str_removeprefix}, {"removesuffix", str_removesuffix},
-    {"center", str_center}, {"ljust", str_ljust}, {"rjust", str_rjust}, {"zfill", str_zfill},
-    {"expandtabs", str_expandtabs}, {"find", str_find}, {"rfind", str_rfind}, {"index", str_index},
-    {"rindex", str_rindex}, {"count", str_count}, {"startswith", str_startswith}, {"endswith", str_endswith},
-    {"replace", str_replace}, {"split", str_split}, {"rsplit", str_rsplit}, {"splitlines", str_splitlines},
-    {"partition", str_partition}, {"rpartition", str_rpartition}, {"join", str_join}, {"format", str_format},
-    {"format_map", str_format_map}, {NULL, NULL},
+    {"upper", str_upper},
+    {"lower", str_lower},
+    {"casefold", str_casefold},
+    {"capitalize", str_capitalize},
+    {"title", str_title},
+    {"swapcase", str_swapcase},
+    {"isalpha", str_isalpha},
+    {"isdigit", str_isdigit},
+    {"isdecimal", str_isdecimal},
+    {"isnumeric", str_isnumeric},
+    {"isalnum", str_isalnum},
+    {"isspace", str_isspace},
+    {"isascii", str_isascii},
+    {"isprintable", str_isprintable},
+    {"isupper", str_isupper},
+    {"islower", str_islower},
+    {"istitle", str_istitle},
+    {"isidentifier", str_isidentifier},
+    {"strip", str_strip},
+    {"lstrip", str_lstrip},
+    {"rstrip", str_rstrip},
+    {"removeprefix", str_removeprefix},
+    {"removesuffix", str_removesuffix},
+    {"center", str_center},
+    {"ljust", str_ljust},
+    {"rjust", str_rjust},
+    {"zfill", str_zfill},
+    {"expandtabs", str_expandtabs},
+    {"find", str_find},
+    {"rfind", str_rfind},
+    {"index", str_index},
+    {"rindex", str_rindex},
+    {"count", str_count},
+    {"startswith", str_startswith},
+    {"endswith", str_endswith},
+    {"replace", str_replace},
+    {"split", str_split},
+    {"rsplit", str_rsplit},
+    {"splitlines", str_splitlines},
+    {"partition", str_partition},
+    {"rpartition", str_rpartition},
+    {"join", str_join},
+    {"format", str_format},
+    {"format_map", str_format_map},
+    {NULL, NULL},
 };

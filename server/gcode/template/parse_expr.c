@@ -550,7 +550,8 @@ static void parse_plain_arguments(struct compiler *c, struct call_args *args)
     expect_operator(c, ")");
 }
 
-/* With * or **: positional arguments are gathered in a list (on the stack already, `given` items), then a dict follows. */
+/* With * or **: positional arguments are gathered in a list (on the stack already, `given` items), then a dict follows.
+ */
 static void parse_spread_arguments(struct compiler *c, unsigned given)
 {
     emit(c, OP_LIST, given, 0);

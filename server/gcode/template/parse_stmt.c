@@ -1,8 +1,10 @@
-/* Statements: {% for %}, {% if %}, {% set %}, {% macro %}, {% call %}, {% filter %}, {% with %}, {% do %}, {% print %}. */
+/* Statements: {% for %}, {% if %}, {% set %}, {% macro %}, {% call %}, {% filter %}, {% with %}, {% do %}, {% print %}.
+ */
 #include "server/gcode/template/code.h"
 
 #include "base/check.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define TARGETS_MAX 64 /* names in `for a, b, c in` or `set a, b = ` */
@@ -471,9 +473,9 @@ struct statement {
 };
 
 static const struct statement statements[] = {
-    {"if", parse_if},         {"for", parse_for},           {"set", parse_set},   {"macro", parse_macro},
-    {"call", parse_call_block}, {"filter", parse_filter_block}, {"with", parse_with}, {"do", parse_do},
-    {"print", parse_print},
+    {"if", parse_if},       {"for", parse_for},         {"set", parse_set},
+    {"macro", parse_macro}, {"call", parse_call_block}, {"filter", parse_filter_block},
+    {"with", parse_with},   {"do", parse_do},           {"print", parse_print},
 };
 
 static const char *const left_out[] = {"extends", "block", "include", "import", "from"};
@@ -485,9 +487,8 @@ _Noreturn static void fail_unknown_tag(struct compiler *c, const char *word, uns
         if (strcmp(word, left_out[i]) == 0)
             fail(c, line, "'%s' is not available: templates here cannot inherit or include", word);
     if (opener)
-        fail(c, line,
-             "Encountered unknown tag '%.60s'. The innermost block that needs to be closed is '%s' (line %u).", word,
-             opener, opener_line);
+        fail(c, line, "Encountered unknown tag '%.60s'. The innermost block that needs to be closed is '%s' (line %u).",
+             word, opener, opener_line);
     fail(c, line, "Encountered unknown tag '%.60s'.", word);
 }
 
@@ -521,6 +522,19 @@ static bool parse_block(struct compiler *c, const char *const *ends, const char 
     fail_unknown_tag(c, word, line, opener, opener_line);
 }
 
+_Noreturn static void fail_unclosed(struct compiler *c, const char *const *ends, const char *opener,
+                                    unsigned opener_line)
+{
+    char words[60] = "";
+    for (size_t len = 0; *ends; ends++)
+        len += (size_t)snprintf(words + len, sizeof words - len, "%s'%s'", len ? " or " : "", *ends);
+    fail(c, c->token.line,
+         "Unexpected end of template. Jinja was looking for the following tags: %s. The innermost block that needs to "
+         "be "
+         "closed is '%s' (line %u).",
+         words, opener, opener_line);
+}
+
 void parse_body(struct compiler *c, const char *const *ends, const char *opener, unsigned opener_line)
 {
     for (;;) {
@@ -544,10 +558,7 @@ void parse_body(struct compiler *c, const char *const *ends, const char *opener,
         default:
             if (!ends)
                 return;
-            fail(c, c->token.line,
-                 "Unexpected end of template. Jinja was looking for the following tags: '%s'. The innermost block that "
-                 "needs to be closed is '%s' (line %u).",
-                 ends[0], opener, opener_line);
+            fail_unclosed(c, ends, opener, opener_line);
         }
     }
 }

@@ -6,24 +6,25 @@
 
 #include <string.h>
 
-#define TEST(name)                                                                                                    \
+#define TEST(name)                                                                                                     \
     static enum err name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 
 /* Subject and, for tests with one more argument, that one. */
-static enum err subject(struct jinja_run *run, const struct value_call *call, const char *what, size_t count, struct value *args)
+static enum err subject(struct jinja_run *run, const struct value_call *call, const char *what, size_t count,
+                        struct value *args)
 {
     static const char *const names[] = {"value", "other"};
     return args_bind(run, call, what, names, count, count, args);
 }
 
-#define SIMPLE_TEST(name, condition)                                                                                  \
-    TEST(is_##name)                                                                                                   \
-    {                                                                                                                 \
-        struct value v;                                                                                               \
-        (void)ctx;                                                                                                    \
-        enum err err = subject(run, call, #name, 1, &v);                                                              \
-        *out = value_bool(err == OK && (condition));                                                                  \
-        return err;                                                                                                   \
+#define SIMPLE_TEST(name, condition)                                                                                   \
+    TEST(is_##name)                                                                                                    \
+    {                                                                                                                  \
+        struct value v;                                                                                                \
+        (void)ctx;                                                                                                     \
+        enum err err = subject(run, call, #name, 1, &v);                                                               \
+        *out = value_bool(err == OK && (condition));                                                                   \
+        return err;                                                                                                    \
     }
 
 SIMPLE_TEST(defined, v.kind != VALUE_UNDEFINED)
@@ -38,7 +39,8 @@ SIMPLE_TEST(number, value_is_number(v))
 SIMPLE_TEST(string, value_is_text(v))
 SIMPLE_TEST(mapping, v.kind == VALUE_DICT || (v.kind == VALUE_OBJECT && v.object->type->keys))
 SIMPLE_TEST(sequence, v.kind == VALUE_LIST || v.kind == VALUE_TUPLE || v.kind == VALUE_DICT || v.kind == VALUE_RANGE ||
-                          value_is_text(v) || v.kind == VALUE_UNDEFINED || (v.kind == VALUE_OBJECT && v.object->type->keys))
+                          value_is_text(v) || v.kind == VALUE_UNDEFINED ||
+                          (v.kind == VALUE_OBJECT && v.object->type->keys))
 SIMPLE_TEST(iterable, v.kind == VALUE_LIST || v.kind == VALUE_TUPLE || v.kind == VALUE_DICT || v.kind == VALUE_RANGE ||
                           value_is_text(v) || v.kind == VALUE_UNDEFINED || v.kind == VALUE_ITERATOR ||
                           (v.kind == VALUE_OBJECT && v.object->type->keys))
@@ -46,7 +48,8 @@ SIMPLE_TEST(callable, v.kind == VALUE_FUNCTION || v.kind == VALUE_UNDEFINED)
 SIMPLE_TEST(escaped, v.kind == VALUE_MARKUP)
 
 /* x % 2, with Python's errors for what is no number. */
-static enum err remainder_test(struct jinja_run *run, const struct value_call *call, const char *what, int64_t wanted, struct value *out)
+static enum err remainder_test(struct jinja_run *run, const struct value_call *call, const char *what, int64_t wanted,
+                               struct value *out)
 {
     struct value v, rest;
     enum err err = subject(run, call, what, 1, &v);
@@ -208,14 +211,46 @@ TEST(is_ne)
 }
 
 static const struct value_filter all_tests[] = {
-    {"defined", is_defined}, {"undefined", is_undefined}, {"none", is_none}, {"boolean", is_boolean}, {"false", is_false},
-    {"true", is_true}, {"integer", is_integer}, {"float", is_float}, {"number", is_number}, {"string", is_string},
-    {"mapping", is_mapping}, {"sequence", is_sequence}, {"iterable", is_iterable}, {"callable", is_callable},
-    {"escaped", is_escaped}, {"odd", is_odd}, {"even", is_even}, {"divisibleby", is_divisibleby}, {"lower", is_lower},
-    {"upper", is_upper}, {"sameas", is_sameas}, {"in", is_in}, {"filter", is_filter}, {"test", is_test},
-    {"eq", is_eq}, {"equalto", is_eq}, {"==", is_eq}, {"ne", is_ne}, {"!=", is_ne}, {"lt", is_lt}, {"lessthan", is_lt},
-    {"<", is_lt}, {"le", is_le}, {"<=", is_le}, {"gt", is_gt}, {"greaterthan", is_gt}, {">", is_gt}, {"ge", is_ge},
-    {">=", is_ge}, {NULL, NULL},
+    {"defined", is_defined},
+    {"undefined", is_undefined},
+    {"none", is_none},
+    {"boolean", is_boolean},
+    {"false", is_false},
+    {"true", is_true},
+    {"integer", is_integer},
+    {"float", is_float},
+    {"number", is_number},
+    {"string", is_string},
+    {"mapping", is_mapping},
+    {"sequence", is_sequence},
+    {"iterable", is_iterable},
+    {"callable", is_callable},
+    {"escaped", is_escaped},
+    {"odd", is_odd},
+    {"even", is_even},
+    {"divisibleby", is_divisibleby},
+    {"lower", is_lower},
+    {"upper", is_upper},
+    {"sameas", is_sameas},
+    {"in", is_in},
+    {"filter", is_filter},
+    {"test", is_test},
+    {"eq", is_eq},
+    {"equalto", is_eq},
+    {"==", is_eq},
+    {"ne", is_ne},
+    {"!=", is_ne},
+    {"lt", is_lt},
+    {"lessthan", is_lt},
+    {"<", is_lt},
+    {"le", is_le},
+    {"<=", is_le},
+    {"gt", is_gt},
+    {"greaterthan", is_gt},
+    {">", is_gt},
+    {"ge", is_ge},
+    {">=", is_ge},
+    {NULL, NULL},
 };
 
 /* --------------------------------------------------------------------------------------------------------- globals */
@@ -227,7 +262,10 @@ TEST(global_range)
     if (call->key_count)
         return value_error(run, "TypeError", "range() takes no keyword arguments");
     if (call->count < 1 || call->count > 3)
-        return value_error(run, "TypeError", call->count ? "range expected at most 3 arguments, got %zu" : "range expected at least 1 argument, got %zu", call->count);
+        return value_error(run, "TypeError",
+                           call->count ? "range expected at most 3 arguments, got %zu"
+                                       : "range expected at least 1 argument, got %zu",
+                           call->count);
     for (size_t i = 0; i < call->count; i++) {
         enum err err = args_int(run, call->args[i], "range", &parts[call->count == 1 ? 1 : i]);
         if (err != OK)
@@ -349,8 +387,9 @@ TEST(global_joiner)
 TEST(global_lipsum)
 {
     (void)ctx;
-    static const char *const words[] = {"lorem", "ipsum", "dolor", "sit", "amet", "consectetur", "adipiscing", "elit",
-                                        "sed", "do", "eiusmod", "tempor", "incididunt", "ut", "labore", "et"};
+    static const char *const words[] = {"lorem",      "ipsum", "dolor",  "sit", "amet",    "consectetur",
+                                        "adipiscing", "elit",  "sed",    "do",  "eiusmod", "tempor",
+                                        "incididunt", "ut",    "labore", "et"};
     static const char *const names[] = {"n", "html", "min", "max"};
     struct value args[4] = {value_int(5), value_bool(true), value_int(20), value_int(100)};
     int64_t paragraphs = 5, least = 20, most = 100;
@@ -380,8 +419,13 @@ TEST(global_lipsum)
 }
 
 static const struct value_filter all_globals[] = {
-    {"range", global_range}, {"dict", global_dict}, {"namespace", global_namespace}, {"cycler", global_cycler},
-    {"joiner", global_joiner}, {"lipsum", global_lipsum}, {NULL, NULL},
+    {"range", global_range},
+    {"dict", global_dict},
+    {"namespace", global_namespace},
+    {"cycler", global_cycler},
+    {"joiner", global_joiner},
+    {"lipsum", global_lipsum},
+    {NULL, NULL},
 };
 
 /* --------------------------------------------------------------------------------------------------------- look-up */

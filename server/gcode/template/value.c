@@ -155,6 +155,16 @@ struct value value_tuple(struct jinja_run *run, size_t count)
     return make_seq(run, VALUE_TUPLE, count);
 }
 
+struct value value_named_tuple(struct jinja_run *run, struct value list, const struct value_tuple_names *names)
+{
+    struct value v = value_tuple(run, list.seq->count);
+    for (size_t i = 0; i < v.seq->count; i++)
+        v.seq->items[i] = list.seq->items[i];
+    if (!run->has_failed)
+        v.seq->names = names;
+    return v;
+}
+
 bool value_append(struct jinja_run *run, struct value list, struct value item)
 {
     struct value_seq *seq = list.seq;
@@ -226,7 +236,11 @@ static bool dict_grow(struct jinja_run *run, struct value_dict *dict)
             slot = (slot + 1) & (index_size - 1);
         index[slot] = (uint32_t)++used;
     }
-    *dict = (struct value_dict){.entries = entries, .index = index, .count = used, .used = used, .capacity = capacity,
+    *dict = (struct value_dict){.entries = entries,
+                                .index = index,
+                                .count = used,
+                                .used = used,
+                                .capacity = capacity,
                                 .index_size = index_size};
     return true;
 }
@@ -282,7 +296,8 @@ void dict_clear(struct value dict)
     *dict.dict = (struct value_dict){0};
 }
 
-/* ------------------------------------------------------------------------------------------------ functions, objects */
+/* ------------------------------------------------------------------------------------------------ functions, objects
+ */
 
 struct value value_object(struct jinja_run *run, const struct value_object_type *type, void *ctx)
 {
@@ -376,7 +391,7 @@ enum err value_iterate(struct jinja_run *run, struct value v, struct value *out)
         break;
     case VALUE_DICT:
         DICT_FOREACH(entry, v)
-            (void)value_append(run, list, entry->key);
+        (void)value_append(run, list, entry->key);
         break;
     case VALUE_STR:
     case VALUE_MARKUP:

@@ -3,9 +3,9 @@
  * when they are named.
  *
  * All memory of a render comes from the arena of its jinja_run and is freed at its end; nothing is freed before. Every
- * allocation is charged to the render's budget: functions that make values return NULL / false when it is used up, and the
- * render has then failed already (value_error was called). Values are small and passed by copy. A failure latches in the
- * render, so callers that can go on may ignore a result here. */
+ * allocation is charged to the render's budget: functions that make values return NULL / false when it is used up, and
+ * the render has then failed already (value_error was called). Values are small and passed by copy. A failure latches
+ * in the render, so callers that can go on may ignore a result here. */
 #ifndef SERVER_GCODE_TEMPLATE_VALUE_H
 #define SERVER_GCODE_TEMPLATE_VALUE_H
 
@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct jinja;
 struct jinja_run;
 
 enum value_kind {
@@ -49,9 +50,9 @@ struct value {
         bool boolean;
         int64_t integer;
         double number;
-        const struct value_str *str;      /* STR, MARKUP, and the name of UNDEFINED */
-        struct value_seq *seq;            /* LIST, TUPLE */
-        struct value_dict *dict;          /* DICT, NAMESPACE */
+        const struct value_str *str; /* STR, MARKUP, and the name of UNDEFINED */
+        struct value_seq *seq;       /* LIST, TUPLE */
+        struct value_dict *dict;     /* DICT, NAMESPACE */
         const struct value_range *range;
         struct value_iterator *iterator;
         const struct value_function *function;
@@ -64,10 +65,14 @@ struct value_str {
     size_t len_bytes, count;
     const char *data;
 };
+struct value_tuple_names {
+    const char *type_name; /* shown by repr; NULL: as a plain tuple */
+    const char *parts[4];
+};
 struct value_seq {
     struct value *items;
     size_t count, capacity;
-    bool is_group; /* a tuple of groupby: its parts are also called grouper and list */
+    const struct value_tuple_names *names; /* of a named tuple's parts; NULL: it is a plain one */
 };
 
 /* --- making --- */
@@ -90,12 +95,14 @@ static inline struct value value_float(double d)
 /* Copies; bytes that are not UTF-8 become U+FFFD. */
 struct value value_str(struct jinja_run *run, const char *text, size_t len_bytes);
 struct value value_cstr(struct jinja_run *run, const char *text);
-struct value value_undefined(struct jinja_run *run, const char *name); /* "'name' is undefined" */
+struct value value_undefined(struct jinja_run *run, const char *name);      /* "'name' is undefined" */
 struct value value_undefined_hint(struct jinja_run *run, const char *hint); /* with this text of its own */
-const char *value_undefined_text(struct value undefined); /* for an UndefinedError */
+const char *value_undefined_text(struct value undefined);                   /* for an UndefinedError */
 struct value value_list(struct jinja_run *run);
 struct value value_tuple(struct jinja_run *run, size_t count); /* of None, to be filled */
 struct value value_dict(struct jinja_run *run);
+/* The same values as a named tuple (at most 4; `names` is kept): v.x besides v[0]. */
+struct value value_named_tuple(struct jinja_run *run, struct value list, const struct value_tuple_names *names);
 bool value_append(struct jinja_run *run, struct value list, struct value item);
 /* Keys: anything hashable; insertion order is kept. */
 bool value_set_item(struct jinja_run *run, struct value dict, struct value key, struct value item);
@@ -103,6 +110,11 @@ bool value_set_text(struct jinja_run *run, struct value dict, const char *key, s
 /* From JSON text (numbers with '.' or exponent are floats). ERR_INVALID with the place. */
 enum err value_from_json(struct jinja_run *run, const char *json, size_t len_bytes, struct value *out,
                          struct err_info *info);
+
+/* A fresh value of a compiled literal; None if the render has failed. */
+struct value value_literal(struct jinja_run *run, const struct jinja *literal);
+/* Zeroed memory that lives as long as the render, for contexts of objects. NULL: the budget is used up. */
+void *value_alloc(struct jinja_run *run, size_t size_bytes);
 
 /* --- objects and functions of the host --- */
 
@@ -135,8 +147,8 @@ struct value value_native(struct jinja_run *run, const char *name, value_native_
 
 /* --- Python's operations (value_ops.c); each may fail the render --- */
 struct strbuf;
-bool value_is_true(struct value v); /* OBJECT: true; ITERATOR: true */
-const char *value_type_name(struct value v); /* "int", "str", "dict", ... */
+bool value_is_true(struct value v);                                                /* OBJECT: true; ITERATOR: true */
+const char *value_type_name(struct value v);                                       /* "int", "str", "dict", ... */
 enum err value_to_text(struct jinja_run *run, struct value v, struct strbuf *out); /* str() */
 enum err value_repr(struct jinja_run *run, struct value v, struct strbuf *out);    /* repr() */
 /* Python's repr of a float: "1e-05", "3.0", "inf", "nan". Pure. */
@@ -148,19 +160,24 @@ enum err value_compare(struct jinja_run *run, const char *op, struct value a, st
 enum err value_hash(struct jinja_run *run, struct value v, uint64_t *out); /* TypeError: unhashable */
 
 enum value_operator {
-    VALUE_ADD, VALUE_SUB, VALUE_MUL, VALUE_DIV, VALUE_FLOORDIV, VALUE_MOD, VALUE_POW, VALUE_CONCAT /* ~ */
+    VALUE_ADD,
+    VALUE_SUB,
+    VALUE_MUL,
+    VALUE_DIV,
+    VALUE_FLOORDIV,
+    VALUE_MOD,
+    VALUE_POW,
+    VALUE_CONCAT /* ~ */
 };
-enum err value_binary(struct jinja_run *run, enum value_operator op, struct value a, struct value b,
-                      struct value *out);
+enum err value_binary(struct jinja_run *run, enum value_operator op, struct value a, struct value b, struct value *out);
 enum err value_negate(struct jinja_run *run, struct value v, struct value *out);
 enum err value_plus(struct jinja_run *run, struct value v, struct value *out);
 enum err value_contains(struct jinja_run *run, struct value container, struct value item, bool *out);
 /* v[key], v.key (Jinja2's rules: item before attribute for [], attribute before item for .); undefined if absent. */
 enum err value_subscript(struct jinja_run *run, struct value v, struct value key, struct value *out);
-enum err value_attribute(struct jinja_run *run, struct value v, const char *name, size_t len_bytes,
-                         struct value *out);
-enum err value_slice(struct jinja_run *run, struct value v, struct value start, struct value stop,
-                     struct value step, struct value *out);
+enum err value_attribute(struct jinja_run *run, struct value v, const char *name, size_t len_bytes, struct value *out);
+enum err value_slice(struct jinja_run *run, struct value v, struct value start, struct value stop, struct value step,
+                     struct value *out);
 enum err value_length(struct jinja_run *run, struct value v, int64_t *out);
 /* Get every item (consumes an iterator) as a fresh list. TypeError: not iterable. */
 enum err value_iterate(struct jinja_run *run, struct value v, struct value *out_list);
@@ -175,7 +192,7 @@ struct value_filter {
     value_native_fn *fn; /* args[0] is what stands before the bar */
 };
 const struct value_filter *value_find_filter(const char *name, size_t len_bytes);
-const struct value_filter *value_find_test(const char *name, size_t len_bytes); /* answers a bool */
+const struct value_filter *value_find_test(const char *name, size_t len_bytes);   /* answers a bool */
 const struct value_filter *value_find_global(const char *name, size_t len_bytes); /* range, dict, namespace, ... */
 /* Python's method `name` of a str, list, dict, int, float ... as a bound function; ERR_NOT_FOUND. */
 enum err value_method(struct jinja_run *run, struct value v, const char *name, size_t len_bytes, struct value *out);

@@ -29,7 +29,8 @@ static bool contains_in_range(struct value range, struct value item)
     return is_between && ((__int128)i - r->start) % r->step == 0;
 }
 
-static enum err contains_in_object(struct jinja_run *run, const struct value_object *object, struct value item, bool *out)
+static enum err contains_in_object(struct jinja_run *run, const struct value_object *object, struct value item,
+                                   bool *out)
 {
     if (object->type->contains)
         return object->type->contains(run, object->ctx, item, out);
@@ -118,7 +119,8 @@ static struct value undefined_member(struct jinja_run *run, struct value v, stru
     strbuf_init(&sb);
     const char *type = v.kind == VALUE_NONE ? "None" : value_type_name(v);
     if (value_is_text(key)) {
-        strbuf_addf(&sb, "'%s%s' has no attribute '%.100s'", type, v.kind == VALUE_NONE ? "" : " object", key.str->data);
+        strbuf_addf(&sb, "'%s%s' has no attribute '%.100s'", type, v.kind == VALUE_NONE ? "" : " object",
+                    key.str->data);
     } else {
         strbuf_addf(&sb, "%s%s has no element ", type, v.kind == VALUE_NONE ? "" : " object");
         if (value_repr(run, key, &sb) != OK)
@@ -167,10 +169,11 @@ static enum err find_attribute(struct jinja_run *run, struct value v, const char
             *out = entry->item;
         return entry ? OK : run->has_failed ? ERR_INVALID : ERR_NOT_FOUND;
     }
-    if (v.kind == VALUE_TUPLE && v.seq->is_group && v.seq->count == 2) {
-        bool is_list = len_bytes == 4 && memcmp(name, "list", 4) == 0;
-        if (is_list || (len_bytes == 7 && memcmp(name, "grouper", 7) == 0)) {
-            *out = v.seq->items[is_list ? 1 : 0];
+    for (size_t i = 0;
+         v.kind == VALUE_TUPLE && v.seq->names && i < v.seq->count && i < ARRAY_COUNT(v.seq->names->parts); i++) {
+        const char *part = v.seq->names->parts[i];
+        if (part && strlen(part) == len_bytes && memcmp(part, name, len_bytes) == 0) {
+            *out = v.seq->items[i];
             return OK;
         }
     }
@@ -232,8 +235,8 @@ static int64_t clamp_index(int64_t index, int64_t count, int64_t lowest, int64_t
 }
 
 /* Start, number and step of the items of v[start:stop:step], by Python's rules. */
-static bool slice_bounds(struct jinja_run *run, int64_t count, const struct value parts[3], int64_t *start, int64_t *number,
-                         int64_t *step)
+static bool slice_bounds(struct jinja_run *run, int64_t count, const struct value parts[3], int64_t *start,
+                         int64_t *number, int64_t *step)
 {
     bool has_start, has_stop, has_step;
     int64_t stop = 0;

@@ -90,13 +90,18 @@ static void format_int(const struct format_spec *spec, int64_t i, struct strbuf 
     if (spec->grouping)
         group_digits(&digits, spec->grouping, base == 10 ? 3 : 4);
     char prefix[8];
-    const char *mark = !spec->is_alternate || base == 10 ? "" : base == 2 ? "0b" : base == 8 ? "0o" : is_upper ? "0X" : "0x";
+    const char *mark = !spec->is_alternate || base == 10 ? ""
+                       : base == 2                       ? "0b"
+                       : base == 8                       ? "0o"
+                       : is_upper                        ? "0X"
+                                                         : "0x";
     (void)snprintf(prefix, sizeof prefix, "%s%s", sign_text(spec, i < 0), mark);
     add_padded(out, spec, spec->align ? spec->align : '>', prefix, digits.data, digits.len_bytes);
     strbuf_deinit(&digits);
 }
 
-/* General form with precision and no type letter: like g, but it keeps ".0" and turns to exponents one digit earlier. */
+/* General form with precision and no type letter: like g, but it keeps ".0" and turns to exponents one digit earlier.
+ */
 static void add_general(struct strbuf *digits, double d, int precision)
 {
     char text[1100];
@@ -205,7 +210,8 @@ enum err format_value(struct jinja_run *run, const struct format_spec *spec, str
         strbuf_init(&text);
         enum err err = value_to_text(run, v, &text);
         if (err == OK && spec->type && spec->type != 's')
-            err = value_error(run, "TypeError", "unsupported format string passed to %s.__format__", value_type_name(v));
+            err =
+                value_error(run, "TypeError", "unsupported format string passed to %s.__format__", value_type_name(v));
         if (err == OK)
             format_text(spec, text.data, text.len_bytes, out);
         strbuf_deinit(&text);
@@ -295,7 +301,8 @@ struct field_reader {
     bool used_auto, used_manual;
 };
 
-static enum err keyword(struct jinja_run *run, const struct value_call *call, const char *name, size_t len, struct value *out)
+static enum err keyword(struct jinja_run *run, const struct value_call *call, const char *name, size_t len,
+                        struct value *out)
 {
     for (size_t i = 0; i < call->key_count; i++)
         if (call->keys[i].str->len_bytes == len && memcmp(call->keys[i].str->data, name, len) == 0) {
@@ -383,8 +390,9 @@ static enum err expand(struct field_reader *r, const char *p, size_t len, unsign
                 p++;
             }
             if (level > 0)
-                return value_error(r->run, "ValueError", begin == end ? "Single '{' encountered in format string"
-                                                                     : "expected '}' before end of string");
+                return value_error(r->run, "ValueError",
+                                   begin == end ? "Single '{' encountered in format string"
+                                                : "expected '}' before end of string");
             err = add_field(r, begin, (size_t)(p - 1 - begin), depth, out);
         }
     }
@@ -407,9 +415,10 @@ static enum err add_field(struct field_reader *r, const char *p, size_t len, uns
         char conversion = q + 1 < end ? q[1] : 0;
         struct strbuf text;
         strbuf_init(&text);
-        err = conversion == 's'                        ? value_to_text(r->run, v, &text)
-              : conversion == 'r' || conversion == 'a' ? value_repr(r->run, v, &text)
-                                                       : value_error(r->run, "ValueError", "Unknown conversion specifier");
+        err = conversion == 's' ? value_to_text(r->run, v, &text)
+              : conversion == 'r' || conversion == 'a'
+                  ? value_repr(r->run, v, &text)
+                  : value_error(r->run, "ValueError", "Unknown conversion specifier");
         v = value_from_strbuf(r->run, &text);
         q += 2;
     }
@@ -485,15 +494,17 @@ static enum err percent_convert(struct percent_reader *r, struct format_spec *sp
         strbuf_init(&text);
         err = type == 's' ? value_to_text(r->run, v, &text) : value_repr(r->run, v, &text);
         if (err == OK)
-            format_text(&(struct format_spec){.align = spec->align == '<' ? '<' : '>', .width = spec->width,
-                                              .has_precision = spec->has_precision, .precision = spec->precision},
+            format_text(&(struct format_spec){.align = spec->align == '<' ? '<' : '>',
+                                              .width = spec->width,
+                                              .has_precision = spec->has_precision,
+                                              .precision = spec->precision},
                         text.data, text.len_bytes, out);
         strbuf_deinit(&text);
         return err;
     case 'c':
         if (value_is_text(v) && v.str->count == 1) {
-            format_text(&(struct format_spec){.align = spec->align == '<' ? '<' : '>', .width = spec->width}, v.str->data,
-                        v.str->len_bytes, out);
+            format_text(&(struct format_spec){.align = spec->align == '<' ? '<' : '>', .width = spec->width},
+                        v.str->data, v.str->len_bytes, out);
             return OK;
         }
         if (!value_is_integer(v))
@@ -507,11 +518,13 @@ static enum err percent_convert(struct percent_reader *r, struct format_spec *sp
     case 'x':
     case 'X':
         if (!value_is_number(v) || (v.kind == VALUE_FLOAT && strchr("oxX", type)))
-            return value_error(r->run, "TypeError", strchr("oxX", type) ? "%%%c format: an integer is required, not %s"
-                                                                        : "%%%c format: a real number is required, not %s",
+            return value_error(r->run, "TypeError",
+                               strchr("oxX", type) ? "%%%c format: an integer is required, not %s"
+                                                   : "%%%c format: a real number is required, not %s",
                                type, value_type_name(v));
         if (v.kind == VALUE_FLOAT && !(fabs(v.number) < 9.2e18))
-            return value_error(r->run, isnan(v.number) ? "ValueError" : "OverflowError", "cannot convert float to integer");
+            return value_error(r->run, isnan(v.number) ? "ValueError" : "OverflowError",
+                               "cannot convert float to integer");
         spec->type = strchr("iu", type) ? 'd' : type;
         format_int(spec, v.kind == VALUE_FLOAT ? (int64_t)v.number : value_integer(v), out);
         return OK;
@@ -535,7 +548,8 @@ static enum err percent_field(struct percent_reader *r, const char **p, const ch
             return value_error(r->run, "ValueError", "incomplete format key");
         if (r->args.kind != VALUE_DICT)
             return value_error(r->run, "TypeError", "format requires a mapping");
-        const struct dict_entry *entry = dict_find(r->run, r->args, value_str(r->run, *p + 1, (size_t)(close - *p - 1)));
+        const struct dict_entry *entry =
+            dict_find(r->run, r->args, value_str(r->run, *p + 1, (size_t)(close - *p - 1)));
         if (!entry)
             return value_error(r->run, "KeyError", "'%.*s'", (int)(close - *p - 1), *p + 1);
         v = entry->item;

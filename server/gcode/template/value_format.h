@@ -6,14 +6,14 @@
 
 /* A format specification, of "%08.3f" as of "{:08.3f}". */
 struct format_spec {
-    char fill[5];        /* one code point */
-    char align;          /* '<' '>' '=' '^', 0: by kind */
-    char sign;           /* '+' '-' ' ' */
-    char grouping;       /* ',' '_' or 0 */
-    bool is_alternate;   /* '#' */
+    char fill[5];      /* one code point */
+    char align;        /* '<' '>' '=' '^', 0: by kind */
+    char sign;         /* '+' '-' ' ' */
+    char grouping;     /* ',' '_' or 0 */
+    bool is_alternate; /* '#' */
     bool has_precision;
     int width, precision;
-    char type;           /* 0: by kind */
+    char type; /* 0: by kind */
 };
 #define FORMAT_WIDTH_MAX     100000
 #define FORMAT_PRECISION_MAX 1000

@@ -36,7 +36,8 @@ static bool convert(struct jinja_run *run, const json_t *json, struct value *out
         *out = value_dict(run);
         const char *key;
         json_t *member;
-        json_object_foreach((json_t *)json, key, member) {
+        json_object_foreach((json_t *)json, key, member)
+        {
             struct value item;
             if (!convert(run, member, &item) || !value_set_text(run, *out, key, item))
                 return false;
@@ -47,7 +48,8 @@ static bool convert(struct jinja_run *run, const json_t *json, struct value *out
     return !run->has_failed;
 }
 
-enum err value_from_json(struct jinja_run *run, const char *json, size_t len_bytes, struct value *out, struct err_info *info)
+enum err value_from_json(struct jinja_run *run, const char *json, size_t len_bytes, struct value *out,
+                         struct err_info *info)
 {
     json_error_t error;
     json_t *tree = json_loadb(json, len_bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);

@@ -120,7 +120,8 @@ static enum err equal_at(struct jinja_run *run, struct value a, struct value b, 
         *out = a.iterator == b.iterator;
         return OK;
     case VALUE_FUNCTION:
-        *out = a.function == b.function || (a.function->fn && a.function->fn == b.function->fn && a.function->ctx == b.function->ctx);
+        *out = a.function == b.function ||
+               (a.function->fn && a.function->fn == b.function->fn && a.function->ctx == b.function->ctx);
         return OK;
     case VALUE_OBJECT:
         *out = a.object->type == b.object->type && a.object->ctx == b.object->ctx;
@@ -154,7 +155,9 @@ static enum err compare_at(struct jinja_run *run, const char *op, struct value a
         /* UTF-8 sorts by bytes as by code points. */
         size_t least = a.str->len_bytes < b.str->len_bytes ? a.str->len_bytes : b.str->len_bytes;
         int order = memcmp(a.str->data, b.str->data, least);
-        *out = order ? (order < 0 ? -1 : 1) : a.str->len_bytes < b.str->len_bytes ? -1 : a.str->len_bytes > b.str->len_bytes;
+        *out = order                                 ? (order < 0 ? -1 : 1)
+               : a.str->len_bytes < b.str->len_bytes ? -1
+                                                     : a.str->len_bytes > b.str->len_bytes;
         return OK;
     }
     if ((a.kind != VALUE_LIST && a.kind != VALUE_TUPLE) || a.kind != b.kind)

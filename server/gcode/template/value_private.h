@@ -14,7 +14,7 @@ struct dict_entry {
 /* Insertion order with an open-addressing index of twice the size. */
 struct value_dict {
     struct dict_entry *entries;
-    uint32_t *index; /* entry + 1; 0: empty */
+    uint32_t *index;                          /* entry + 1; 0: empty */
     size_t count, used, capacity, index_size; /* count: live entries; used: entries taken, removed ones included */
 };
 struct value_range {
@@ -24,7 +24,7 @@ struct value_iterator {
     struct value list; /* what is left of it */
     size_t next;
     const char *type_name;
-    bool is_view;      /* dict.keys() and the like: not used up by iterating */
+    bool is_view; /* dict.keys() and the like: not used up by iterating */
 };
 
 #define VALUE_DEPTH_MAX 100 /* containers in containers, for texts and comparisons */
@@ -32,9 +32,9 @@ struct value_iterator {
 struct dict_entry *dict_find(struct jinja_run *run, struct value dict, struct value key); /* NULL: absent or failed */
 bool dict_remove(struct jinja_run *run, struct value dict, struct value key, struct value *item);
 void dict_clear(struct value dict);
-#define DICT_FOREACH(entry, mapping)                                                                                  \
-    for (struct dict_entry *entry = (mapping).dict->entries;                                                          \
-         entry < (mapping).dict->entries + (mapping).dict->used; entry++)                                             \
+#define DICT_FOREACH(entry, mapping)                                                                                   \
+    for (struct dict_entry *entry = (mapping).dict->entries; entry < (mapping).dict->entries + (mapping).dict->used;   \
+         entry++)                                                                                                      \
         if (entry->is_there)
 
 struct value value_iterator_over(struct jinja_run *run, struct value list, const char *type_name);

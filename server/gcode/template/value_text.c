@@ -130,10 +130,14 @@ static enum err write_value(struct jinja_run *run, struct value v, struct strbuf
 static enum err write_sequence(struct jinja_run *run, struct value v, struct strbuf *out, unsigned depth)
 {
     bool is_tuple = v.kind == VALUE_TUPLE;
+    const struct value_tuple_names *names = v.seq->names && v.seq->names->type_name ? v.seq->names : NULL;
     enum err err = OK;
+    strbuf_adds(out, names ? names->type_name : "");
     strbuf_addc(out, is_tuple ? '(' : '[');
     for (size_t i = 0; i < v.seq->count && err == OK; i++) {
         strbuf_adds(out, i ? ", " : "");
+        if (names && i < ARRAY_COUNT(names->parts) && names->parts[i])
+            strbuf_addf(out, "%s=", names->parts[i]);
         err = write_value(run, v.seq->items[i], out, true, depth + 1);
     }
     strbuf_adds(out, !is_tuple ? "]" : v.seq->count == 1 ? ",)" : ")");
@@ -161,7 +165,8 @@ static enum err write_dict(struct jinja_run *run, struct value v, struct strbuf 
     return OK;
 }
 
-static enum err write_iterator(struct jinja_run *run, const struct value_iterator *it, struct strbuf *out, unsigned depth)
+static enum err write_iterator(struct jinja_run *run, const struct value_iterator *it, struct strbuf *out,
+                               unsigned depth)
 {
     if (!it->is_view) {
         strbuf_addf(out, "<%s object>", it->type_name);
@@ -198,7 +203,8 @@ static enum err write_object(struct jinja_run *run, const struct value_object *o
 static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, bool is_repr, unsigned depth)
 {
     if (depth > VALUE_DEPTH_MAX)
-        return value_error(run, "RecursionError", "maximum recursion depth exceeded while getting the repr of an object");
+        return value_error(run, "RecursionError",
+                           "maximum recursion depth exceeded while getting the repr of an object");
     if (!run_has_room(run, out->len_bytes) || !run_charge(run, 1))
         return ERR_LIMIT;
     switch (v.kind) {

@@ -8,16 +8,33 @@
 #define STACK_FIRST      64
 #define STACK_ROOM       300 /* pushed by one instruction at the most: unpacking and calls test for more themselves */
 #define STACK_VALUES_MAX 100000
+#define SHOWN_BYTES_MAX  120 /* of the line in an error text */
 
 /* ------------------------------------------------------------------------------------------- budget and failure */
+
+/* The template's line `line` without the white space around it. */
+static const char *source_line(const struct jinja *code, unsigned line, int *len)
+{
+    const char *p = code->source;
+    for (; line > 1 && *p; p++)
+        line -= *p == '\n';
+    p += strspn(p, " \t");
+    const char *end = p + strcspn(p, "\n");
+    while (end > p && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    *len = end - p > SHOWN_BYTES_MAX ? SHOWN_BYTES_MAX : (int)(end - p);
+    return p;
+}
 
 static enum err fail_words(struct jinja_run *run, const char *kind, const char *text)
 {
     if (!run->has_failed) {
         run->has_failed = true;
         unsigned line = run->code->op_count ? run->code->lines[run->at] : 0;
-        (void)err_set(&run->error, ERR_INVALID, "%s: line %u: %s%s%.800s", run->code->name, line, kind ? kind : "",
-                      kind ? ": " : "", text);
+        int shown;
+        const char *source = source_line(run->code, line, &shown);
+        (void)err_set(&run->error, ERR_INVALID, "%s: line %u: %s%s%.600s, in '%.*s'", run->code->name, line,
+                      kind ? kind : "", kind ? ": " : "", text, shown, source);
     }
     return ERR_INVALID;
 }
@@ -590,18 +607,51 @@ static unsigned step(struct jinja_run *run, unsigned at)
     return next;
 }
 
+static void run_from(struct jinja_run *run, unsigned at)
+{
+    while (at != UINT32_MAX && !run->has_failed && stack_reserve(run, STACK_ROOM) && run_charge(run, 1)) {
+        run->at = at;
+        at = step(run, at);
+    }
+}
+
 enum err jinja_execute(struct jinja_run *run, struct strbuf *out, struct err_info *info)
 {
     CHECK(run->output_count == 0);
-    if (output_begin(run)) {
-        unsigned at = 0;
-        while (at != UINT32_MAX && !run->has_failed && stack_reserve(run, STACK_ROOM) && run_charge(run, 1)) {
-            run->at = at;
-            at = step(run, at);
-        }
-    }
+    if (output_begin(run))
+        run_from(run, 0);
     if (run->has_failed)
         return err_set(info, ERR_INVALID, "%s", run->error.text);
     strbuf_add(out, run->outputs[0].data, run->outputs[0].len_bytes);
     return OK;
+}
+
+/* A literal runs on stacks of its own: whoever asks for it may be in the middle of an instruction of the template. */
+struct value value_literal(struct jinja_run *run, const struct jinja *literal)
+{
+    const struct jinja *code = run->code;
+    struct value *stack = run->stack, out = value_none();
+    size_t count = run->stack_count, capacity = run->stack_capacity;
+    unsigned frame_count = run->frame_count, at = run->at;
+    run->code = literal;
+    run->stack_capacity = STACK_FIRST + STACK_ROOM;
+    run->stack = MEM_ARRAY(struct value, run->stack_capacity);
+    run->stack_count = 0;
+    run->frame_count = 0;
+    run_from(run, 0);
+    if (!run->has_failed)
+        out = pop(run);
+    mem_free(run->stack);
+    run->code = code;
+    run->stack = stack;
+    run->stack_count = count;
+    run->stack_capacity = capacity;
+    run->frame_count = frame_count;
+    run->at = at;
+    return out;
+}
+
+void *value_alloc(struct jinja_run *run, size_t size_bytes)
+{
+    return run_alloc(run, size_bytes);
 }

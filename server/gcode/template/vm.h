@@ -1,5 +1,5 @@
-/* The machine that renders: its stacks live on the heap, so nothing a template does deepens the C stack. Private to this
- * folder; value_*.c use run_alloc and the seeded random numbers. */
+/* The machine that renders: its stacks live on the heap, so nothing a template does deepens the C stack. Private to
+ * this folder; value_*.c use run_alloc and the seeded random numbers. */
 #ifndef SERVER_GCODE_TEMPLATE_VM_H
 #define SERVER_GCODE_TEMPLATE_VM_H
 
@@ -21,13 +21,13 @@ struct scope {
 struct loop_state {
     struct loop_state *outer;
     struct jinja_run *run;
-    struct value items;      /* LIST, TUPLE or RANGE; a list may grow meanwhile */
-    int64_t index;           /* of the present item; -1: before the first */
-    unsigned depth;          /* of recursion: 0, 1, ... */
-    unsigned entry;          /* of a recursive loop's code; 0: not recursive */
+    struct value items; /* LIST, TUPLE or RANGE; a list may grow meanwhile */
+    int64_t index;      /* of the present item; -1: before the first */
+    unsigned depth;     /* of recursion: 0, 1, ... */
+    unsigned entry;     /* of a recursive loop's code; 0: not recursive */
     bool has_loop_variable;
-    struct scope *scope;     /* around the loop */
-    struct value changed;    /* of loop.changed() */
+    struct scope *scope;  /* around the loop */
+    struct value changed; /* of loop.changed() */
     bool has_changed;
 };
 
@@ -35,7 +35,7 @@ struct frame {
     unsigned return_at;
     struct scope *scope;
     struct loop_state *loop;
-    bool is_captured;        /* the output since the call is its result; else it went where it goes */
+    bool is_captured; /* the output since the call is its result; else it went where it goes */
 };
 
 struct jinja_run {
@@ -46,7 +46,7 @@ struct jinja_run {
     struct rng rng;
     struct err_info error;
     bool has_failed;
-    unsigned at;             /* instruction being executed */
+    unsigned at; /* instruction being executed */
 
     struct value *stack;
     size_t stack_count, stack_capacity;
@@ -54,9 +54,9 @@ struct jinja_run {
     unsigned frame_count;
     struct scope root, *scope;
     struct loop_state *loop;
-    struct strbuf *outputs;  /* [0] the render's, then those of captures */
+    struct strbuf *outputs; /* [0] the render's, then those of captures */
     size_t output_count, output_capacity;
-    struct value *gathers;   /* lists that OP_LIST_NEW began */
+    struct value *gathers; /* lists that OP_LIST_NEW began */
     size_t gather_count, gather_capacity;
 };
 
@@ -74,7 +74,7 @@ struct macro_closure {
 };
 struct value_function {
     const char *name;
-    value_native_fn *fn;  /* NULL: a macro */
+    value_native_fn *fn; /* NULL: a macro */
     void *ctx;
     struct macro_closure macro;
 };

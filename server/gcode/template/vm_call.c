@@ -80,7 +80,8 @@ static bool is_text(struct value v, const char *text, size_t len)
 static unsigned find_param(const struct jinja *code, const struct macro_code *macro, struct value key)
 {
     unsigned i = 0;
-    while (i < macro->param_count && !is_text(key, code->names[macro->params[i]], strlen(code->names[macro->params[i]])))
+    while (i < macro->param_count &&
+           !is_text(key, code->names[macro->params[i]], strlen(code->names[macro->params[i]])))
         i++;
     return i;
 }

@@ -89,10 +89,23 @@ static enum err loop_changed(struct jinja_run *run, void *ctx, const struct valu
     return OK;
 }
 
-enum loop_member { LOOP_INDEX, LOOP_INDEX0, LOOP_REVINDEX, LOOP_REVINDEX0, LOOP_FIRST, LOOP_LAST, LOOP_LENGTH,
-                   LOOP_DEPTH, LOOP_DEPTH0, LOOP_PREVITEM, LOOP_NEXTITEM, LOOP_CYCLE, LOOP_CHANGED };
-static const char *const loop_members[] = {"index", "index0", "revindex", "revindex0", "first", "last", "length",
-                                           "depth", "depth0", "previtem", "nextitem", "cycle", "changed"};
+enum loop_member {
+    LOOP_INDEX,
+    LOOP_INDEX0,
+    LOOP_REVINDEX,
+    LOOP_REVINDEX0,
+    LOOP_FIRST,
+    LOOP_LAST,
+    LOOP_LENGTH,
+    LOOP_DEPTH,
+    LOOP_DEPTH0,
+    LOOP_PREVITEM,
+    LOOP_NEXTITEM,
+    LOOP_CYCLE,
+    LOOP_CHANGED
+};
+static const char *const loop_members[] = {"index", "index0", "revindex", "revindex0", "first", "last",   "length",
+                                           "depth", "depth0", "previtem", "nextitem",  "cycle", "changed"};
 
 static struct value neighbour(struct jinja_run *run, const struct loop_state *loop, int64_t index, const char *what)
 {
