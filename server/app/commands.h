@@ -4,11 +4,12 @@
 
 struct cli_values;
 
-extern const struct cli_command run_command, plan_command, check_command;
+extern const struct cli_command run_command, plan_command, check_command, render_command;
 
 int run_main(const struct cli_values *values);
 int plan_main(const struct cli_values *values);
 int check_main(const struct cli_values *values);
+int render_main(const struct cli_values *values);
 int mcu_command_main(int argc, char **argv); /* parses its own arguments; argv[0] is "mcu" */
 
 #endif

@@ -17,6 +17,7 @@ static const struct subcommand subcommands[] = {
     {&run_command, run_main},
     {&plan_command, plan_main},
     {&check_command, check_main},
+    {&render_command, render_main},
 };
 
 static void print_usage(FILE *out)

@@ -146,6 +146,7 @@ _Noreturn void fail_unexpected(struct compiler *c, const char *expected); /* NUL
 void parse_expression(struct compiler *c);                 /* with `a if b else c` */
 void parse_expression_no_if(struct compiler *c);           /* the iterable of a for */
 void parse_tuple_or_expression(struct compiler *c);        /* a, b, c */
+void parse_condition(struct compiler *c); /* the same without `a if b else c`: behind if and elif */
 void parse_filters(struct compiler *c, bool is_bar_there); /* the chain behind a value: |a|b */
 /* The parenthesis of a call whose callee is on the stack (token: the "(") ; adds caller=TOS-below if `has_caller`. */
 void parse_call(struct compiler *c, bool has_caller);

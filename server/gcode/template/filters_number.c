@@ -118,8 +118,8 @@ enum err value_to_int(struct jinja_run *run, struct value v, int base, struct va
 /* The filters int and float give their default instead of failing. `run` is put back as it was. */
 static bool recover(struct jinja_run *run, bool had_failed)
 {
-    bool is_budget = strstr(run->error.text, "MemoryError") || strstr(run->error.text, "the template runs for");
-    if (had_failed || is_budget)
+    bool is_caught = strstr(run->error.text, ": TypeError: ") || strstr(run->error.text, ": ValueError: ");
+    if (had_failed || !is_caught)
         return false;
     run->has_failed = false;
     return true;
@@ -242,7 +242,7 @@ static enum err do_round(struct jinja_run *run, void *ctx, const struct value_ca
     double unit = pow(10.0, (double)precision), scaled = d * unit;
     if (!isfinite(scaled))
         return value_error(run, isnan(scaled) ? "ValueError" : "OverflowError", "cannot convert float to integer");
-    *out = value_float((is_ceil ? ceil(scaled) : floor(scaled)) / unit);
+    *out = value_float(((is_ceil ? ceil(scaled) : floor(scaled)) + 0.0) / unit); /* an int in between: no -0 */
     return OK;
 }
 

@@ -230,6 +230,8 @@ FILTER(do_attr)
         return err;
     if (args[0].kind == VALUE_NAMESPACE || args[0].kind == VALUE_OBJECT)
         return value_attribute(run, args[0], name.str->data, name.str->len_bytes, out);
+    if (args[0].kind == VALUE_UNDEFINED)
+        return value_fail_undefined(run, args[0]);
     err = value_method(run, args[0], name.str->data, name.str->len_bytes, out);
     if (err == ERR_NOT_FOUND) {
         *out = value_undefined(run, name.str->data);
@@ -529,6 +531,15 @@ static const struct value *find_keyword(const struct value_call *call, const cha
     return NULL;
 }
 
+/* What is false (0, None, undefined) counts as empty here. */
+static enum err iterate_if_any(struct jinja_run *run, struct value v, struct value *list)
+{
+    if (value_is_true(v))
+        return value_iterate(run, v, list);
+    *list = value_list(run);
+    return OK;
+}
+
 FILTER(do_map)
 {
     (void)ctx;
@@ -541,9 +552,7 @@ FILTER(do_map)
                            call->keys[call->key_count - 1].str->data);
     if (call->count == 1 && !attribute)
         return value_error(run, "FilterArgumentError", "map requires a filter argument");
-    enum err err = call->args[0].kind == VALUE_UNDEFINED ? OK : value_iterate(run, call->args[0], &list);
-    if (call->args[0].kind == VALUE_UNDEFINED)
-        list = value_list(run);
+    enum err err = iterate_if_any(run, call->args[0], &list);
     struct attribute_getter getter = {.attribute = attribute ? *attribute : value_none(),
                                       .fallback = fallback ? *fallback : value_none(),
                                       .has_fallback = fallback != NULL};
@@ -566,7 +575,7 @@ static enum err choose(struct jinja_run *run, const struct value_call *call, boo
     size_t name_at = by_attribute ? 2 : 1;
     if (call->count < name_at)
         return value_error(run, "FilterArgumentError", "Missing parameter for attribute name");
-    enum err err = value_iterate(run, call->args[0], &list);
+    enum err err = iterate_if_any(run, call->args[0], &list);
     struct attribute_getter getter = {.attribute = by_attribute ? call->args[1] : value_none()};
     for (size_t i = 0; err == OK && i < list.seq->count; i++) {
         struct value item = list.seq->items[i], subject = item, verdict;

@@ -287,8 +287,9 @@ FILTER(do_truncate)
                  text, tail;
     int64_t length = 255, leeway = 5;
     enum err err = ARGS_BIND(run, call, "truncate", names, 1, args);
+    int64_t count = 0;
     if (err == OK)
-        err = args_soft_text(run, args[0], &text);
+        err = value_length(run, args[0], &count);
     if (err == OK)
         err = args_soft_text(run, args[3], &tail);
     if (err == OK)
@@ -302,10 +303,14 @@ FILTER(do_truncate)
                            (long long)length);
     if (leeway < 0)
         return value_error(run, "AssertionError", "expected leeway >= 0, got %lld", (long long)leeway);
-    if ((int64_t)text.str->count <= length + leeway) {
-        *out = text;
+    if (count <= length + leeway) {
+        *out = args[0];
         return OK;
     }
+    if (!value_is_text(args[0]))
+        return value_error(run, args[0].kind == VALUE_DICT || value_is_true(args[2]) ? "TypeError" : "AttributeError",
+                           "'%s' object has no attribute 'rsplit'", value_type_name(args[0]));
+    text = args[0];
     size_t cut = str_offset(text.str, (size_t)length - tail.str->count);
     if (!value_is_true(args[2])) {
         size_t word = cut;
@@ -337,6 +342,13 @@ FILTER(do_wordcount)
     return err;
 }
 
+/* May a line be broken behind the character at p: a hyphen between two words? */
+static bool breaks_at_hyphen(const char *begin, const char *p, const char *end)
+{
+    return *p == '-' && p - begin >= 2 && isalpha((unsigned char)p[-1]) && isalnum((unsigned char)p[-2]) &&
+           end - p > 2 && isalnum((unsigned char)p[1]) && isalpha((unsigned char)p[2]);
+}
+
 /* Break a line at white space (or inside long words) so that no part is wider than `width`. */
 static void wrap_line(struct strbuf *sb, const char *p, size_t len, size_t width, bool breaks_words, const char *glue)
 {
@@ -349,17 +361,18 @@ static void wrap_line(struct strbuf *sb, const char *p, size_t len, size_t width
             blank_end++;
         const char *word_end = blank_end;
         while (word_end < end && *word_end != ' ')
-            word_end += *word_end == '-' && word_end > blank_end && word_end + 1 < end && word_end[1] != ' ' ? 1 : 1;
+            if (breaks_at_hyphen(blank_end, word_end++, end))
+                break;
         size_t blanks = (size_t)(blank_end - p), word = 0;
         for (const char *q = blank_end; q < word_end; q++)
             word += ((unsigned char)*q & 0xc0) != 0x80;
+        if (word_end == blank_end) /* blanks at the end of the line go */
+            break;
         if (!is_first && column + blanks + word > width) {
             strbuf_adds(sb, glue);
             column = blanks = 0;
             p = blank_end;
         }
-        if (word_end == blank_end) /* blanks at the end of the line go */
-            break;
         strbuf_add(sb, p, (size_t)(blank_end - p));
         column += blanks;
         const char *q = blank_end;
@@ -498,11 +511,12 @@ FILTER(do_urlencode)
     } else {
         err = v.kind == VALUE_DICT ? value_items(run, v, &items) : value_iterate(run, v, &items);
         for (size_t i = 0; err == OK && i < items.seq->count; i++) {
-            struct value pair = items.seq->items[i];
-            if ((pair.kind != VALUE_TUPLE && pair.kind != VALUE_LIST) || pair.seq->count != 2) {
-                err = value_error(run, "ValueError", "urlencode: pairs are needed");
+            struct value pair;
+            err = value_iterate(run, items.seq->items[i], &pair);
+            if (err == OK && pair.seq->count != 2)
+                err = value_error(run, "ValueError", "pairs are needed, not %zu values", pair.seq->count);
+            if (err != OK)
                 break;
-            }
             strbuf_adds(&sb, i ? "&" : "");
             for (size_t k = 0; k < 2 && err == OK; k++) {
                 err = args_soft_text(run, pair.seq->items[k], &text);
@@ -525,7 +539,7 @@ FILTER(do_xmlattr)
     struct value args[2] = {value_none(), value_bool(true)}, items, text;
     enum err err = ARGS_BIND(run, call, "xmlattr", names, 1, args);
     if (err == OK)
-        err = value_items(run, args[0], &items);
+        err = args_items(run, args[0], &items);
     if (err != OK)
         return err;
     struct strbuf sb;

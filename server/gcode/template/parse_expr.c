@@ -246,7 +246,7 @@ static bool is_closing(const struct compiler *c)
 }
 
 /* a, b, c -> a tuple; a alone -> itself; nothing -> the empty tuple if `allow_empty`. */
-static void parse_tuple(struct compiler *c, bool allow_empty)
+static void parse_tuple(struct compiler *c, bool allow_empty, bool allow_if)
 {
     unsigned count = 0;
     bool is_tuple = false;
@@ -257,7 +257,10 @@ static void parse_tuple(struct compiler *c, bool allow_empty)
             is_tuple = true;
             break;
         }
-        parse_expression(c);
+        if (allow_if)
+            parse_expression(c);
+        else
+            parse_expression_no_if(c);
         count++;
         if (!is_operator(c, ","))
             break;
@@ -275,7 +278,14 @@ static void parse_tuple(struct compiler *c, bool allow_empty)
 void parse_tuple_or_expression(struct compiler *c)
 {
     enter(c);
-    parse_tuple(c, false);
+    parse_tuple(c, false, true);
+    leave(c);
+}
+
+void parse_condition(struct compiler *c)
+{
+    enter(c);
+    parse_tuple(c, false, false);
     leave(c);
 }
 
@@ -378,7 +388,7 @@ static void parse_primary(struct compiler *c)
     }
     if (skip_operator(c, "(")) {
         enter(c);
-        parse_tuple(c, true);
+        parse_tuple(c, true, true);
         leave(c);
         expect_operator(c, ")");
     } else if (is_operator(c, "[")) {

@@ -114,7 +114,7 @@ static void parse_if(struct compiler *c, unsigned line)
     static const char *const last[] = {"endif", NULL};
     unsigned jumps_to_end = UINT32_MAX; /* chained through their targets until the end is known */
     for (;;) {
-        parse_tuple_or_expression(c);
+        parse_condition(c);
         expect_block_end(c);
         unsigned over = emit(c, OP_JUMP_FALSE, 0, 0);
         c->conditional_depth++;

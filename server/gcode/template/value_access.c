@@ -59,8 +59,6 @@ enum err value_contains(struct jinja_run *run, struct value container, struct va
         return run->has_failed ? ERR_INVALID : OK;
     case VALUE_STR:
     case VALUE_MARKUP:
-        if (item.kind == VALUE_UNDEFINED)
-            return value_fail_undefined(run, item);
         if (!value_is_text(item))
             return value_error(run, "TypeError", "'in <string>' requires string as left operand, not %s",
                                value_type_name(item));
@@ -280,9 +278,9 @@ enum err value_slice(struct jinja_run *run, struct value v, struct value start, 
     if (v.kind == VALUE_UNDEFINED)
         return value_fail_undefined(run, v);
     if (!is_indexable(v)) {
-        /* v[slice] finds nothing, as Jinja2's look-up has it. */
-        *out = undefined_member(run, v, value_none());
-        return run->has_failed ? ERR_LIMIT : OK;
+        if (v.kind == VALUE_DICT)
+            return value_error(run, "TypeError", "unhashable type: 'slice'");
+        return value_error(run, "TypeError", "'%s' object is not subscriptable", value_type_name(v));
     }
     const struct value parts[3] = {start, stop, step};
     int64_t count = 0, first = 0, number = 0, by = 1;

@@ -205,18 +205,8 @@ enum err format_value(struct jinja_run *run, const struct format_spec *spec, str
         format_text(spec, v.str->data, v.str->len_bytes, out);
         return OK;
     }
-    if (!value_is_number(v) || (v.kind == VALUE_BOOL && !spec->type)) {
-        struct strbuf text;
-        strbuf_init(&text);
-        enum err err = value_to_text(run, v, &text);
-        if (err == OK && spec->type && spec->type != 's')
-            err =
-                value_error(run, "TypeError", "unsupported format string passed to %s.__format__", value_type_name(v));
-        if (err == OK)
-            format_text(spec, text.data, text.len_bytes, out);
-        strbuf_deinit(&text);
-        return err;
-    }
+    if (!value_is_number(v)) /* these have no format of their own; an empty specification is str() and not met here */
+        return value_error(run, "TypeError", "unsupported format string passed to %s.__format__", value_type_name(v));
     if (value_is_integer(v) && (!spec->type || strchr("bdoxXn", spec->type))) {
         if (spec->has_precision)
             return value_error(run, "ValueError", "Precision not allowed in integer format specifier");
@@ -358,6 +348,8 @@ static enum err field_value(struct field_reader *r, const char *p, size_t len, s
             number = number * 10 + (begin[i] - '0');
         }
         struct value v = *out;
+        if (is_item && (value_is_number(v) || v.kind == VALUE_NONE))
+            return value_error(r->run, "TypeError", "'%s' object is not subscriptable", value_type_name(v));
         if (is_item)
             err = value_subscript(r->run, v, is_number ? value_int(number) : value_str(r->run, begin, n), out);
         else
@@ -524,7 +516,8 @@ static enum err percent_convert(struct percent_reader *r, struct format_spec *sp
                                type, value_type_name(v));
         if (v.kind == VALUE_FLOAT && !(fabs(v.number) < 9.2e18))
             return value_error(r->run, isnan(v.number) ? "ValueError" : "OverflowError",
-                               "cannot convert float to integer");
+                               isfinite(v.number) ? "the integer does not fit into 64 bits"
+                                                  : "cannot convert float to integer");
         spec->type = strchr("iu", type) ? 'd' : type;
         format_int(spec, v.kind == VALUE_FLOAT ? (int64_t)v.number : value_integer(v), out);
         return OK;
@@ -611,7 +604,9 @@ enum err value_percent(struct jinja_run *run, struct value format, struct value 
         p++;
         err = percent_field(&reader, &p, end, &sb);
     }
-    bool may_be_left = args.kind == VALUE_DICT || args.kind == VALUE_LIST || args.kind == VALUE_NAMESPACE;
+    /* Whatever can be subscripted may be a mapping for %(name)s, so nothing of it needs to be used. */
+    bool may_be_left = args.kind == VALUE_DICT || args.kind == VALUE_LIST || args.kind == VALUE_RANGE ||
+                       args.kind == VALUE_UNDEFINED || args.kind == VALUE_NAMESPACE;
     if (err == OK && !may_be_left && reader.next < (reader.is_tuple ? args.seq->count : 1))
         err = value_error(run, "TypeError", "not all arguments converted during string formatting");
     *out = value_from_strbuf(run, &sb);
