@@ -12,6 +12,7 @@ struct config *config_create(void)
     struct config *config = MEM_NEW(struct config);
     arena_init(&config->arena, 0);
     strmap_init(&config->sections_by_name);
+    config->last_change = &config->changes;
     return config;
 }
 
@@ -37,6 +38,8 @@ void config_destroy(struct config *config)
     mem_free(config->errors);
     mem_free(config->warnings);
     strmap_deinit(&config->sections_by_name);
+    for (struct autosave_change *change = config->changes; change; change = change->next)
+        strmap_deinit(&change->values);
     arena_deinit(&config->arena);
     mem_free(config);
 }

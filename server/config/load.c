@@ -46,8 +46,7 @@ static int line_of(const char *text, size_t pos)
     return line;
 }
 
-/* Report bytes that no configuration can hold. NULs and bad bytes are replaced, so that the rest is still checked. */
-static void check_bytes(struct config *config, unsigned file, char *text, size_t len)
+void config_check_bytes(struct config *config, unsigned file, char *text, size_t len)
 {
     size_t nul_count = 0;
     for (size_t i = 0; i < len; i++)
@@ -68,15 +67,12 @@ static void check_bytes(struct config *config, unsigned file, char *text, size_t
     }
 }
 
-/* The whole file, or NULL with an error at the place that asked for it. */
-static char *read_whole(struct load *load, const char *path, unsigned from_file, int from_line, size_t *len)
+char *config_read_file(const char *path, size_t *len_bytes, struct err_info *info)
 {
-    struct config *config = load->config;
     FILE *f = fopen(path, "rb");
     struct stat st;
     if (!f || fstat(fileno(f), &st) != 0 || S_ISDIR(st.st_mode)) {
-        config_error_file(config, from_file, from_line, "Unable to open config file %s: %s", path,
-                          f ? "it is a folder" : strerror(errno));
+        (void)err_set(info, ERR_IO, "Unable to open config file %s: %s", path, f ? "it is a folder" : strerror(errno));
         if (f)
             (void)fclose(f);
         return NULL;
@@ -93,16 +89,24 @@ static char *read_whole(struct load *load, const char *path, unsigned from_file,
     }
     bool is_bad = ferror(f) != 0;
     (void)fclose(f);
-    if (is_bad || used > CONFIG_FILE_BYTES_MAX) {
-        if (is_bad)
-            config_error_file(config, from_file, from_line, "Unable to read config file %s", path);
-        else
-            config_error_file(config, from_file, from_line, "Config file %s is too large (allowed: %u bytes)", path,
-                              CONFIG_FILE_BYTES_MAX);
-        mem_free(text);
-        return NULL;
-    }
-    *len = used;
+    *len_bytes = used;
+    if (!is_bad && used <= CONFIG_FILE_BYTES_MAX)
+        return text;
+    if (is_bad)
+        (void)err_set(info, ERR_IO, "Unable to read config file %s", path);
+    else
+        (void)err_set(info, ERR_LIMIT, "Config file %s is too large (allowed: %u bytes)", path, CONFIG_FILE_BYTES_MAX);
+    mem_free(text);
+    return NULL;
+}
+
+/* The whole file, or NULL with an error at the place that asked for it. */
+static char *read_whole(struct load *load, const char *path, unsigned from_file, int from_line, size_t *len)
+{
+    struct err_info info;
+    char *text = config_read_file(path, len, &info);
+    if (!text)
+        config_error_file(load->config, from_file, from_line, "%s", info.text);
     return text;
 }
 
@@ -149,6 +153,20 @@ static char *folder_of(const char *path)
     return slash ? mem_strndup(path, (size_t)(slash - path) + 1) : mem_strdup("");
 }
 
+/* Parse what has been read from `path`, whose real path is `real` (NULL: unknown). */
+static void take_text(struct load *load, const char *path, const char *real, char *text, size_t len)
+{
+    size_t root_len = strlen(load->root);
+    unsigned file = config_add_file(load->config, strncmp(path, load->root, root_len) ? path : path + root_len);
+    config_check_bytes(load->config, file, text, len);
+    char *dir = folder_of(path);
+    load->files_read++;
+    load->stack[load->depth++] = real ? real : "";
+    parse_text(load, dir, file, text, len, load->depth == 1);
+    load->depth--;
+    mem_free(dir);
+}
+
 static void load_file(struct load *load, const char *path, unsigned from_file, int from_line)
 {
     struct config *config = load->config;
@@ -170,18 +188,9 @@ static void load_file(struct load *load, const char *path, unsigned from_file, i
     }
     size_t len = 0;
     char *text = read_whole(load, path, from_file, from_line, &len);
-    if (text) {
-        size_t root_len = strlen(load->root);
-        unsigned file = config_add_file(config, strncmp(path, load->root, root_len) ? path : path + root_len);
-        check_bytes(config, file, text, len);
-        char *dir = folder_of(path);
-        load->files_read++;
-        load->stack[load->depth++] = real ? real : "";
-        parse_text(load, dir, file, text, len, load->depth == 1);
-        load->depth--;
-        mem_free(dir);
-        mem_free(text);
-    }
+    if (text)
+        take_text(load, path, real, text, len);
+    mem_free(text);
     free(real);
 }
 
@@ -190,7 +199,22 @@ struct config *config_load(const char *path)
     struct config *config = config_create();
     char *root = folder_of(path);
     struct load load = {.config = config, .root = root};
+    config->path = arena_strdup(&config->arena, path);
     load_file(&load, path, UINT32_MAX, 0);
+    mem_free(root);
+    return config;
+}
+
+struct config *config_load_text(const char *path, const char *text, size_t len_bytes)
+{
+    struct config *config = config_create();
+    char *root = folder_of(path), *real = realpath(path, NULL), *copy = mem_alloc(len_bytes + 1);
+    if (len_bytes)
+        memcpy(copy, text, len_bytes);
+    struct load load = {.config = config, .root = root};
+    take_text(&load, path, real, copy, len_bytes);
+    mem_free(copy);
+    free(real);
     mem_free(root);
     return config;
 }
@@ -207,7 +231,7 @@ struct config *config_parse(const char *name, const char *text, size_t len_bytes
     char *copy = mem_alloc(len_bytes + 1);
     if (len_bytes)
         memcpy(copy, text, len_bytes);
-    check_bytes(config, file, copy, len_bytes);
+    config_check_bytes(config, file, copy, len_bytes);
     load.stack[load.depth++] = "";
     parse_text(&load, "", file, copy, len_bytes, true);
     mem_free(copy);

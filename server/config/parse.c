@@ -8,9 +8,6 @@
 
 #include <string.h>
 
-#define AUTOSAVE_MARK "#*#"
-#define AUTOSAVE_HEADER "#*# <---------------------- SAVE_CONFIG ---------------------->"
-
 struct parse_state {
     struct parse_cursor *cursor;
     struct config_section *section;
@@ -39,7 +36,7 @@ static bool next_raw(struct parse_cursor *cursor, const char **text, size_t *len
     const char *begin = cursor->next, *p = begin;
     while (p < cursor->end && *p != '\n' && *p != '\r')
         p++;
-    *text = begin;
+    *text = cursor->line_text = begin;
     *len = (size_t)(p - begin);
     if (p < cursor->end)
         p += p[0] == '\r' && p + 1 < cursor->end && p[1] == '\n' ? 2 : 1;
@@ -169,6 +166,13 @@ static const char *include_of(struct parse_state *st, const struct line *line)
     return arena_strndup(&st->cursor->config->arena, begin, (size_t)(stop - begin));
 }
 
+static void report_line(struct parse_state *st)
+{
+    struct parse_cursor *cursor = st->cursor;
+    if (st->option && cursor->on_line)
+        cursor->on_line(cursor->ctx, cursor->line_text, st->section, &st->option->pub);
+}
+
 static void take_line(struct parse_state *st, struct line *line)
 {
     size_t indent = 0;
@@ -184,6 +188,7 @@ static void take_line(struct parse_state *st, struct line *line)
     if (st->option && indent > st->indent) {
         strbuf_addc(&st->value, '\n');
         strbuf_add(&st->value, text, len);
+        report_line(st);
         return;
     }
     st->indent = indent;
@@ -197,6 +202,7 @@ static void take_line(struct parse_state *st, struct line *line)
         }
     }
     begin_option(st, text, len);
+    report_line(st);
 }
 
 void config_parse_unit(struct parse_cursor *cursor, const char **include)
@@ -216,6 +222,7 @@ void config_parse_unit(struct parse_cursor *cursor, const char **include)
             finish_option(&st);
             st.section = NULL;
             cursor->is_autosave = true;
+            cursor->block = line.text;
             continue;
         }
         cut_comment(&line);

@@ -8,6 +8,8 @@
 #include "server/config/config.h"
 
 #define SECTION_TABLES_MAX 8
+#define AUTOSAVE_MARK "#*#"
+#define AUTOSAVE_HEADER "#*# <---------------------- SAVE_CONFIG ---------------------->"
 
 /* A file of the configuration, in order of first opening: errors are sorted by it. */
 struct config_file {
@@ -19,6 +21,14 @@ struct stored_option {
     struct config_option pub;
     unsigned file_index;
     bool is_read;
+};
+
+/* What SAVE_CONFIG is to do with one section of the block. */
+struct autosave_change {
+    struct autosave_change *next;
+    const char *section;
+    bool is_removed;       /* before `values` are set */
+    struct strmap values;  /* option -> text (arena), in the order of setting */
 };
 
 /* One value as it was read, for configfile.settings. */
@@ -74,6 +84,9 @@ struct config {
     struct config_warning *warnings;
     size_t warning_count, warning_cap;
     bool is_full; /* a limit on sections or options was hit and reported */
+    const char *path; /* of the first file; NULL: from memory */
+    struct autosave_change *changes, **last_change; /* what SAVE_CONFIG is to write */
+    uint64_t pending_revision;
 };
 
 struct config *config_create(void);
@@ -88,8 +101,20 @@ struct parse_cursor {
     int line;          /* of the line last taken */
     bool is_autosave;  /* within the autosave block */
     bool is_main;      /* only the first file has an autosave block */
+    const char *line_text; /* where the line last taken begins */
+    const char *block; /* where the autosave block begins; NULL: nowhere so far */
+    /* NULL, or told of each line that is part of an option */
+    void (*on_line)(void *ctx, const char *line, const struct config_section *section, const struct config_option *option);
+    void *ctx;
 };
 void config_parse_unit(struct parse_cursor *cursor, const char **include);
+
+/* Read `text` as the file `path` would be, with everything it includes. */
+struct config *config_load_text(const char *path, const char *text, size_t len_bytes);
+/* Report bytes that no configuration can hold. NULs and bad bytes are replaced, so that the rest is still checked. */
+void config_check_bytes(struct config *config, unsigned file, char *text, size_t len);
+/* The whole file; NULL with the reason in `info`. Caller frees with mem_free. */
+char *config_read_file(const char *path, size_t *len_bytes, struct err_info *info);
 
 void config_verror_at(struct config *config, unsigned file_index, int line, const char *fmt, va_list args);
 void config_error_file(struct config *config, unsigned file_index, int line, const char *fmt, ...) ERR_PRINTF(4, 5);

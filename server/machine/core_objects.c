@@ -1,9 +1,7 @@
-/* Objects every printer has that are not devices: webhooks (the state), configfile (what was read), gcode (commands). */
+/* Objects every printer has that are not devices: webhooks (the state), gcode (commands). */
 #include "server/machine/objects.h"
 
-#include "base/mem.h"
 #include "base/strbuf.h"
-#include "server/config/config.h"
 #include "server/gcode/gcode.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
@@ -30,48 +28,6 @@ const struct object_desc webhooks_desc = {
     .size_bytes = sizeof(struct printer_object),
     OBJECT_FIELDS(webhooks_fields),
     .status = webhooks_status,
-};
-
-/* --- configfile --- */
-
-static const struct status_field_desc configfile_fields[] = {
-    {"config", "dict", "raw sections; every value a string"},
-    {"settings", "dict", "parsed values including defaults, lowercase keys"},
-    {"warnings", "list", "deprecation and runtime warnings (type, message,..)"},
-    {"save_config_pending", "bool", "SAVE_CONFIG has something to write"},
-    {"save_config_pending_items", "dict", "pending section/option; null section means delete"},
-};
-
-static void write_json(struct status_writer *writer, const char *field, uint64_t revision,
-                       char *(*make)(const struct config *config), const struct config *config)
-{
-    if (!status_needs(writer, field, revision))
-        return;
-    char *json = make(config);
-    strbuf_adds(status_begin_json(writer, field), json);
-    status_end_json(writer);
-    mem_free(json);
-}
-
-static void configfile_status(struct printer_object *obj, struct status_writer *writer)
-{
-    const struct config *config = obj->printer->config;
-    /* sections are read while objects are created, before the first refresh; warnings may still come */
-    write_json(writer, "config", 1, config_raw_json, config);
-    write_json(writer, "settings", 1 + (printer_state(obj->printer) == PRINTER_READY), config_settings_json, config);
-    write_json(writer, "warnings", 1 + config_warning_count(config), config_warnings_json, config);
-    status_bool(writer, "save_config_pending", false);
-    strbuf_adds(status_begin_json(writer, "save_config_pending_items"), "{}");
-    status_end_json(writer);
-}
-
-const struct object_desc configfile_desc = {
-    .section = "configfile",
-    .flags = OBJECT_ALWAYS,
-    .help = "The configuration as read.",
-    .size_bytes = sizeof(struct printer_object),
-    OBJECT_FIELDS(configfile_fields),
-    .status = configfile_status,
 };
 
 /* --- gcode --- */
