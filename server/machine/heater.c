@@ -71,7 +71,11 @@ static void on_temperature(void *ctx, struct print_time read_time, double temp_c
     double dt = read_time.s - h->last_read_s;
     h->last_temp_c = temp_c;
     h->last_read_s = read_time.s;
-    set_power(h, read_time.s, heater_control_update(&h->control, read_time.s, temp_c, h->target_c));
+    /* its own control stays up to date while another decides */
+    double power = heater_control_update(&h->control, read_time.s, temp_c, h->control_fn ? 0 : h->target_c);
+    if (h->control_fn)
+        power = h->control_fn(h->control_ctx, read_time.s, temp_c, &h->target_c);
+    set_power(h, read_time.s, power);
     double weight = fmin(dt * h->smooth_rate, 1.0);
     h->smoothed_c += (temp_c - h->smoothed_c) * weight;
 }
@@ -131,9 +135,16 @@ enum err heater_connect(struct heater *h, struct err_info *info)
     return err != OK ? err : output_connect(&h->pwm, info);
 }
 
+void heater_turn_off(struct heater *h)
+{
+    h->control_fn = NULL;
+    h->target_c = 0;
+}
+
 void heater_stop(struct heater *h)
 {
     h->is_stopped = true;
+    h->control_fn = NULL;
     h->target_c = 0;
     h->last_power = 0;
 }
@@ -187,8 +198,32 @@ enum err heater_set_target(struct heater *h, double target_c, struct err_info *i
                        h->max_temp_c);
     if (h->is_stopped && target_c != 0)
         return err_set(info, ERR_SHUTDOWN, "%s", printer_state_message(h->printer));
+    h->control_fn = NULL;
     h->target_c = target_c;
     return OK;
+}
+
+enum err heater_take_control(struct heater *h, double target_c, heater_power_fn *fn, void *ctx, struct err_info *info)
+{
+    if (h->control_fn)
+        return err_set(info, ERR_STATE, "Heater %s is being calibrated", h->name);
+    enum err err = heater_set_target(h, target_c, info);
+    if (err == OK) {
+        h->control_fn = fn;
+        h->control_ctx = ctx;
+    }
+    return err;
+}
+
+bool heater_is_controlled_by(const struct heater *h, const void *ctx)
+{
+    return h->control_fn && h->control_ctx == ctx;
+}
+
+void heater_release_control(struct heater *h, const void *ctx)
+{
+    if (heater_is_controlled_by(h, ctx))
+        heater_turn_off(h);
 }
 
 enum err heater_set_and_wait(struct heater *h, double target_c, bool wait, struct err_info *info)

@@ -43,6 +43,17 @@ double heater_max_power(const struct heater *heater);
 enum err heater_set_target(struct heater *heater, double target_c, struct err_info *info) ERR_NODISCARD;
 /* Set it and, with `wait`, wait until it is reached, reporting temperatures each second as M109 does. In a fiber. */
 enum err heater_set_and_wait(struct heater *heater, double target_c, bool wait, struct err_info *info) ERR_NODISCARD;
+
+/* Let someone else decide the power for a while (PID_CALIBRATE): `fn` gets each reading and returns the power
+ * [0, max_power]; what it writes to *target_c becomes the target. ERR_STATE if someone does so already. Setting a target by
+ * any other means, or a shutdown, ends it (heater_is_controlled_by says so); `fn` and `ctx` are kept until then. */
+typedef double heater_power_fn(void *ctx, double time_s, double temp_c, double *target_c);
+enum err heater_take_control(struct heater *heater, double target_c, heater_power_fn *fn, void *ctx,
+                             struct err_info *info) ERR_NODISCARD;
+bool heater_is_controlled_by(const struct heater *heater, const void *ctx);
+/* The heater is off afterwards. Nothing if `ctx` does not control it. */
+void heater_release_control(struct heater *heater, const void *ctx);
+
 void heater_write_status(const struct heater *heater, struct status_writer *writer);
 
 /* --- all of them --- */

@@ -21,6 +21,8 @@ struct heater {
     double target_c, last_temp_c, smoothed_c;
     double last_read_s, next_pwm_s; /* print times */
     double last_power;
+    heater_power_fn *control_fn; /* NULL: its own control */
+    void *control_ctx;
     bool is_stopped;        /* after a shutdown nothing is sent any more */
     struct heater *next;
 };
@@ -30,6 +32,7 @@ void heaters_add_heater(struct printer *printer, struct config_section *section,
                         const char *gcode_id);
 
 enum err heater_connect(struct heater *heater, struct err_info *info) ERR_NODISCARD;
+void heater_turn_off(struct heater *heater); /* target 0, whoever controls it */
 void heater_stop(struct heater *heater);
 void heater_destroy(struct heater *heater);
 bool heater_is_busy(const struct heater *heater);

@@ -47,6 +47,7 @@ static enum err heaters_create(struct printer_object *obj, struct config_section
     (void)section;
     (void)info;
     hs->last = &hs->first;
+    (void)printer_load_object(obj->printer, "pid_calibrate", NULL);
     return OK;
 }
 
@@ -232,7 +233,7 @@ void heaters_turn_off_all(struct printer *printer)
 {
     struct heaters *hs = find(printer);
     for (struct heater *h = hs ? hs->first : NULL; h; h = h->next)
-        h->target_c = 0;
+        heater_turn_off(h);
 }
 
 /* --- life --- */

@@ -14,7 +14,7 @@
     X(stepper_x_further) X(stepper_y_further) X(stepper_z_further)                                                    \
     X(stepper_a_further) X(stepper_b_further) X(stepper_c_further)                                                    \
     /* heat, fans, pins */                                                                                            \
-    X(heaters) X(heater_bed) X(heater_generic) X(verify_heater) X(temperature_sensor) X(temperature_host)                                 \
+    X(heaters) X(pid_calibrate) X(heater_bed) X(heater_generic) X(verify_heater) X(temperature_sensor) X(temperature_host)                                 \
     X(fan) X(fan_generic) X(heater_fan) X(controller_fan) X(output_pin) X(static_digital_output)                      \
     /* jobs */                                                                                                        \
     X(virtual_sdcard) X(print_stats) X(pause_resume) X(idle_timeout) X(exclude_object) X(display_status) X(respond)   \
