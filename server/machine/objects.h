@@ -10,6 +10,6 @@ extern const struct object_desc heaters_desc, heater_bed_desc, heater_generic_de
 extern const struct object_desc thermistor_desc, adc_temperature_desc, temperature_sensor_desc;
 extern const struct object_desc fan_desc, fan_generic_desc, heater_fan_desc, controller_fan_desc;
 extern const struct object_desc output_pin_desc, query_endstops_desc, temperature_host_desc, system_stats_desc;
-extern const struct object_desc pid_calibrate_desc;
+extern const struct object_desc pid_calibrate_desc, manual_probe_desc;
 
 #endif

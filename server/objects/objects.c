@@ -6,7 +6,7 @@
     X(mcu) X(board_pins) X(duplicate_pin_override) X(thermistor) X(adc_temperature)                                   \
     /* what every printer has */                                                                                      \
     X(webhooks) X(configfile) X(system_stats) X(gcode) X(gcode_move) X(stepper_enable) X(query_endstops) X(homing) X(motion_report)   \
-    X(stepper_buzz)                                                                                                   \
+    X(stepper_buzz) X(manual_probe)                                                                                   \
     /* motion */                                                                                                      \
     X(printer_section) X(toolhead) X(extruder) X(extruder_further) X(extruder_stepper) X(force_move) X(gcode_arcs)    \
     X(input_shaper)                                                                                                   \
