@@ -1,6 +1,9 @@
-/* The window and the round-trip estimate follow TCP (RFC 6298) with two differences that the wire asks for: the first
+/* The window and the round-trip estimate follow TCP (RFC 6298) with three differences that the wire asks for: the first
  * sample is taken ten times, because the first exchanges wait for a starting board, and a nak is honoured only twice
- * per retransmission, because each block of a window that arrives after a damaged one is nak'ed too. */
+ * per retransmission, because each block of a window that arrives after a damaged one is nak'ed too. And a wire of our
+ * own has no congestion to avoid: the first timeouts in a row do not lengthen the wait, since a board that misses
+ * three blocks in a row must still have its steps before their time; more of them mean that the board has become
+ * slower than the estimate, and then the wait doubles until there is a new sample. */
 #include "motion/link/session.h"
 
 #include "base/check.h"
@@ -8,8 +11,9 @@
 #include <math.h>
 #include <string.h>
 
-#define RTO_MIN_S 0.025
-#define RTO_MAX_S 5.0
+#define RTO_MIN_S               0.025
+#define RTO_MAX_S               5.0
+#define TIMEOUTS_BEFORE_BACKOFF 3
 
 void session_init(struct session *s, session_reply_fn *on_reply, session_stray_fn *on_stray, void *ctx)
 {
@@ -97,6 +101,7 @@ static void update_rtt(struct session *s, double delta_s)
         s->rttvar_s = (3. * s->rttvar_s + fabs(s->srtt_s - delta_s)) / 4.;
         s->srtt_s = (7. * s->srtt_s + delta_s) / 8.;
     }
+    s->timeout_count = 0;
     double margin_s = s->rttvar_s * 4. < 0.001 ? 0.001 : s->rttvar_s * 4.;
     double rto_s = s->srtt_s + margin_s;
     s->rto_s = rto_s < RTO_MIN_S ? RTO_MIN_S : rto_s > RTO_MAX_S ? RTO_MAX_S : rto_s;
@@ -230,7 +235,8 @@ size_t session_take_resend(struct session *s, struct host_ns now, uint8_t out[SE
     if (s->must_resend) {
         s->ignore_nak_seq = s->receive_seq < s->retransmit_seq ? s->retransmit_seq : s->receive_seq;
     } else {
-        s->rto_s = s->rto_s * 2. > RTO_MAX_S ? RTO_MAX_S : s->rto_s * 2.;
+        if (++s->timeout_count >= TIMEOUTS_BEFORE_BACKOFF)
+            s->rto_s = s->rto_s * 2. > RTO_MAX_S ? RTO_MAX_S : s->rto_s * 2.;
         s->ignore_nak_seq = s->send_seq;
     }
     s->must_resend = false;

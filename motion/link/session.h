@@ -53,6 +53,7 @@ struct session {
     uint64_t reply_seq;       /* during on_reply: the board had taken all blocks below this when it answered */
     struct host_ns rtt_start, last_reply_sent;
     double srtt_s, rttvar_s, rto_s;
+    unsigned timeout_count; /* since the last sample of the round trip */
     bool must_resend; /* nak'ed: session_take_resend at once */
     bool is_adopting; /* the board's number is not known yet */
     /* receive */

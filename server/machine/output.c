@@ -83,7 +83,8 @@ static void add_first_update(void *ctx, struct board *board)
     struct output *out = ctx;
     struct host_ns now = printer_now(out->printer);
     struct print_time at = boards_est_print_time(out->printer->boards, now);
-    out->last_clock = board_ticks_at(board, (struct print_time){at.s + FIRST_UPDATE_S});
+    out->last_time = (struct print_time){at.s + FIRST_UPDATE_S};
+    out->last_clock = board_ticks_at(board, out->last_time);
     const char *format = out->is_hardware_pwm ? "queue_pwm_out oid=%d clock=%u value=%u"
                                               : "queue_digital_out oid=%d clock=%u on_ticks=%u";
     int64_t value = to_wire(out, out->start_value);
@@ -185,8 +186,9 @@ void output_set_now(struct output *out, double value)
 {
     struct print_time at = boards_est_print_time(out->printer->boards, printer_now(out->printer));
     at.s += SEND_AHEAD_S;
-    if (at.s < out->last_time.s)
-        at = out->last_time;
+    /* The link holds an update until the one before it has taken effect: it must still arrive in time after that. */
+    if (at.s < out->last_time.s + SEND_AHEAD_S)
+        at.s = out->last_time.s + SEND_AHEAD_S;
     output_set_at(out, at, value);
 }
 

@@ -8,6 +8,7 @@
 #include "base/strbuf.h"
 #include "firmware/plant/plant.h"
 #include "firmware/port/sim/sim_board.h"
+#include "server/machine/printer.h"
 #include "motion/board.h"
 
 #include <setjmp.h>
@@ -75,13 +76,13 @@ static void watch_a_print(uint64_t seed, const struct board_faults *faults, int 
     char *script = random_script(seed, moves);
     enum err e = rig_script(rig, script, 600);
     mem_free(script);
+    for (size_t i = 0; i < checker_violation_count(checker); i++)
+        print_message("%s\n", checker_violation(checker, i));
     if (e)
-        fail_msg("%s", rig_error(rig));
+        fail_msg("%s: %s", rig_error(rig), printer_state_message(rig_printer(rig)));
     assert_int_equal(rig_script(rig, "M104 S0\nM107\nM84", 60), OK);
     rig_run(rig, 3);
     uint64_t now = sim_board_clock(board).t;
-    for (size_t i = 0; i < checker_violation_count(checker); i++)
-        print_message("%s\n", checker_violation(checker, i));
     assert_int_equal(checker_violation_count(checker), 0);
     struct plant *plant = rig_plant(rig);
     for (size_t i = 0; i < 4; i++) {

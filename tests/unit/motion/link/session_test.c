@@ -345,7 +345,7 @@ static void test_timeouts(void **state)
     size_t frame_bytes;
     session_send(&w.session, (const uint8_t *)"abcd", 4, now_of(&w), &frame, &frame_bytes);
     double expected_s = 0.025;
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 14; i++) {
         struct host_ns deadline = session_deadline(&w.session);
         assert_true(fabs(host_ns_diff_s(deadline, now_of(&w)) - expected_s) < 1e-6);
         w.now_ns = deadline.ns - 1;
@@ -356,7 +356,8 @@ static void test_timeouts(void **state)
         assert_int_equal(len, 1 + frame_bytes);
         assert_int_equal(out[0], FRAME_SYNC);
         assert_memory_equal(out + 1, frame, frame_bytes);
-        expected_s = expected_s * 2. > 5. ? 5. : expected_s * 2.;
+        if (i >= 2) /* two timeouts in a row may be the wire's; a third means a slower board */
+            expected_s = expected_s * 2. > 5. ? 5. : expected_s * 2.;
     }
 }
 
