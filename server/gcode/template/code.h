@@ -112,7 +112,7 @@ struct compiler {
     enum err error;
     jmp_buf on_error; /* the parser gives up here: its state lives in the arena alone */
     unsigned depth;   /* of the nesting of the parser's own calls */
-    bool is_literal;
+    bool is_literal, has_unknown_filter;
     unsigned conditional_depth; /* inside of if: unknown filters are then run-time errors */
     struct macro_use *use;
 };

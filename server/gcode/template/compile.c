@@ -267,14 +267,14 @@ static void parse_literal(struct compiler *c)
 
 static enum err compile_into(struct compiler *c)
 {
+    struct macro_use use = {0};
+    c->use = &use;
     if (setjmp(c->on_error))
         return c->error;
     if (c->is_literal) {
         parse_literal(c);
         return OK;
     }
-    struct macro_use use = {0};
-    c->use = &use;
     next_token(c);
     parse_body(c, NULL, NULL, 0);
     emit(c, OP_RETURN, 0, 0);

@@ -178,8 +178,6 @@ static enum err do_abs(struct jinja_run *run, void *ctx, const struct value_call
     enum err err = ARGS_BIND(run, call, "abs", names, 1, &v);
     if (err != OK)
         return err;
-    if (v.kind == VALUE_UNDEFINED)
-        return value_fail_undefined(run, v);
     if (!value_is_number(v))
         return value_error(run, "TypeError", "bad operand type for abs(): '%s'", value_type_name(v));
     if (v.kind == VALUE_FLOAT)
@@ -221,7 +219,7 @@ static enum err do_round(struct jinja_run *run, void *ctx, const struct value_ca
          is_floor = strcmp(method, "floor") == 0;
     if (!is_common && !is_ceil && !is_floor)
         return value_error(run, "FilterArgumentError", "method must be common, ceil or floor");
-    if (args[0].kind == VALUE_UNDEFINED)
+    if (args[0].kind == VALUE_UNDEFINED && !is_common)
         return value_fail_undefined(run, args[0]);
     if (!value_is_number(args[0]))
         return value_error(run, "TypeError",

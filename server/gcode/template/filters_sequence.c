@@ -62,10 +62,17 @@ struct multi_getter {
 static enum err multi_get(struct jinja_run *run, void *ctx, struct value item, struct value *key)
 {
     struct multi_getter *multi = ctx;
-    if (multi->list.kind == VALUE_NONE)
-        return attribute_get(run, &multi->one, item, key);
-    *key = value_list(run);
     enum err err = OK;
+    if (multi->list.kind == VALUE_NONE) {
+        err = attribute_get(run, &multi->one, item, key);
+        if (err != OK || multi->one.attribute.kind == VALUE_NONE)
+            return err;
+        /* In a list, as lists are compared by equality first: two undefined keys are equal, not an error. */
+        struct value only = *key;
+        *key = value_list(run);
+        return value_append(run, *key, only) ? OK : ERR_LIMIT;
+    }
+    *key = value_list(run);
     for (size_t i = 0; i < multi->list.seq->count && err == OK; i++) {
         struct attribute_getter getter = multi->one;
         struct value part;
@@ -194,7 +201,7 @@ FILTER(do_reverse)
         *out = value_iterator_over(run, list,
                                    v.kind == VALUE_DICT    ? "dict_reversekeyiterator"
                                    : v.kind == VALUE_RANGE ? "range_iterator"
-                                   : v.kind == VALUE_TUPLE ? "reversed"
+                                   : v.kind == VALUE_TUPLE || v.kind == VALUE_UNDEFINED ? "reversed"
                                                            : "list_reverseiterator");
         return run->has_failed ? ERR_LIMIT : OK;
     }

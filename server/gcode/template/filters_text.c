@@ -503,7 +503,8 @@ FILTER(do_urlencode)
         return err;
     struct strbuf sb;
     strbuf_init(&sb);
-    bool is_pairs = v.kind == VALUE_DICT || v.kind == VALUE_LIST || v.kind == VALUE_TUPLE || v.kind == VALUE_ITERATOR;
+    bool is_pairs = v.kind == VALUE_DICT || v.kind == VALUE_LIST || v.kind == VALUE_TUPLE || v.kind == VALUE_ITERATOR ||
+                    v.kind == VALUE_RANGE;
     if (!is_pairs) {
         err = args_soft_text(run, v, &text);
         if (err == OK)

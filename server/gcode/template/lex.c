@@ -345,6 +345,18 @@ static enum err finish_integer(struct token *out, const char *digits, int base, 
     return OK;
 }
 
+/* Python has no octal 017: a number that begins with 0 is zeros only, and what follows is another token. */
+static const char *leading_zeros(const struct lexer *lx, const char *p, struct strbuf *digits)
+{
+    const char *zeros = lx->at + strspn(lx->at, "0_");
+    bool is_float = p < lx->end && (*p == '.' || (*p | 32) == 'e');
+    if (zeros >= p || is_float)
+        return p;
+    strbuf_clear(digits);
+    strbuf_addc(digits, '0');
+    return zeros[-1] == '_' ? zeros - 1 : zeros;
+}
+
 static enum err lex_number(struct lexer *lx, struct token *out, struct err_info *info)
 {
     struct strbuf digits;
@@ -355,7 +367,10 @@ static enum err lex_number(struct lexer *lx, struct token *out, struct err_info 
         base = (p[1] | 32) == 'x' ? 16 : (p[1] | 32) == 'o' ? 8 : (p[1] | 32) == 'b' ? 2 : 10;
     p = scan_digits(base == 10 ? p : p + 2, lx->end, base, &digits);
     bool is_float = false;
-    if (base == 10) {
+    bool may_be_float = base == 10 && !lx->is_after_dot; /* v.0.1 is v[0][1] */
+    if (base == 10 && lx->at[0] == '0')                  /* 007 is 00 and then 7 */
+        p = leading_zeros(lx, p, &digits);
+    if (may_be_float) {
         if (p + 1 < lx->end && p[0] == '.' && isdigit((unsigned char)p[1])) {
             is_float = true;
             strbuf_addc(&digits, '.');
@@ -426,6 +441,8 @@ enum err lexer_next(struct lexer *lx, struct token *out, struct err_info *info)
     /* Inside brackets what looks like an end is an operator: { {'a': 1} }. */
     if (lx->balance_count == 0 && tag_end(lx, out))
         return OK;
+    lx->is_after_dot = lx->was_dot;
+    lx->was_dot = *lx->at == '.';
     unsigned char c = (unsigned char)*lx->at;
     if (isdigit(c))
         return lex_number(lx, out, info);

@@ -45,6 +45,7 @@ struct lexer {
     bool strip_next;   /* "-%}": drop white space before the next data */
     bool trim_newline; /* trim_blocks: drop one newline */
     bool is_line_start;
+    bool was_dot, is_after_dot; /* the last token was a dot; and the one before this */
 };
 
 /* `source` is borrowed; line ends have been made "\n" by the caller, and it ends in a zero. */

@@ -53,7 +53,17 @@ void parse_expression(struct compiler *c)
 {
     enter(c);
     unsigned start = emit_here(c);
+    struct lexer lexer = c->lexer;
+    struct token token = c->token;
+    c->has_unknown_filter = false;
+    c->conditional_depth++; /* `x|unknown if false` is no error: known only behind x */
     parse_or(c);
+    c->conditional_depth--;
+    if (c->has_unknown_filter && !c->conditional_depth && !is_word(c, "if")) {
+        c->lexer = lexer; /* read it again, to fail where the filter stands */
+        c->token = token;
+        parse_or(c);
+    }
     while (is_word(c, "if")) {
         unsigned line = c->token.line;
         next_token(c);
@@ -432,8 +442,11 @@ static bool parse_subscript_part(struct compiler *c)
 static void parse_subscript(struct compiler *c)
 {
     next_token(c);
-    if (is_operator(c, "]"))
-        fail_unexpected(c, NULL);
+    if (skip_operator(c, "]")) { /* v[] is v[()] */
+        emit(c, OP_TUPLE, 0, 0);
+        emit(c, OP_ITEM, 0, 0);
+        return;
+    }
     if (parse_subscript_part(c)) {
         if (is_operator(c, ","))
             fail(c, c->token.line, "a slice inside of a tuple index is not supported");
@@ -632,6 +645,7 @@ static const struct value_filter *find_or_fail(struct compiler *c, bool is_test,
         return found;
     if (!c->conditional_depth)
         fail(c, line, "No %s named '%s'.", is_test ? "test" : "filter", name);
+    c->has_unknown_filter = true;
     char text[120];
     int len = snprintf(text, sizeof text, "No %s named '%.60s' found.", is_test ? "test" : "filter", name);
     emit(c, OP_FAIL, const_text(c, text, (size_t)len), 0);

@@ -177,6 +177,9 @@ struct for_head {
 static void parse_for_head(struct compiler *c, struct for_head *head)
 {
     parse_target(c, &head->target);
+    for (unsigned i = 0; i < head->target.count; i++)
+        if (head->target.names[i] == c->code->loop_name)
+            fail(c, c->token.line, "Can't assign to special loop variable in for-loop target");
     expect_word(c, "in");
     enter(c);
     parse_expression_no_if(c);

@@ -200,6 +200,8 @@ enum err format_value(struct jinja_run *run, const struct format_spec *spec, str
     if (value_is_text(v)) {
         if (spec->type && spec->type != 's')
             return fail_type(run, spec->type, v);
+        if (spec->grouping)
+            return value_error(run, "ValueError", "Cannot specify '%c' with 's'.", spec->grouping);
         if (spec->align == '=')
             return value_error(run, "ValueError", "'=' alignment not allowed in string format specifier");
         format_text(spec, v.str->data, v.str->len_bytes, out);
@@ -327,6 +329,17 @@ static enum err field_argument(struct field_reader *r, const char *name, size_t 
 }
 
 /* "name.attr[key]" */
+/* Python's attributes only: no members of a dict, and what is not there is an error. */
+static enum err field_attribute(struct jinja_run *run, struct value v, const char *name, size_t len, struct value *out)
+{
+    enum err err =
+        v.kind == VALUE_DICT ? value_method(run, v, name, len, out) : value_attribute(run, v, name, len, out);
+    if (err == ERR_NOT_FOUND || (err == OK && out->kind == VALUE_UNDEFINED))
+        return value_error(run, "AttributeError", "'%s' object has no attribute '%.*s'", value_type_name(v), (int)len,
+                           name);
+    return err;
+}
+
 static enum err field_value(struct field_reader *r, const char *p, size_t len, struct value *out)
 {
     const char *end = p + len, *q = p;
@@ -353,7 +366,7 @@ static enum err field_value(struct field_reader *r, const char *p, size_t len, s
         if (is_item)
             err = value_subscript(r->run, v, is_number ? value_int(number) : value_str(r->run, begin, n), out);
         else
-            err = value_attribute(r->run, v, begin, n, out);
+            err = field_attribute(r->run, v, begin, n, out);
         q += is_item;
     }
     return err;
