@@ -1,5 +1,5 @@
-/* Any bytes as a template: it compiles or says why; what compiles ends within a small budget, with a text that is UTF-8 or
- * an error with words. Any bytes as a literal too. */
+/* Any bytes as a template: it compiles or says why; what compiles ends within a small budget, with a text that is UTF-8
+ * or an error with words. Any bytes as a literal too. */
 #include "base/check.h"
 #include "base/strbuf.h"
 #include "server/gcode/template/jinja.h"
@@ -11,8 +11,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char context_json[] =
-    "{\"i\": 7, \"n\": -3, \"f\": 2.5, \"s\": \"Hello World\", \"u\": \"Stra\\u00dfe \\ud83d\\ude00\", \"l\": [3, 1, 2], \"ls\": [\"b\", \"A\"], "
-    "\"d\": {\"a\": 1, \"b\": [1, 2]}, \"ll\": [[1, 2], [3, 4]], \"params\": {\"X\": \"10\", \"NAME\": \"n\"}, \"nil\": null, \"t\": true, "
+    "{\"i\": 7, \"n\": -3, \"f\": 2.5, \"s\": \"Hello World\", \"u\": \"Stra\\u00dfe \\ud83d\\ude00\", \"l\": [3, 1, "
+    "2], \"ls\": [\"b\", \"A\"], "
+    "\"d\": {\"a\": 1, \"b\": [1, 2]}, \"ll\": [[1, 2], [3, 4]], \"params\": {\"X\": \"10\", \"NAME\": \"n\"}, "
+    "\"nil\": null, \"t\": true, "
     "\"printer\": {\"toolhead\": {\"position\": [1.0, 2.0, 3.0, 0.0], \"homed_axes\": \"xyz\"}}, "
     "\"users\": [{\"name\": \"ann\", \"age\": 30}, {\"name\": \"Bob\", \"age\": 25}]}";
 

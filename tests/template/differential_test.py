@@ -66,7 +66,7 @@ def kind_of(error):
 ADDRESS = re.compile(r" of dict object at 0x[0-9a-f]{6,}| at 0x[0-9a-f]{6,}")
 # Left out on purpose (docs/macros.md): parts of Python's types that no macro needs, and two layouts.
 LEFT_OUT = re.compile(r"urlize|pprint|__\w+__|\.encode\(|to_bytes|as_integer_ratio|\.hex\(|translate\(|fromkeys|numerator|denominator|\{:z\}"
-                      r"|%q|\|random|autoescape|\bself\b|extends|include|import|block b|:010,|\{ range \}|wordwrap\(3|html\|wordwrap")
+                      r"|0\.real|%q|\|random|autoescape|\bself\b|extends|include|import|block b|:010,|\{ (range|dict|joiner\('\|'\)) \}|wordwrap\(3|html\|wordwrap")
 
 
 def is_same(case, want, got):

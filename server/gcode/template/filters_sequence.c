@@ -199,10 +199,10 @@ FILTER(do_reverse)
     }
     if (!value_is_text(v)) {
         *out = value_iterator_over(run, list,
-                                   v.kind == VALUE_DICT    ? "dict_reversekeyiterator"
-                                   : v.kind == VALUE_RANGE ? "range_iterator"
+                                   v.kind == VALUE_DICT                                 ? "dict_reversekeyiterator"
+                                   : v.kind == VALUE_RANGE                              ? "range_iterator"
                                    : v.kind == VALUE_TUPLE || v.kind == VALUE_UNDEFINED ? "reversed"
-                                                           : "list_reverseiterator");
+                                                                                        : "list_reverseiterator");
         return run->has_failed ? ERR_LIMIT : OK;
     }
     struct strbuf sb;

@@ -437,11 +437,20 @@ static const struct method *methods_of(struct value v)
     }
 }
 
+static const struct method *find_method(struct value v, const char *name, size_t len_bytes)
+{
+    const struct method *tables[] = {methods_of(v), value_is_text(v) ? text_search_methods : no_methods};
+    for (size_t i = 0; i < ARRAY_COUNT(tables); i++)
+        for (const struct method *m = tables[i]; m->name; m++)
+            if (strlen(m->name) == len_bytes && memcmp(m->name, name, len_bytes) == 0)
+                return m;
+    return NULL;
+}
+
 enum err value_method(struct jinja_run *run, struct value v, const char *name, size_t len_bytes, struct value *out)
 {
-    for (const struct method *m = methods_of(v); m->name; m++) {
-        if (strlen(m->name) != len_bytes || memcmp(m->name, name, len_bytes) != 0)
-            continue;
+    const struct method *m = find_method(v, name, len_bytes);
+    if (m) {
         struct value *self = run_alloc(run, sizeof *self);
         if (!self)
             return ERR_LIMIT;

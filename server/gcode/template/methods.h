@@ -8,7 +8,8 @@ struct method {
     const char *name;
     value_native_fn *fn; /* ctx: the value it belongs to */
 };
-extern const struct method text_methods[]; /* methods_text.c; ends with a NULL name */
+/* Of str; each ends with a NULL name: methods_text.c, and those that search and split: methods_search.c. */
+extern const struct method text_methods[], text_search_methods[];
 
 /* dict(...) and dict.update(...): a mapping or pairs, then keywords. */
 enum err dict_fill(struct jinja_run *run, struct value dict, const struct value_call *call, const char *what);

@@ -436,6 +436,8 @@ static enum err add_field(struct field_reader *r, const char *p, size_t len, uns
     struct format_spec spec;
     if (err == OK && spec_text.len_bytes == 0)
         err = value_to_text(r->run, v, out);
+    else if (err == OK && !value_is_text(v) && !value_is_number(v))
+        err = value_error(r->run, "TypeError", "unsupported format string passed to %s.__format__", value_type_name(v));
     else if (err == OK && (err = format_spec_parse(r->run, spec_text.data, spec_text.len_bytes, &spec)) == OK)
         err = format_value(r->run, &spec, v, out);
     strbuf_deinit(&spec_text);
@@ -522,6 +524,8 @@ static enum err percent_convert(struct percent_reader *r, struct format_spec *sp
     case 'o':
     case 'x':
     case 'X':
+        if (v.kind == VALUE_UNDEFINED && !strchr("oxX", type))
+            return value_fail_undefined(r->run, v);
         if (!value_is_number(v) || (v.kind == VALUE_FLOAT && strchr("oxX", type)))
             return value_error(r->run, "TypeError",
                                strchr("oxX", type) ? "%%%c format: an integer is required, not %s"
@@ -535,6 +539,8 @@ static enum err percent_convert(struct percent_reader *r, struct format_spec *sp
         format_int(spec, v.kind == VALUE_FLOAT ? (int64_t)v.number : value_integer(v), out);
         return OK;
     default:
+        if (v.kind == VALUE_UNDEFINED)
+            return value_fail_undefined(r->run, v);
         if (!value_is_number(v))
             return value_error(r->run, "TypeError", "must be real number, not %s", value_type_name(v));
         format_float(spec, value_number(v), out);

@@ -85,11 +85,17 @@ void value_format_float(struct strbuf *out, double d)
         return;
     }
     char digits[40];
-    int precision = 0;
+    int precision = 14; /* 15 digits bring back every number written with so many or fewer, then zeros follow */
     do
         (void)snprintf(digits, sizeof digits, "%.*e", precision, d);
     while (strtod(digits, NULL) != d && ++precision < 17);
-    int exponent = atoi(strchr(digits, 'e') + 1);
+    char *e = strchr(digits, 'e'), *last = e - 1;
+    int exponent = atoi(e + 1);
+    while (precision > 0 && *last == '0') {
+        last--;
+        precision--;
+    }
+    last[precision > 0 ? 1 : 0] = 0; /* without digits behind it the point goes too */
     if (exponent >= -4 && exponent < 16) {
         int decimals = precision > exponent ? precision - exponent : 0;
         strbuf_addf(out, "%.*f", decimals, d);
@@ -97,7 +103,6 @@ void value_format_float(struct strbuf *out, double d)
             strbuf_adds(out, ".0");
         return;
     }
-    *strchr(digits, 'e') = 0;
     strbuf_addf(out, "%se%c%02d", digits, exponent < 0 ? '-' : '+', abs(exponent));
 }
 
