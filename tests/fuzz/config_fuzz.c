@@ -1,6 +1,7 @@
 /* Any bytes as printer.cfg: the reader ends, reports, and what it read can be written and read again. */
 #include "base/check.h"
 #include "base/mem.h"
+#include "server/config/autosave.h"
 #include "server/config/config.h"
 #include "server/machine/object.h"
 
@@ -50,6 +51,23 @@ static void read_all(struct config_section *section, const struct object_desc *d
     section_check_unused(section);
 }
 
+/* SAVE_CONFIG on any file either refuses it or makes one that reads back with the value. */
+static void save_into(struct config *config, const char *text, size_t size)
+{
+    struct err_info info;
+    CHECK(config_set_autosave(config, "extruder", "pid_kp", "1.5", &info) == OK);
+    config_remove_autosave(config, "bed_mesh default");
+    char *saved = config_apply_autosave(config, text, size, NULL, &info);
+    if (!saved)
+        return;
+    struct config *again = config_parse("saved.cfg", saved, strlen(saved));
+    const struct config_section *section = config_find(again, "extruder");
+    const struct config_option *option = section ? section_find(section, "pid_kp") : NULL;
+    CHECK(option && option->is_autosave && !strcmp(option->value, "1.5"));
+    config_destroy(again);
+    mem_free(saved);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct config *config = config_parse("fuzz.cfg", (const char *)data, size);
@@ -72,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mem_free(errors);
     mem_free(settings);
     mem_free(warnings);
+    save_into(config, (const char *)data, size);
     config_destroy(config);
     return 0;
 }

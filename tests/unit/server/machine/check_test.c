@@ -80,6 +80,17 @@ static const struct check_case cases[] = {
     {HEAD "[mcu tool]\ncanbus_uuid: 11aabb\n[mcu other]\nserial: /tmp/klipper_host_mcu\nbaud: 9600\n",
      {"Boards on a CAN bus (section 'mcu tool') are not supported yet",
       "Option 'baud' is not valid in section 'mcu other'"}, 2},
+    /* the same pin of two boards is two pins; aliases belong to their boards; a board may be named after its pins are */
+    {HEAD "[fan]\npin: tool:PA1\n[output_pin a]\npin: PA1\n[mcu tool]\nserial: x\n", {0}, 0},
+    {HEAD "[mcu tool]\nserial: x\n[board_pins tool]\nmcu: tool\naliases: FAN=PA1\naliases_more: LED=PA2, GND=<GND>\n"
+          "[fan]\npin: tool:FAN\n[output_pin a]\npin: tool:PA1\n[output_pin b]\npin: tool:GND\n[output_pin c]\npin: tool:LED\n",
+     {":16: pin PA1 used multiple times", ":18: pin GND is reserved for <GND>"}, 2},
+    {HEAD "[mcu tool]\nserial: x\n[board_pins]\nmcu: mcu, tool\naliases: FAN=PA1\n[fan]\npin: tool:FAN\n"
+          "[output_pin a]\npin: FAN\n[duplicate_pin_override]\npins: tool:PA1\n[output_pin b]\npin: tool:PA1\n",
+     {0}, 0},
+    {HEAD "[static_digital_output s]\npins: PA1, !PA2, nowhere:PA3\n[output_pin a]\npin: PA2\n[static_digital_output t]\n",
+     {":8: Unknown pin chip name 'nowhere'", ":10: pin PA2 used multiple times",
+      "Option 'pins' in section 'static_digital_output t' must be specified"}, 3},
 };
 
 static void test_cases(void **state)
@@ -143,12 +154,48 @@ static void test_real_configurations(void **state)
     print_message("%zu configurations\n", count);
 }
 
+/* Every kind of section of the sample configurations is known: as ours, or as one that Klipper has. None of them hides
+ * another mistake in the file. */
+static void test_sample_sections_are_recognised(void **state)
+{
+    (void)state;
+    FILE *f = fopen(TEST_SHARED_DIR "/reference/sections-usage.tsv", "r");
+    if (!f)
+        skip();
+    struct strbuf text;
+    strbuf_init(&text);
+    strbuf_adds(&text, HEAD);
+    char line[1024];
+    size_t kinds = 0;
+    while (fgets(line, sizeof line, f)) {
+        if (line[0] != '[')
+            continue;
+        line[strcspn(line, "]")] = 0;
+        char *number = strstr(line, "<n>");
+        if (number)
+            *number = 0;
+        strbuf_addf(&text, "%s%s]\n", line, number ? "1" : "");
+        kinds++;
+    }
+    (void)fclose(f);
+    strbuf_adds(&text, "[output_pin last]\npin: PZ1\ntypo: 1\n");
+    char *errors = check_text(text.data, NULL, 0);
+    if (strstr(errors, "is not a valid config section"))
+        fail_msg("%s", strstr(errors, "is not a valid config section") - 60);
+    assert_non_null(strstr(errors, "Option 'typo' is not valid in section 'output_pin last'"));
+    print_message("%zu kinds of sections\n", kinds);
+    assert_true(kinds > 80);
+    mem_free(errors);
+    strbuf_deinit(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_pin_names_by_dictionary),
         cmocka_unit_test(test_real_configurations),
+        cmocka_unit_test(test_sample_sections_are_recognised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
