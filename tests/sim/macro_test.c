@@ -138,6 +138,7 @@ static void templates_see_the_printer(void **unused)
         "  M118 {printer.configfile.settings.printer.max_velocity} {printer.configfile.config.printer.kinematics}\n"
         "  M118 {printer.nothing is defined} {printer.toolhead.homed_axes|length}\n"
         "  {action_respond_info('seen')}\n"
+        "[gcode_macro SHOW]\ngcode:\n  M118 {printer['gcode_macro V'].map}\n"
         "[gcode_macro OUTER]\ngcode:\n  {% for i in range(2) %}\n  V A={i} B=2\n  {% endfor %}\n"
         "  SET_GCODE_VARIABLE MACRO=V VARIABLE=speed VALUE=\"{[1, 2.5]}\"\n");
     script(rig, "V X=1 hello=2");
@@ -152,6 +153,13 @@ static void templates_see_the_printer(void **unused)
     expect_status(rig, "gcode_macro V", "speed", "[1, 2.5]");
     script(rig, "P");
     expect_console(rig, "echo: [1, 2.5] 3");
+    /* As deep as a literal may be, on the small stack of a fiber. */
+    script(rig, "SET_GCODE_VARIABLE MACRO=V VARIABLE=map "
+                "VALUE=\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[7]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
+                "]]]]]]]]]]]]]]]]]]]]]]]]]]]\"");
+    rig_clear_console(rig);
+    script(rig, "SHOW");
+    expect_console(rig, "[[[[7]]]]");
     rig_destroy(rig);
 }
 

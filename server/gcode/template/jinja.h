@@ -25,7 +25,7 @@ struct value;
 #define JINJA_SOURCE_BYTES_MAX (1u << 20)
 #define JINJA_NESTING_MAX      100         /* blocks in blocks, parentheses in parentheses */
 #define JINJA_STEPS_MAX        5000000     /* default budget of one render [machine instructions] */
-#define JINJA_MEMORY_BYTES_MAX (64u << 20) /* default budget of one render */
+#define JINJA_MEMORY_BYTES_MAX (16u << 20) /* default budget of one render */
 #define JINJA_CALL_DEPTH_MAX   200         /* macros calling macros */
 
 enum jinja_dress {
