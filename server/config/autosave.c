@@ -172,8 +172,9 @@ enum err config_set_autosave(struct config *config, const char *section, const c
         strmap_set(&get_change(config, section)->values, name, arena_strdup(&config->arena, trimmed));
         config->pending_revision++;
     } else {
-        err = err_set(info, ERR_INVALID, "SAVE_CONFIG section '%s' option '%s': a configuration file cannot hold this value",
-                      section, option);
+        err = err_set(info, ERR_INVALID,
+                      "SAVE_CONFIG section '%s' option '%s': a configuration file cannot hold this value", section,
+                      option);
     }
     mem_free(trimmed);
     return err;
@@ -268,7 +269,8 @@ static void copy_until(struct copy *copy, const char *to)
     copy->done = to;
 }
 
-static void on_line(void *ctx, const char *line, const struct config_section *section, const struct config_option *option)
+static void on_line(void *ctx, const char *line, const struct config_section *section,
+                    const struct config_option *option)
 {
     struct copy *copy = ctx;
     if (option->is_autosave || !find_option(copy->block, section->name, option->name))
@@ -299,8 +301,8 @@ static const char *scan(struct config *config, const char *text, size_t len_byte
 static enum err refuse(const struct config *bad, struct err_info *info)
 {
     const struct config_error *error = config_error_at(bad, 0);
-    return err_set(info, ERR_INVALID, "Unable to parse existing config on SAVE_CONFIG: %s:%d: %s", error->file, error->line,
-                   error->text);
+    return err_set(info, ERR_INVALID, "Unable to parse existing config on SAVE_CONFIG: %s:%d: %s", error->file,
+                   error->line, error->text);
 }
 
 static enum err find_conflict(const struct config *config, const struct config *block, const struct strbuf *above,
@@ -314,8 +316,8 @@ static enum err find_conflict(const struct config *config, const struct config *
             const struct config_option *other = find_option(included, section, option);
             if (other)
                 err = err_set(info, ERR_INVALID,
-                              "SAVE_CONFIG section '%s' option '%s' conflicts with included value (%s:%d)", section, option,
-                              other->file, other->line);
+                              "SAVE_CONFIG section '%s' option '%s' conflicts with included value (%s:%d)", section,
+                              option, other->file, other->line);
         }
     config_destroy(included);
     return err;
@@ -327,11 +329,14 @@ static enum err check_result(const struct strbuf *text, const struct config *blo
     struct config *whole = config_create();
     const char *begin = scan(whole, text->data, text->len_bytes, NULL);
     struct config *back = read_block(begin, (size_t)(text->data + text->len_bytes - begin));
-    bool is_good = !config_error_count(whole) && !config_error_count(back) && is_within(block, back) && is_within(back, block);
+    bool is_good =
+        !config_error_count(whole) && !config_error_count(back) && is_within(block, back) && is_within(back, block);
     config_destroy(back);
     config_destroy(whole);
-    return is_good ? OK : err_set(info, ERR_INVALID, "SAVE_CONFIG would write a file that does not read back; nothing was "
-                                                     "written");
+    return is_good ? OK
+                   : err_set(info, ERR_INVALID,
+                             "SAVE_CONFIG would write a file that does not read back; nothing was "
+                             "written");
 }
 
 static enum err compose(const struct config *config, const struct config *block, const char *text, const char *end,

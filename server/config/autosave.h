@@ -8,7 +8,8 @@
  *
  * Changes are collected in the configuration that is loaded (nothing it has read changes) and written by
  * config_save_autosave; a restart then reads them. An option of the block that also stands in the main file above it is
- * commented out there; one that stands in an included file is a conflict, because no file but the main one is ours to edit.
+ * commented out there; one that stands in an included file is a conflict, because no file but the main one is ours to
+ * edit.
  *
  * One thread, the one that owns the configuration. */
 #ifndef SERVER_CONFIG_AUTOSAVE_H
@@ -23,8 +24,8 @@
 
 struct config;
 
-/* Note that SAVE_CONFIG shall write this value. White space around each line of it is dropped. ERR_INVALID: a configuration
- * file cannot hold it (a '#', a line end in a name, ...). */
+/* Note that SAVE_CONFIG shall write this value. White space around each line of it is dropped. ERR_INVALID: a
+ * configuration file cannot hold it (a '#', a line end in a name, ...). */
 enum err config_set_autosave(struct config *config, const char *section, const char *option, const char *value,
                              struct err_info *info) ERR_NODISCARD;
 /* Note that SAVE_CONFIG shall drop this section from the block. Nothing if it is neither in the block nor noted. */
@@ -54,14 +55,12 @@ struct config_disk {
 };
 extern const struct config_disk config_disk_posix;
 
-/* Rewrite the main file. The old one stays beside it as "printer-STAMP.cfg" for "printer.cfg". It is either replaced whole
- * or, on every failure, as it was (and neither a backup nor a temporary file is left over). A symbolic link is followed.
- *   stamp     what to put into the backup's name: "20260131_235959"
- *   disk      NULL: config_disk_posix
- *   *written  false: there was nothing to write (NULL allowed)
- * ERR_IO, ERR_INVALID (see config_apply_autosave), ERR_STATE (the configuration is not from a file). Blocks until the disk
- * has it. */
-enum err config_save_autosave(const struct config *config, const char *stamp, const struct config_disk *disk, bool *written,
-                              struct err_info *info) ERR_NODISCARD;
+/* Rewrite the main file. The old one stays beside it as "printer-STAMP.cfg" for "printer.cfg". It is either replaced
+ * whole or, on every failure, as it was (and neither a backup nor a temporary file is left over). A symbolic link is
+ * followed. stamp     what to put into the backup's name: "20260131_235959" disk      NULL: config_disk_posix *written
+ * false: there was nothing to write (NULL allowed) ERR_IO, ERR_INVALID (see config_apply_autosave), ERR_STATE (the
+ * configuration is not from a file). Blocks until the disk has it. */
+enum err config_save_autosave(const struct config *config, const char *stamp, const struct config_disk *disk,
+                              bool *written, struct err_info *info) ERR_NODISCARD;
 
 #endif

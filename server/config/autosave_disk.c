@@ -1,6 +1,6 @@
-/* Replacing the main file of a configuration so that no failure and no loss of power can leave it damaged: the new text goes
- * to a file of its own, is on the disk before anything else happens, and takes the old one's name in one step. The old one
- * keeps a second name, the backup's. */
+/* Replacing the main file of a configuration so that no failure and no loss of power can leave it damaged: the new text
+ * goes to a file of its own, is on the disk before anything else happens, and takes the old one's name in one step. The
+ * old one keeps a second name, the backup's. */
 #include "server/config/autosave.h"
 
 #include "server/config/private.h"
@@ -30,13 +30,14 @@ const struct config_disk config_disk_posix = {.open = open_posix,
 
 static enum err failed(struct err_info *info, const char *what, const char *path)
 {
-    return err_set(info, ERR_IO, "Unable to write config file during SAVE_CONFIG: %s '%s': %s. The old file is unchanged.",
-                   what, path, strerror(errno));
+    return err_set(info, ERR_IO,
+                   "Unable to write config file during SAVE_CONFIG: %s '%s': %s. The old file is unchanged.", what,
+                   path, strerror(errno));
 }
 
 /* Write a new file and wait until the disk has it. On failure there is none. */
-static enum err write_new(const struct config_disk *disk, const char *path, mode_t mode, const char *text, size_t len_bytes,
-                          struct err_info *info)
+static enum err write_new(const struct config_disk *disk, const char *path, mode_t mode, const char *text,
+                          size_t len_bytes, struct err_info *info)
 {
     int fd = disk->open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
@@ -70,8 +71,8 @@ static char *backup_name(const char *path, const char *stamp, int again)
 }
 
 /* Give the old file a second name; where a file system has no hard links, a copy. *backup: the name, caller frees. */
-static enum err keep_backup(const struct config_disk *disk, const char *path, const char *stamp, mode_t mode, const char *text,
-                            size_t len_bytes, char **backup, struct err_info *info)
+static enum err keep_backup(const struct config_disk *disk, const char *path, const char *stamp, mode_t mode,
+                            const char *text, size_t len_bytes, char **backup, struct err_info *info)
 {
     for (int again = 0;; again++) {
         char *name = backup_name(path, stamp, again);
@@ -93,7 +94,8 @@ static enum err keep_backup(const struct config_disk *disk, const char *path, co
     }
 }
 
-/* The folder too must be on the disk; one that cannot be told so is no reason to fail, the files are whole either way. */
+/* The folder too must be on the disk; one that cannot be told so is no reason to fail, the files are whole either way.
+ */
 static void sync_folder(const struct config_disk *disk, const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -106,8 +108,8 @@ static void sync_folder(const struct config_disk *disk, const char *path)
     mem_free(dir);
 }
 
-static enum err replace(const struct config_disk *disk, const char *path, const char *stamp, const char *old, size_t old_bytes,
-                        const char *text, struct err_info *info)
+static enum err replace(const struct config_disk *disk, const char *path, const char *stamp, const char *old,
+                        size_t old_bytes, const char *text, struct err_info *info)
 {
     struct stat st;
     mode_t mode = stat(path, &st) == 0 ? st.st_mode & 0777 : 0644;
@@ -130,17 +132,19 @@ static enum err replace(const struct config_disk *disk, const char *path, const 
     return err;
 }
 
-enum err config_save_autosave(const struct config *config, const char *stamp, const struct config_disk *disk, bool *written,
-                              struct err_info *info)
+enum err config_save_autosave(const struct config *config, const char *stamp, const struct config_disk *disk,
+                              bool *written, struct err_info *info)
 {
     if (!config->path)
         return err_set(info, ERR_STATE, "SAVE_CONFIG: this configuration was not read from a file");
     char *path = realpath(config->path, NULL); /* a symbolic link stays one */
     if (!path)
-        return err_set(info, ERR_IO, "Unable to parse existing config on SAVE_CONFIG: %s: %s", config->path, strerror(errno));
+        return err_set(info, ERR_IO, "Unable to parse existing config on SAVE_CONFIG: %s: %s", config->path,
+                       strerror(errno));
     size_t len = 0;
     bool has_block = false;
-    char *old = config_read_file(path, &len, info), *text = old ? config_apply_autosave(config, old, len, &has_block, info) : NULL;
+    char *old = config_read_file(path, &len, info),
+         *text = old ? config_apply_autosave(config, old, len, &has_block, info) : NULL;
     enum err err = text ? OK : ERR_INVALID;
     if (text && has_block)
         err = replace(disk ? disk : &config_disk_posix, path, stamp, old, len, text, info);

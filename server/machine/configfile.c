@@ -53,7 +53,8 @@ static void stamp_now(char stamp[32])
         strcpy(stamp, "backup");
 }
 
-/* The moves before it end first: the disk may take seconds, and a failure must not leave the toolhead between two moves. */
+/* The moves before it end first: the disk may take seconds, and a failure must not leave the toolhead between two
+ * moves. */
 static enum err cmd_save_config(void *ctx, struct gcode_command *cmd, struct err_info *info)
 {
     struct printer *printer = ((struct printer_object *)ctx)->printer;

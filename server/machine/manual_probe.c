@@ -15,9 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SPEED_MM_S      5.0
-#define APPROACH_MIN_MM 0.5 /* each height is approached from above, by at least this: the play of the screw is always on one side */
-#define BISECT_MAX_MM   0.2 /* longest step of TESTZ Z=+ and Z=- */
+#define SPEED_MM_S 5.0
+#define APPROACH_MIN_MM                                                                                                \
+    0.5 /* each height is approached from above, by at least this: the play of the screw is always on one side */
+#define BISECT_MAX_MM 0.2 /* longest step of TESTZ Z=+ and Z=- */
 
 struct manual_probe {
     struct printer_object obj;
@@ -289,7 +290,8 @@ static enum err on_endstop_probed(void *ctx, const double *position_mm, struct e
     return position_mm ? shift_endstops(mp->obj.printer, position_mm[2], info) : OK;
 }
 
-static enum err begin(struct manual_probe *mp, struct gcode_command *cmd, manual_probe_done_fn *fn, struct err_info *info)
+static enum err begin(struct manual_probe *mp, struct gcode_command *cmd, manual_probe_done_fn *fn,
+                      struct err_info *info)
 {
     double speed_mm_s = SPEED_MM_S;
     enum err err = gcode_opt_double(cmd, "SPEED", GCODE_ABOVE(0.0), &speed_mm_s, info);
@@ -324,16 +326,26 @@ static const struct command_param speed_params[] = {{"SPEED", "float", "5.0", ">
 static const struct command_param testz_params[] = {{"Z", "float or +/-/++/--", "required", NULL}, {0}};
 
 static const struct command_desc commands[] = {
-    {.name = "MANUAL_PROBE", .params = speed_params, .help = "Start manual probe helper script",
+    {.name = "MANUAL_PROBE",
+     .params = speed_params,
+     .help = "Start manual probe helper script",
      .handler = cmd_manual_probe},
-    {.name = "Z_ENDSTOP_CALIBRATE", .flags = COMMAND_BY_OBJECT, .params = speed_params, .help = "Calibrate a Z endstop",
+    {.name = "Z_ENDSTOP_CALIBRATE",
+     .flags = COMMAND_BY_OBJECT,
+     .params = speed_params,
+     .help = "Calibrate a Z endstop",
      .handler = cmd_z_endstop_calibrate},
-    {.name = "Z_OFFSET_APPLY_ENDSTOP", .flags = COMMAND_BY_OBJECT, .help = "Adjust the z endstop_position",
+    {.name = "Z_OFFSET_APPLY_ENDSTOP",
+     .flags = COMMAND_BY_OBJECT,
+     .help = "Adjust the z endstop_position",
      .handler = cmd_apply_endstop},
     {.name = "ACCEPT", .flags = COMMAND_TEMPORARY, .help = "Accept the current Z position", .handler = cmd_accept},
     {.name = "NEXT", .flags = COMMAND_TEMPORARY, .handler = cmd_accept},
     {.name = "ABORT", .flags = COMMAND_TEMPORARY, .help = "Abort manual Z probing tool", .handler = cmd_abort},
-    {.name = "TESTZ", .flags = COMMAND_TEMPORARY, .params = testz_params, .help = "Move to new Z height",
+    {.name = "TESTZ",
+     .flags = COMMAND_TEMPORARY,
+     .params = testz_params,
+     .help = "Move to new Z height",
      .handler = cmd_testz},
 };
 
@@ -346,7 +358,8 @@ static bool has_endstop_position(const struct printer *printer, const char *sect
 /* An endstop that is a probe has a z_offset instead; a delta's towers have no common endstop to find by hand. */
 static enum err manual_probe_create(struct printer_object *obj, struct config_section *section, struct err_info *info)
 {
-    bool has_z = has_endstop_position(obj->printer, "stepper_z"), has_a = has_endstop_position(obj->printer, "stepper_a");
+    bool has_z = has_endstop_position(obj->printer, "stepper_z"),
+         has_a = has_endstop_position(obj->printer, "stepper_a");
     (void)section;
     enum err err = OK;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0] && err == OK; i++) {

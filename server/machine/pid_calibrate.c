@@ -1,5 +1,5 @@
-/* PID_CALIBRATE: let a heater swing around a temperature, find its PID constants, and put them where SAVE_CONFIG writes them.
- * The heater is off at the end, however it ends. */
+/* PID_CALIBRATE: let a heater swing around a temperature, find its PID constants, and put them where SAVE_CONFIG writes
+ * them. The heater is off at the end, however it ends. */
 #include "server/machine/objects.h"
 
 #include "base/fiber.h"
@@ -18,9 +18,9 @@
 #include <string.h>
 
 #define REPORT_PERIOD_S 1.0
-#define PHASE_MAX_S 3600.0   /* a heater that needs longer to rise or fall will not do so at all */
-#define SAMPLES_MAX 100000   /* of WRITE_FILE */
-#define SAMPLES_FILE "heattest.txt"
+#define PHASE_MAX_S     3600.0 /* a heater that needs longer to rise or fall will not do so at all */
+#define SAMPLES_MAX     100000 /* of WRITE_FILE */
+#define SAMPLES_FILE    "heattest.txt"
 
 struct calibration {
     struct pid_tune tune;
@@ -62,7 +62,8 @@ static enum err wait_done(struct printer *printer, struct heater *heater, struct
     return OK;
 }
 
-static enum err save(struct printer *printer, const struct heater *heater, const struct calibration *c, struct err_info *info)
+static enum err save(struct printer *printer, const struct heater *heater, const struct calibration *c,
+                     struct err_info *info)
 {
     double value[3];
     if (!pid_tune_result(&c->tune, &value[0], &value[1], &value[2]))

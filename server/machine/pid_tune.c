@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#define PID_BASE 255.0
+#define PID_BASE    255.0
 #define SWING_MIN_C 1e-3 /* less is no swing */
 
 void pid_tune_begin(struct pid_tune *tune, double target_c, double max_power)
@@ -45,9 +45,9 @@ static double period(const struct pid_tune *tune, size_t at)
     return tune->peaks[at].time_s - tune->peaks[at - 2].time_s;
 }
 
-/* From the peak at `at` and the two before it: Ku = 4 d / (pi a) with a, half the swing, and Tu, its period. d is taken as the
- * whole of max_power, not half of it as for a relay around zero: printers are tuned with these numbers, and the constants
- * that people have in their files come from them. */
+/* From the peak at `at` and the two before it: Ku = 4 d / (pi a) with a, half the swing, and Tu, its period. d is taken
+ * as the whole of max_power, not half of it as for a relay around zero: printers are tuned with these numbers, and the
+ * constants that people have in their files come from them. */
 static void constants(const struct pid_tune *tune, size_t at, double *kp, double *ki, double *kd)
 {
     double swing_c = fabs(tune->peaks[at].temp_c - tune->peaks[at - 1].temp_c);

@@ -1,4 +1,5 @@
-/* Heights by hand on the simulated printer: MANUAL_PROBE and its commands, Z_ENDSTOP_CALIBRATE, Z_OFFSET_APPLY_ENDSTOP. */
+/* Heights by hand on the simulated printer: MANUAL_PROBE and its commands, Z_ENDSTOP_CALIBRATE, Z_OFFSET_APPLY_ENDSTOP.
+ */
 #include "tests/sim/job_rig.h"
 
 #include "server/gcode/gcode.h"
@@ -7,7 +8,7 @@
 #include <math.h>
 
 #define CONFIG_Z                                                                                                       \
-    "[mcu]\nserial: /dev/ttyS0\n[printer]\nkinematics: cartesian\nmax_velocity: 200\nmax_accel: 3000\n"                 \
+    "[mcu]\nserial: /dev/ttyS0\n[printer]\nkinematics: cartesian\nmax_velocity: 200\nmax_accel: 3000\n"                \
     "[stepper_x]\nstep_pin: PA1\ndir_pin: PA2\nenable_pin: !PA3\nmicrosteps: 16\nrotation_distance: 40\n"              \
     "endstop_pin: ^PB0\nposition_endstop: 0\nposition_max: 200\nhoming_speed: 50\n"                                    \
     "[stepper_y]\nstep_pin: PA4\ndir_pin: PA5\nenable_pin: !PA6\nmicrosteps: 16\nrotation_distance: 40\n"              \
@@ -149,6 +150,35 @@ static void test_without_endstop(void **state)
     rig_destroy(rig);
 }
 
+/* A delta's towers are shifted together; those that take theirs from the first get values of their own. */
+static void test_delta(void **state)
+{
+    (void)state;
+    static const char config[] =
+        "[mcu]\nserial: /dev/ttyS0\n[printer]\nkinematics: delta\nmax_velocity: 200\nmax_accel: 3000\n"
+        "max_z_velocity: 100\ndelta_radius: 120\n"
+        "[stepper_a]\nstep_pin: PA1\ndir_pin: PA2\nenable_pin: !PA3\nmicrosteps: 16\nrotation_distance: 40\n"
+        "endstop_pin: ^PB0\nhoming_speed: 50\nposition_endstop: 250.25\narm_length: 250\n"
+        "[stepper_b]\nstep_pin: PA4\ndir_pin: PA5\nenable_pin: !PA6\nmicrosteps: 16\nrotation_distance: 40\n"
+        "endstop_pin: ^PB1\n"
+        "[stepper_c]\nstep_pin: PA7\ndir_pin: PA8\nenable_pin: !PA9\nmicrosteps: 16\nrotation_distance: 40\n"
+        "endstop_pin: ^PB2\nposition_endstop: 249.5\n";
+    struct rig *rig = job_rig_start(config);
+    assert_false(has_command(rig, "Z_ENDSTOP_CALIBRATE"));
+    script(rig, "SET_GCODE_OFFSET Z=0.2\nZ_OFFSET_APPLY_ENDSTOP");
+    assert_non_null(strstr(rig_console(rig), "// stepper_a: position_endstop: 250.050\n"
+                                             "// stepper_b: position_endstop: 250.050\n"
+                                             "// stepper_c: position_endstop: 249.300\n"
+                                             "// The SAVE_CONFIG command will"));
+    rig_begin_script(rig, "SAVE_CONFIG");
+    assert_true(rig_run_until(rig, is_starting, rig, 20) && rig_wait_ready(rig));
+    rig_run(rig, 1.0);
+    const char *settings = rig_status(rig, "configfile", "settings");
+    assert_non_null(strstr(settings, "\"position_endstop\": 250.05"));
+    assert_non_null(strstr(settings, "\"position_endstop\": 249.3"));
+    rig_destroy(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_z_endstop),
         cmocka_unit_test(test_without_endstop),
+        cmocka_unit_test(test_delta),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

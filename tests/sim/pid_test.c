@@ -1,5 +1,5 @@
-/* PID_CALIBRATE on the simulated printer: the constants it finds, saved by SAVE_CONFIG, hold the temperature; and whatever
- * ends it early leaves the heater off. */
+/* PID_CALIBRATE on the simulated printer: the constants it finds, saved by SAVE_CONFIG, hold the temperature; and
+ * whatever ends it early leaves the heater off. */
 #include "tests/sim/job_rig.h"
 
 #include "base/mem.h"
@@ -10,10 +10,10 @@
 #include <math.h>
 
 #define CONFIG                                                                                                         \
-    "[mcu]\nserial: /dev/ttyACM0\n[printer]\nkinematics: none\nmax_velocity: 300\nmax_accel: 3000\n"                    \
+    "[mcu]\nserial: /dev/ttyACM0\n[printer]\nkinematics: none\nmax_velocity: 300\nmax_accel: 3000\n"                   \
     "[extruder]\nheater_pin: PB3\nsensor_type: EPCOS 100K B57560G104F\nsensor_pin: PC4\ncontrol: watermark\n"          \
     "min_temp: 0\nmax_temp: 280\nnozzle_diameter: 0.4\nfilament_diameter: 1.75\n"                                      \
-    "[heater_bed]\nheater_pin: PB4\nsensor_type: Generic 3950\nsensor_pin: PC5\ncontrol: watermark\nmax_power: 0.9\n"   \
+    "[heater_bed]\nheater_pin: PB4\nsensor_type: Generic 3950\nsensor_pin: PC5\ncontrol: watermark\nmax_power: 0.9\n"  \
     "min_temp: 0\nmax_temp: 130\n"
 
 static struct rig *start(void)
@@ -63,8 +63,8 @@ static void calibrate_and_hold(const char *heater, double target_c, double withi
     assert_true(rig_run_until(rig, is_starting, rig, 20) && rig_wait_ready(rig));
     rig_run(rig, 3.0);
     assert_non_null(strstr(rig_status(rig, "configfile", "settings"), "\"control\": \"pid\""));
-    command = mem_sprintf("SET_HEATER_TEMPERATURE HEATER=%s TARGET=%.0f\nTEMPERATURE_WAIT SENSOR=%s MINIMUM=%.0f", heater,
-                          target_c, heater, target_c - 2);
+    command = mem_sprintf("SET_HEATER_TEMPERATURE HEATER=%s TARGET=%.0f\nTEMPERATURE_WAIT SENSOR=%s MINIMUM=%.0f",
+                          heater, target_c, heater, target_c - 2);
     assert_int_equal(rig_script(rig, command, 1800), OK);
     mem_free(command);
     rig_run(rig, 180);
@@ -174,8 +174,8 @@ static void test_cut_heater(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_extruder),        cmocka_unit_test(test_bed),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_cancel),          cmocka_unit_test(test_restart), cmocka_unit_test(test_emergency_stop),
+        cmocka_unit_test(test_extruder),   cmocka_unit_test(test_bed),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_cancel),     cmocka_unit_test(test_restart), cmocka_unit_test(test_emergency_stop),
         cmocka_unit_test(test_cut_heater),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

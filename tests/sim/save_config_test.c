@@ -1,5 +1,5 @@
-/* SAVE_CONFIG on the simulated printer: the file is rewritten, the printer comes back with the new values, and a failure
- * changes nothing. */
+/* SAVE_CONFIG on the simulated printer: the file is rewritten, the printer comes back with the new values, and a
+ * failure changes nothing. */
 #include "tests/sim/job_rig.h"
 
 #include "base/mem.h"

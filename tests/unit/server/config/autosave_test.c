@@ -133,9 +133,9 @@ static void test_values_no_file_can_hold(void **state)
     (void)state;
     static const struct {
         const char *section, *option, *value;
-    } bad[] = {{"a", "b", "x # y"}, {"a", "b", "x ; y"}, {"a", "b", "\xff"},  {"a", "b:c", "1"}, {"a", "", "1"},
-               {"", "b", "1"},      {"a\nb", "c", "1"},  {"a", "b\nc", "1"}, {"a]\n[b", "c", "1"}, {"a#", "c", "1"},
-               {"a", "[x]", "1"},   {"a", "b", "x\ry"}};
+    } bad[] = {{"a", "b", "x # y"},  {"a", "b", "x ; y"}, {"a", "b", "\xff"}, {"a", "b:c", "1"},
+               {"a", "", "1"},       {"", "b", "1"},      {"a\nb", "c", "1"}, {"a", "b\nc", "1"},
+               {"a]\n[b", "c", "1"}, {"a#", "c", "1"},    {"a", "[x]", "1"},  {"a", "b", "x\ry"}};
     struct config *config = config_parse("printer.cfg", "", 0);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct err_info info = {""};
@@ -159,7 +159,8 @@ static void test_values_no_file_can_hold(void **state)
 
 static const char *const names[] = {"alpha", "beta", "gamma", "delta"};
 static const char *const sections[] = {"one", "Two x", "two x", "three"};
-static const char *const values[] = {"1", "a b", "", "\nG28\nG1 X1", "x\n\ny", "\n1, 2\n3, 4", "k=v", "[q]", "#z", "7 ; c"};
+static const char *const values[] = {"1",   "a b", "",   "\nG28\nG1 X1", "x\n\ny", "\n1, 2\n3, 4",
+                                     "k=v", "[q]", "#z", "7 ; c"};
 
 static const char *pick(struct rng *rng, const char *const *list, size_t count)
 {
@@ -230,7 +231,8 @@ static void change_at_random(struct rng *rng, struct config *config, struct mode
     }
 }
 
-/* What `name` of `section` must be after the save: as it was, unless it is in the new block. Texts of `old` and `fresh`. */
+/* What `name` of `section` must be after the save: as it was, unless it is in the new block. Texts of `old` and
+ * `fresh`. */
 static void compare_all(const struct config *old, const struct config *fresh, const char *what)
 {
     for (size_t i = 0; i < config_section_count(old); i++) {
@@ -429,8 +431,8 @@ static void test_conflict_with_include(void **state)
     config = load("printer.cfg");
     set(config, "a", "b", "3");
     assert_int_equal(config_save_autosave(config, "S", NULL, NULL, &info), OK);
-    assert_true(is_text("printer.cfg", "[include more.cfg]\n[a]\n#b: 1\n[include sub/*.cfg]\n\n" HEAD
-                                       "#*# [a]\n#*# b = 3\n"));
+    assert_true(
+        is_text("printer.cfg", "[include more.cfg]\n[a]\n#b: 1\n[include sub/*.cfg]\n\n" HEAD "#*# [a]\n#*# b = 3\n"));
     config_destroy(config);
 }
 

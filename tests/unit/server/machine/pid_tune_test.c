@@ -74,8 +74,12 @@ static void test_constants_hold_random_heaters(void **state)
         struct rng rng;
         rng_init(&rng, seed);
         double max_power = rng_range(&rng, 0.5, 1), rate = rng_range(&rng, 1, 6), reach = rng_range(&rng, 280, 400);
-        struct process p = {.temp_c = 25, .sensor_c = 25, .rate_c_s = rate, .loss_1_s = rate * max_power / reach,
-                            .lag_s = rng_range(&rng, 1, 6), .delay = (size_t)rng_below(&rng, 6)};
+        struct process p = {.temp_c = 25,
+                            .sensor_c = 25,
+                            .rate_c_s = rate,
+                            .loss_1_s = rate * max_power / reach,
+                            .lag_s = rng_range(&rng, 1, 6),
+                            .delay = (size_t)rng_below(&rng, 6)};
         double target_c = rng_range(&rng, 100, 230);
         struct pid_tune t;
         double time_s = tune(&p, &t, target_c, max_power), kp, ki, kd;
@@ -89,7 +93,8 @@ static void test_constants_hold_random_heaters(void **state)
                 error_c = fmax(error_c, fabs(temp_c - target_c));
         }
         if (error_c > 2)
-            fail_msg("seed %llu: off by %.2f C (Kp %.2f Ki %.3f Kd %.1f)", (unsigned long long)seed, error_c, kp, ki, kd);
+            fail_msg("seed %llu: off by %.2f C (Kp %.2f Ki %.3f Kd %.1f)", (unsigned long long)seed, error_c, kp, ki,
+                     kd);
         worst_c = fmax(worst_c, error_c);
     }
     print_message("200 heaters, seeds 1..200: held within %.3f C\n", worst_c);
