@@ -274,6 +274,12 @@ void plant_fault_endstop(struct plant *plant, size_t endstop, enum plant_endstop
     plant->endstops[endstop].fault = fault;
 }
 
+void plant_set_bed_tilt(struct plant *plant, double per_x_mm, double per_y_mm)
+{
+    plant->bed_tilt_x = per_x_mm;
+    plant->bed_tilt_y = per_y_mm;
+}
+
 void plant_set_switch(struct plant *plant, size_t index, bool is_active)
 {
     plant->switches[index].is_active = is_active;

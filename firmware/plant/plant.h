@@ -160,6 +160,8 @@ enum plant_sensor_fault { PLANT_SENSOR_OK, PLANT_SENSOR_FROZEN, PLANT_SENSOR_OPE
 void plant_fault_sensor(struct plant *plant, size_t sensor, enum plant_sensor_fault fault);
 enum plant_endstop_fault { PLANT_ENDSTOP_OK, PLANT_ENDSTOP_STUCK_OPEN, PLANT_ENDSTOP_STUCK_TRIGGERED };
 void plant_fault_endstop(struct plant *plant, size_t endstop, enum plant_endstop_fault fault);
+/* Tilt the bed: height of its surface per mm of x and y. */
+void plant_set_bed_tilt(struct plant *plant, double per_x_mm, double per_y_mm);
 void plant_set_switch(struct plant *plant, size_t index, bool is_active);
 /* Move a motor's carriage by hand. */
 void plant_push_motor(struct plant *plant, size_t motor, double by_mm);

@@ -1,6 +1,7 @@
 /* G28. Each axis in turn (a delta all at once): pretend to be far away from the endstop, move towards it until it
  * triggers, step back, and approach once more slowly. An error leaves all motors off, as nothing is known then. */
-#include "base/check.h"
+#include "server/machine/homing.h"
+
 #include "motion/engine.h"
 #include "server/machine/kinematics.h"
 #include "server/machine/object.h"
@@ -15,6 +16,8 @@
 
 struct homing {
     struct printer_object base;
+    homing_override_fn *override; /* NULL: none */
+    void *override_ctx;
 };
 
 /* One homing of one or several rails. */
@@ -174,8 +177,9 @@ static enum err home_delta(struct toolhead *th, struct err_info *info)
     return home_approach(&a, info);
 }
 
-static enum err home_axes(struct toolhead *th, unsigned axes, struct err_info *info)
+enum err homing_home(struct printer *printer, unsigned axes, struct err_info *info)
 {
+    struct toolhead *th = printer_toolhead(printer);
     if (th->kin->rail_count == 0)
         return OK;
     if (kinematics_homes_together(th->kin))
@@ -187,17 +191,26 @@ static enum err home_axes(struct toolhead *th, unsigned axes, struct err_info *i
     return e;
 }
 
+void homing_set_override(struct printer *printer, homing_override_fn *fn, void *ctx)
+{
+    struct homing *homing = (struct homing *)printer_find_object(printer, "homing");
+    homing->override = fn;
+    homing->override_ctx = ctx;
+}
+
 static enum err cmd_g28(void *ctx, struct gcode_command *cmd, struct err_info *info)
 {
-    struct printer *printer = ((struct homing *)ctx)->base.printer;
-    struct toolhead *th = printer_toolhead(printer);
+    struct homing *homing = ctx;
+    struct printer *printer = homing->base.printer;
     unsigned axes = 0;
     for (unsigned i = 0; i < 3; i++) {
         const char name[2] = {"XYZ"[i], 0};
         if (gcode_has(cmd, name))
             axes |= 1u << i;
     }
-    enum err e = home_axes(th, axes ? axes : 7u, info);
+    axes = axes ? axes : 7u;
+    enum err e = homing->override ? homing->override(homing->override_ctx, axes, info)
+                                  : homing_home(printer, axes, info);
     if (!e)
         return OK;
     if (printer_is_shutdown(printer))

@@ -5,6 +5,7 @@
 #include "server/config/config.h"
 #include "server/machine/kinematics_options.h"
 #include "server/machine/printer.h"
+#include "server/machine/probe.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -49,6 +50,16 @@ static void read_homing(struct rail *rail, struct config_section *section)
     rail->retract_dist_mm = section_float(section, "homing_retract_dist");
 }
 
+/* A probe that is the endstop triggers with the nozzle at its z_offset. */
+static double probe_height_mm(const struct printer *printer)
+{
+    const struct probe *probe = printer_probe(printer);
+    double offset_mm[3] = {0.0, 0.0, 0.0};
+    if (probe)
+        probe_offsets(probe, offset_mm);
+    return offset_mm[2];
+}
+
 /* An endstop on a virtual pin brings its own position. */
 static bool has_virtual_endstop(const struct config_section *section)
 {
@@ -56,13 +67,16 @@ static bool has_virtual_endstop(const struct config_section *section)
     return pin && strstr(pin->value, "z_virtual_endstop") != NULL;
 }
 
-static void read_range(struct rail *rail, struct config_section *section)
+static void read_range(const struct printer *printer, struct rail *rail, struct config_section *section)
 {
     rail->position_min_mm = section_float(section, "position_min");
     rail->position_max_mm = section_float(section, "position_max");
-    rail->position_endstop_mm = has_virtual_endstop(section)
-                                    ? section_float_or(section, "position_endstop", rail->position_min_mm)
-                                    : section_float_required(section, "position_endstop");
+    if (has_virtual_endstop(section)) {
+        double endstop_mm = printer_probe(printer) ? probe_height_mm(printer) : rail->position_min_mm;
+        rail->position_endstop_mm = section_float_or(section, "position_endstop", endstop_mm);
+    } else {
+        rail->position_endstop_mm = section_float_required(section, "position_endstop");
+    }
     read_homing_direction(rail, section);
 }
 
@@ -118,7 +132,7 @@ static void read_linear_rails(struct kinematics *kin)
             continue;
         section_bind(section, kinematics_rail_options, kinematics_rail_option_count);
         add_stepper(kin, rail, section);
-        read_range(rail, section);
+        read_range(kin->printer, rail, section);
         read_homing(rail, section);
         add_further_steppers(kin, rail);
     }
@@ -331,6 +345,22 @@ static enum err connect_endstop(struct kinematics *kin, size_t axis, size_t own,
     return e;
 }
 
+/* A probe stops whatever moves along z, also if it is not the endstop of z. */
+static enum err connect_probe(struct kinematics *kin, struct err_info *info)
+{
+    struct probe *probe = printer_probe(kin->printer);
+    struct endstop *endstop = probe ? probe_endstop(probe) : NULL;
+    if (!endstop || kin->rails[RAIL_COUNT - 1].endstops[0] == endstop)
+        return OK;
+    enum err e = endstop_connect(endstop, info);
+    for (size_t i = 0; i < kin->rail_count && !e; i++) {
+        bool moves = kinematics_homes_together(kin) || rail_moves_with(kin, i, RAIL_COUNT - 1);
+        for (size_t k = 0; k < kin->rails[i].stepper_count && !e && moves; k++)
+            e = engine_endstop_stops(kin->printer->engine, endstop->engine, kin->rails[i].steppers[k]->engine, info);
+    }
+    return e;
+}
+
 enum err kinematics_connect(struct kinematics *kin, struct err_info *info)
 {
     enum err e = engine_set_kinematics(kin->printer->engine, &kin->spec, info);
@@ -340,5 +370,5 @@ enum err kinematics_connect(struct kinematics *kin, struct err_info *info)
         for (size_t k = 0; k < kin->rails[i].stepper_count && !e; k++)
             if (kin->rails[i].endstops[k])
                 e = connect_endstop(kin, i, k, info);
-    return e;
+    return e ? e : connect_probe(kin, info);
 }

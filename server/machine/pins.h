@@ -21,7 +21,7 @@ struct pin_chip {
     const char *name;             /* "mcu", "zboard", "probe" */
     struct printer_object *owner; /* the [mcu] object, or the object with the virtual pins */
     bool is_board;
-    void *virtual_ctx;            /* the owner's, for virtual chips */
+    void *virtual_ctx;            /* virtual chips: the struct endstop of pin z_virtual_endstop; NULL: none */
 };
 
 struct pin_ref {

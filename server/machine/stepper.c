@@ -130,6 +130,8 @@ struct endstop *endstop_setup(struct printer *printer, struct config_section *se
     struct pin_ref pin;
     if (!pins_claim(printer->pins, section, "endstop_pin", PIN_CAN_INVERT | PIN_CAN_PULL, "endstop", &pin))
         return NULL;
+    if (pin.chip && pin.chip->virtual_ctx && strcmp(pin.name, "z_virtual_endstop") == 0)
+        return pin.chip->virtual_ctx;
     if (!pin.chip || !pin.chip->is_board)
         return NULL;
     struct endstop *shared = pins_user(printer->pins, &pin);

@@ -1,0 +1,42 @@
+/* The probe of the bed, as other objects use it. Machine thread; what moves must be called from a fiber. */
+#ifndef SERVER_MACHINE_PROBE_H
+#define SERVER_MACHINE_PROBE_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+struct endstop;
+struct gcode_command;
+struct printer;
+struct probe;
+
+struct probe *printer_probe(const struct printer *printer); /* NULL: there is none */
+/* Where the probe is, seen from the nozzle; z: height of the nozzle when the probe triggers. */
+void probe_offsets(const struct probe *probe, double xyz_mm[3]);
+/* The switch, for the kinematics (which know the steppers it stops) and probe:z_virtual_endstop. */
+struct endstop *probe_endstop(struct probe *probe);
+
+/* How to probe one place: the options of [probe], changed by PROBE_SPEED, SAMPLES and so on of a command. */
+struct probe_session {
+    double speed_mm_s, lift_speed_mm_s, retract_mm, tolerance_mm;
+    long samples, retries;
+    bool is_median;
+};
+enum err probe_session_read(const struct probe *probe, struct gcode_command *cmd, struct probe_session *out,
+                            struct err_info *info) ERR_NODISCARD;
+
+struct probe_result {
+    double bed_mm[3];  /* the place on the bed */
+    double test_mm[3]; /* the nozzle when the probe triggered */
+};
+/* Lower the probe until it triggers, as often as `session` asks; the toolhead stays where the last descent ended. */
+enum err probe_run(struct probe *probe, const struct probe_session *session, struct probe_result *out,
+                   struct err_info *info) ERR_NODISCARD;
+/* Run the activate or deactivate script round a series of probe_run. */
+enum err probe_begin(struct probe *probe, struct err_info *info) ERR_NODISCARD;
+enum err probe_end(struct probe *probe, struct err_info *info) ERR_NODISCARD;
+
+#define PROBE_SAMPLES_MAX 1000
+
+#endif
