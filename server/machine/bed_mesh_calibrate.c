@@ -282,6 +282,8 @@ const struct command_param bed_mesh_calibrate_params[] = {
     {"METHOD", "str", "automatic", "automatic"},
     {"HORIZONTAL_MOVE_Z", "float", "horizontal_move_z", NULL},
     {"ADAPTIVE", "int", "0", NULL},
+    {"ADAPTIVE_MARGIN", "float", "adaptive_margin", NULL},
+    {"SCAN_SPEED", "float", "speed", NULL},
     {"MESH_MIN", "x,y", "mesh_min", NULL},
     {"MESH_MAX", "x,y", "mesh_max", NULL},
     {"PROBE_COUNT", "int[,int]", "probe_count", ">=3"},

@@ -237,6 +237,9 @@ static enum err cmd_probe(void *ctx, struct gcode_command *cmd, struct err_info 
     struct probe *probe = ctx;
     struct probe_session session;
     struct probe_result result;
+    const char *method = gcode_get(cmd, "METHOD");
+    if (method && strcmp(method, "automatic") != 0)
+        return err_set(info, ERR_UNSUPPORTED, "PROBE: METHOD=%s is not available with [probe]", method);
     enum err e = probe_session_read(probe, cmd, &session, info);
     if (!e)
         e = probe_begin(probe, info);
@@ -422,7 +425,8 @@ static void write_status(struct printer_object *obj, struct status_writer *write
     {                                                                                                                  \
         "SAMPLES_RESULT", "str", "samples_result", "median|average"                                                    \
     }
-static const struct command_param probe_params[] = {SESSION_PARAMS, {"SAMPLES", "int", "samples", ">=1"}, {0}};
+static const struct command_param probe_params[] = {SESSION_PARAMS, {"SAMPLES", "int", "samples", ">=1"},
+                                                    {"METHOD", "str", NULL, NULL}, {0}};
 static const struct command_param accuracy_params[] = {SESSION_PARAMS, {"SAMPLES", "int", "10", ">=1"}, {0}};
 static const struct command_desc commands[] = {
     {.name = "PROBE", .params = probe_params, .help = "Probe the bed below the probe", .handler = cmd_probe},

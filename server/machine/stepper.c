@@ -130,8 +130,13 @@ struct endstop *endstop_setup(struct printer *printer, struct config_section *se
     struct pin_ref pin;
     if (!pins_claim(printer->pins, section, "endstop_pin", PIN_CAN_INVERT | PIN_CAN_PULL, "endstop", &pin))
         return NULL;
-    if (pin.chip && pin.chip->virtual_ctx && strcmp(pin.name, "z_virtual_endstop") == 0)
-        return pin.chip->virtual_ctx;
+    if (pin.chip && pin.chip->virtual_ctx) {
+        if (name[0] == 'z' && strcmp(pin.name, "z_virtual_endstop") == 0 && !pin.is_inverted && !pin.pull)
+            return pin.chip->virtual_ctx;
+        config_error_option(section, "endstop_pin", "%s is an endstop of z only, as %s:z_virtual_endstop", pin.chip->name,
+                            pin.chip->name);
+        return NULL;
+    }
     if (!pin.chip || !pin.chip->is_board)
         return NULL;
     struct endstop *shared = pins_user(printer->pins, &pin);
