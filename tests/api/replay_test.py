@@ -262,6 +262,9 @@ class Replay:
     def settle(self, method):
         """After a restart the original was asked again only when it was ready."""
         if method.endswith("restart"):
+            gone = time.monotonic() + 1  # a restart is answered before it begins
+            while self.server.get("/server/info")["klippy_state"] == "ready" and time.monotonic() < gone:
+                time.sleep(0.005)
             end = time.monotonic() + 20
             while self.server.get("/server/info")["klippy_state"] != "ready" and time.monotonic() < end:
                 time.sleep(0.05)
