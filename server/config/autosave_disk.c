@@ -145,7 +145,7 @@ enum err config_save_autosave(const struct config *config, const char *stamp, co
     bool has_block = false;
     char *old = config_read_file(path, &len, info),
          *text = old ? config_apply_autosave(config, old, len, &has_block, info) : NULL;
-    enum err err = text ? OK : ERR_INVALID;
+    enum err err = text ? OK : old ? ERR_INVALID : ERR_IO;
     if (text && has_block)
         err = replace(disk ? disk : &config_disk_posix, path, stamp, old, len, text, info);
     if (written && err == OK)

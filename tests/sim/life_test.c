@@ -135,6 +135,30 @@ static void test_bad_configuration_is_corrected(void **state)
     rig_destroy(rig);
 }
 
+/* Two boards, each with an alias of the same name; static outputs on both are set when the boards are configured. */
+static void test_pins_of_two_boards(void **state)
+{
+    (void)state;
+    struct rig *rig = start(HEAD "[mcu tool]\nserial: /dev/ttyACM1\n"
+                                 "[board_pins]\naliases: LED=PA1, SPARE=PA2\n"
+                                 "[board_pins tool]\nmcu: tool\naliases: LED=PA3\n"
+                                 "[static_digital_output lights]\npins: LED, !SPARE, tool:LED\n",
+                            31);
+    assert_true(rig_wait_ready(rig));
+    rig_run(rig, 1.0);
+    static const struct {
+        const char *board, *pin;
+        uint32_t level;
+    } pins[] = {{"mcu", "PA1", SIM_PWM_MAX}, {"mcu", "PA2", 0}, {"tool", "PA3", SIM_PWM_MAX},
+                {"tool", "PA1", SIM_LEVEL_FLOATING}};
+    for (size_t i = 0; i < sizeof pins / sizeof pins[0]; i++) {
+        struct sim_board *board = rig_board(rig, pins[i].board);
+        assert_non_null(board);
+        assert_int_equal(sim_board_level(board, sim_board_pin(board, pins[i].pin)), pins[i].level);
+    }
+    rig_destroy(rig);
+}
+
 static void test_emergency_stop(void **state)
 {
     (void)state;
@@ -227,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_restart_while_moving),
         cmocka_unit_test(test_bad_configuration_is_corrected),
+        cmocka_unit_test(test_pins_of_two_boards),
         cmocka_unit_test(test_emergency_stop),
         cmocka_unit_test(test_two_boards),
         cmocka_unit_test(test_two_printers_side_by_side),
