@@ -5,6 +5,6 @@
 struct object_desc;
 
 extern const struct object_desc virtual_sdcard_desc, print_stats_desc, pause_resume_desc, idle_timeout_desc,
-    exclude_object_desc, display_status_desc, respond_desc, gcode_macro_desc, delayed_gcode_desc;
+    exclude_object_desc, display_status_desc, respond_desc, gcode_macro_desc, delayed_gcode_desc, save_variables_desc;
 
 #endif

@@ -20,6 +20,7 @@ struct template
 /* ------------------------------------------------------------------------------------------------------- variables */
 
 struct template_variable {
+    char *text;            /* as it was written */
     char *json;            /* for the status */
     struct jinja *literal; /* for templates; NULL: in a notation they do not have, then the JSON serves */
 };
@@ -35,6 +36,10 @@ enum err template_variable_create(const char *literal, struct template_variable 
     }
     struct template_variable *variable = MEM_NEW(struct template_variable);
     variable->json = strbuf_take(&json);
+    variable->text = mem_strdup(literal);
+    for (char *p = variable->text; *p; p++)
+        if (*p == '\n' || *p == '\r')
+            *p = ' ';
     if (jinja_compile_literal(literal, strlen(literal), &variable->literal, NULL) != OK)
         variable->literal = NULL;
     *out = variable;
@@ -45,9 +50,15 @@ void template_variable_destroy(struct template_variable *variable)
 {
     if (!variable)
         return;
+    mem_free(variable->text);
     mem_free(variable->json);
     jinja_destroy(variable->literal);
     mem_free(variable);
+}
+
+const char *template_variable_literal(const struct template_variable *variable)
+{
+    return variable->text;
 }
 
 const char *template_variable_json(const struct template_variable *variable)

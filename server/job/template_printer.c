@@ -10,6 +10,7 @@
 #include "server/config/config.h"
 #include "server/gcode/template/jinja.h"
 #include "server/job/gcode_macro.h"
+#include "server/job/save_variables.h"
 #include "server/machine/object.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
@@ -132,7 +133,8 @@ static enum err object_get(struct jinja_run *run, void *ctx, const char *name, s
     bool is_settings = len_bytes == 8 && !memcmp(name, "settings", 8);
     if (!strcmp(view->obj->name, "configfile") && (is_settings || (len_bytes == 6 && !memcmp(name, "config", 6))))
         return finish(run, view->known, key, make_config_view(run, view->printer, !is_settings), out);
-    if (gcode_macro_value(run, view->obj, name, len_bytes, &v))
+    if (gcode_macro_value(run, view->obj, name, len_bytes, &v) ||
+        save_variables_value(run, view->obj, name, len_bytes, &v))
         return finish(run, view->known, key, v, out);
     size_t json_len;
     const char *json = status_entry_field(view->obj->status, name, len_bytes, &json_len);

@@ -99,7 +99,6 @@ static const char *const known_sections[] = {
     "[respond]",
     "[safe_z_home]",
     "[samd_sercom NAME]",
-    "[save_variables]",
     "[screws_tilt_adjust]",
     "[sdcard_loop]",
     "[servo NAME]",

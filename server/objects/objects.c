@@ -18,7 +18,7 @@
     X(fan) X(fan_generic) X(heater_fan) X(controller_fan) X(output_pin) X(static_digital_output)                      \
     /* jobs */                                                                                                        \
     X(virtual_sdcard) X(print_stats) X(pause_resume) X(idle_timeout) X(exclude_object) X(display_status) X(respond)   \
-    X(gcode_macro) X(delayed_gcode)                                                                                   \
+    X(gcode_macro) X(delayed_gcode) X(save_variables)                                                                 \
     /* the multi-material unit */                                                                                     \
     X(mmu)
 

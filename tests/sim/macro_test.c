@@ -1,6 +1,10 @@
 /* Macros, delayed G-code, texts and idle times on a simulated printer. */
 #include "tests/sim/job_rig.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/mem.h"
 #include "server/config/config.h"
 #include "server/job/gcode_macro.h"
@@ -163,6 +167,35 @@ static void templates_see_the_printer(void **unused)
     rig_destroy(rig);
 }
 
+/* What SAVE_VARIABLE keeps is there in the next life, with its types. */
+static void variables_are_saved(void **unused)
+{
+    (void)unused;
+    char path[] = "/tmp/lockstep-variables-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_true(dprintf(fd, "[Variables]\ntool = 2\nmap = {0: 'a'}\n") > 0);
+    close(fd);
+    char *text = mem_sprintf(
+        "%s[save_variables]\nfilename: %s\n[gcode_macro SHOW]\ngcode:\n"
+        "  {%% set v = printer.save_variables.variables %%}\n  M118 {v.tool} {v.map[0]} {v.new|default('none')}\n",
+        CONFIG_BASE, path);
+    struct rig *rig = job_rig_start(text);
+    script(rig, "SHOW");
+    expect_console(rig, "echo: 2 a none");
+    script(rig, "SAVE_VARIABLE VARIABLE=new VALUE=\"(1, 'x y')\"");
+    expect_error(rig, "SAVE_VARIABLE VARIABLE=Upper VALUE=1", "upper case");
+    expect_error(rig, "SAVE_VARIABLE VARIABLE=bad VALUE=[1", "as a literal");
+    expect_status(rig, "save_variables", "variables", "{\"tool\": 2, \"map\": {\"0\": \"a\"}, \"new\": [1, \"x y\"]}");
+    rig_destroy(rig);
+    rig = job_rig_start(text);
+    script(rig, "SHOW");
+    expect_console(rig, "echo: 2 a (1, 'x y')");
+    rig_destroy(rig);
+    mem_free(text);
+    (void)unlink(path);
+}
+
 static void delayed_gcode(void **unused)
 {
     (void)unused;
@@ -279,6 +312,7 @@ int main(void)
         cmocka_unit_test(variables),
         cmocka_unit_test(template_errors_explain_themselves),
         cmocka_unit_test(templates_see_the_printer),
+        cmocka_unit_test(variables_are_saved),
         cmocka_unit_test(delayed_gcode),
         cmocka_unit_test(texts),
         cmocka_unit_test(idle_times),
