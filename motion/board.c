@@ -115,7 +115,7 @@ void boards_wake(struct boards *boards)
 void boards_emergency_stop(struct boards *boards, const char *reason)
 {
     link_emergency_stop(boards->link);
-    log_error(boards->log, "board", "emergency stop", "reason=\"%s\"", reason ? reason : "");
+    log_warn(boards->log, "board", "emergency stop", "reason=\"%s\"", reason ? reason : "");
 }
 
 void boards_panic(void *boards)

@@ -7,7 +7,9 @@
 #include "server/config/config.h"
 #include "server/machine/printer.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct cli_option options[] = {
     {'d', "dict", "[NAME=]FILE", "check pin names by this data dictionary (for [mcu NAME]); may be repeated", false},
@@ -40,6 +42,10 @@ static void print_warnings(const struct config *config)
 
 int check_main(const struct cli_values *values)
 {
+    if (access(values->arguments[0], R_OK) != 0) {
+        fprintf(stderr, "lockstep check: %s: %s\n", values->arguments[0], strerror(errno));
+        return CLI_EXIT_FAILED;
+    }
     size_t dict_count;
     const char *const *dicts = cli_all(values, "dict", &dict_count);
     struct config *config = printer_check_config(values->arguments[0], dicts, dict_count);

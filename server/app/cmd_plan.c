@@ -204,6 +204,9 @@ static struct host_ns machine_step(struct actor *self, struct host_ns now)
     if (state != PRINTER_READY) {
         if (!plan->error.text[0])
             (void)err_set(&plan->error, ERR_STATE, "%s", printer_state_message(plan->printer));
+        char *hint = strstr(plan->error.text, "\nCorrect the cause, then use "); /* for a printer that runs */
+        if (hint)
+            *hint = 0;
         plan->is_done = true;
         runtime_stop(plan->runtime);
     } else if (!plan->is_started) {

@@ -213,7 +213,10 @@ static enum err open_folders(struct host *host, struct err_info *info)
     static const char *const names[] = {"gcodes", "logs", "database"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         char *dir = mem_sprintf("%s/%s", data, names[i]);
-        enum err err = files_make_dirs(dir, info);
+        struct err_info why = {{0}};
+        enum err err = files_make_dirs(dir, &why);
+        if (err != OK)
+            err = err_set(info, err, "%s: %s", dir, why.text);
         mem_free(dir);
         if (err != OK)
             return err;

@@ -13,8 +13,9 @@ struct printer;
 
 /* --- requests of clients (fiber); errors carry the text that a client is shown --- */
 
-/* Load `filename` (relative to [virtual_sdcard] path) and start it, as SDCARD_PRINT_FILE does. Returns when the file
- * has been selected, not when it is printed. ERR_STATE: a file is being printed or paused; ERR_NOT_FOUND. */
+/* Load `filename` (relative to [virtual_sdcard] path) and start it, as SDCARD_PRINT_FILE does. Returns when the file has
+ * been selected, not when it is printed. A paused file is replaced, its pause forgotten.
+ * ERR_STATE: a file is being printed; ERR_NOT_FOUND. */
 enum err job_start(struct printer *printer, const char *filename, struct err_info *info) ERR_NODISCARD;
 
 /* Pause the job: what is already on its way to the boards is executed, all motion after it is kept for the resume; then

@@ -95,6 +95,16 @@ static void clear(struct pause_resume *pr)
     printer_status_touch(&pr->obj);
 }
 
+/* Another file is loaded in place of the one that was paused: nothing is left to resume, and PAUSE must work again. */
+static void on_load_file(void *ctx, const char *event, void *data)
+{
+    (void)event;
+    (void)data;
+    struct pause_resume *pr = ctx;
+    pr->is_file_paused = false;
+    clear(pr);
+}
+
 static enum err cmd_pause(void *ctx, struct gcode_command *cmd, struct err_info *info)
 {
     (void)info;
@@ -154,6 +164,7 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     (void)info;
     struct pause_resume *pr = (struct pause_resume *)obj;
     pr->recover_velocity_mm_s = section_float(section, "recover_velocity");
+    printer_subscribe(obj->printer, SDCARD_EVENT_LOAD, on_load_file, pr);
     return OK;
 }
 

@@ -2,6 +2,7 @@
 #include "server/job/print_stats.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "server/gcode/gcode.h"
 #include "server/gcode/gcode_move.h"
@@ -70,8 +71,12 @@ static void change(struct print_stats *stats, enum print_state to, const char *m
     replace(&stats->message, message);
     printer_status_touch(&stats->obj);
     struct print_stats_change news = {.from = from, .to = to, .filename = stats->filename, .message = stats->message};
-    if (from != to)
-        printer_emit(stats->obj.printer, PRINT_STATS_EVENT, &news);
+    if (from == to)
+        return;
+    char name[256], why[256];
+    log_info(stats->obj.printer->services->log, "job", print_stats_state_name(to), "file=\"%s\" message=\"%s\"",
+             log_escape(stats->filename, name, sizeof name), log_escape(stats->message, why, sizeof why));
+    printer_emit(stats->obj.printer, PRINT_STATS_EVENT, &news);
 }
 
 void print_stats_set_file(struct print_stats *stats, const char *filename)

@@ -311,8 +311,11 @@ static struct host_ns on_close_timeout(void *ctx, struct host_ns now)
 static void begin_close(struct printer *printer, enum printer_restart kind)
 {
     struct printer_private *p = priv(printer);
-    if (p->is_closing)
+    if (p->is_closing) { /* the stronger request wins: boards that a plain restart leaves alone may need the reset */
+        if (!p->is_closed && kind == PRINTER_RESTART_FIRMWARE)
+            p->closing_for = kind;
         return;
+    }
     p->is_closing = true;
     p->closing_for = kind;
     p->close_fiber = fiber_spawn(printer->fibers, "close", close_fiber, printer);

@@ -121,8 +121,30 @@ static void a_pause_in_the_file(void **unused)
     rig_destroy(rig);
 }
 
-/* A client's pause stops at the horizon, shows the executed state, and the tail is played on resume: in the end the
- * same filament is in the same places. */
+/* Another file in place of a paused one: the old pause is gone, so PAUSE stops the new file too. */
+static void a_new_file_forgets_the_pause(void **unused)
+{
+    (void)unused;
+    struct rig *rig = job_rig_start(CONFIG_BASE);
+    script(rig, HOME);
+    rig_add_gcode(rig, "a.gcode", "G1 X10 F3000\nPAUSE\nG1 X20");
+    rig_add_gcode(rig, "b.gcode", "G1 X50 F3000\nPAUSE\nG1 X60");
+    script(rig, "SDCARD_PRINT_FILE FILENAME=a.gcode");
+    wait_status(rig, "print_stats", "state", "\"paused\"", 30);
+    script(rig, "SDCARD_PRINT_FILE FILENAME=b.gcode");
+    wait_status(rig, "print_stats", "state", "\"paused\"", 30);
+    expect_status(rig, "pause_resume", "is_paused", "true");
+    rig_run(rig, 5);
+    expect_position(rig, 50, 0, 0);
+    script(rig, "RESUME");
+    wait_status(rig, "print_stats", "state", "\"complete\"", 30);
+    rig_run(rig, 3);
+    expect_position(rig, 60, 0, 0);
+    rig_destroy(rig);
+}
+
+/* A client's pause stops at the horizon, shows the executed state, and the tail is played on resume: in the end the same
+ * filament is in the same places. */
 static void a_clients_pause_keeps_the_tail(void **unused)
 {
     (void)unused;
@@ -413,6 +435,7 @@ int main(void)
         cmocka_unit_test(a_bad_line_ends_the_print),
         cmocka_unit_test(damaged_files_end_in_an_error),
         cmocka_unit_test(a_pause_in_the_file),
+        cmocka_unit_test(a_new_file_forgets_the_pause),
         cmocka_unit_test(a_clients_pause_keeps_the_tail),
         cmocka_unit_test(a_pause_does_not_wait_for_a_heater),
         cmocka_unit_test(cancel_ends_waits_at_once),
