@@ -1,6 +1,7 @@
 /* lockstep plan: a G-code file to board commands, offline. */
 #include "server/app/cli.h"
 #include "server/app/commands.h"
+#include "server/app/plan_compare.h"
 
 #include "base/actor.h"
 #include "base/check.h"
@@ -22,15 +23,16 @@
 #include <unistd.h>
 
 #define THREADS_MAX        64
-#define YIELD_BYTES        4096       /* Klipper's reader gives way after each block of this size */
+#define YIELD_BYTES        4096 /* Klipper's reader gives way after each block of this size */
 #define DICT_BYTES_MAX     (4u << 20)
 #define PROGRESS_PERIOD_NS (100 * 1000000LL)
 #define PROGRESS_WIDTH     40
 
 static const struct cli_option options[] = {
-    {'c', "config", "FILE", "the printer's configuration (printer.cfg)", true},
-    {'d', "dict", "[NAME=]FILE", "data dictionary of [mcu], or of [mcu NAME]; one for each board", true},
-    {'o', "output", "OUT", "where the bytes for [mcu] go; OUT.NAME for [mcu NAME]", true},
+    {'c', "config", "FILE", "the printer's configuration (printer.cfg)", false},
+    {'d', "dict", "[NAME=]FILE", "data dictionary of [mcu], or of [mcu NAME]; one for each board", false},
+    {'o', "output", "OUT", "where the bytes for [mcu] go; OUT.NAME for [mcu NAME]", false},
+    {0, "compare", "DIR", "plan the recorded case in DIR and compare the steps with it", false},
     {0, "threads", "N", "step-solving threads (default: one for each processor)", false},
 };
 
@@ -38,24 +40,31 @@ const struct cli_command plan_command = {
     .name = "plan",
     .arguments = "FILE.GCODE",
     .summary = "Turn a G-code file into board commands, offline, and say what they amount to.",
-    .details = "The bytes are what the boards would receive: configuration, motion and timed outputs, framed.\n"
-               "Waits return at once, cold extrusion is allowed, endstops trigger at the end of the homing\n"
-               "move. -o /dev/null plans without writing.",
+    .details =
+        "The bytes are what the boards would receive: configuration, motion and timed outputs, framed.\n"
+        "Waits return at once, cold extrusion is allowed, endstops trigger at the end of the homing\n"
+        "move. -o /dev/null plans without writing.\n"
+        "-c, -d and -o are needed, unless --compare DIR names a recorded case: a folder with printer.cfg,\n"
+        "meta.json (which names the G-code) and NAME.steps.gz; its dictionary is DIR/../../dicts/stm32f446.dict\n"
+        "without -d. The exit status is 1 when a stepper is outside the tolerance.",
     .options = options,
     .option_count = ARRAY_COUNT(options),
-    .argument_min = 1,
+    .argument_min = 0,
     .argument_max = 1,
 };
 
 struct plan {
     const struct cli_values *values;
     const char *gcode_path;
+    struct plan_case *recorded; /* NULL: nothing to compare with */
+    bool passes;                /* the comparison */
     struct runtime *runtime;
     struct actor machine;
     struct printer *printer;
     struct printer_services services;
-    char *dict_json[BOARDS_MAX];   /* kept until the printer is gone */
+    char *dict_json[BOARDS_MAX]; /* kept until the printer is gone */
     char *output_path[BOARDS_MAX];
+    size_t dict_bytes[BOARDS_MAX];
     size_t board_count;
     bool is_started, is_done;
     struct err_info error; /* "" if all went well */
@@ -85,8 +94,9 @@ static enum err read_file(const char *path, char **out, size_t *len_bytes, struc
 }
 
 /* The path given for board `name` ("mcu": the one without NAME=, or mcu=). */
-static const char *dict_path(const struct cli_values *values, const char *name)
+static const char *dict_path(const struct plan *plan, const char *name)
 {
+    const struct cli_values *values = plan->values;
     size_t count, len = strlen(name);
     const char *const *dicts = cli_all(values, "dict", &count);
     for (size_t i = 0; i < count; i++) {
@@ -96,7 +106,7 @@ static const char *dict_path(const struct cli_values *values, const char *name)
         if (!equals && strcmp(name, "mcu") == 0)
             return dicts[i];
     }
-    return NULL;
+    return plan->recorded ? plan->recorded->dict_path : NULL;
 }
 
 static enum err board_as_file(void *ctx, struct printer *printer, struct config_section *section,
@@ -106,7 +116,7 @@ static enum err board_as_file(void *ctx, struct printer *printer, struct config_
     (void)printer;
     const char *full = section_name(section), *space = strchr(full, ' ');
     const char *name = space ? space + 1 : "mcu";
-    const char *path = dict_path(plan->values, name);
+    const char *path = dict_path(plan, name);
     if (!path)
         return err_set(info, ERR_NOT_FOUND, "[%s] needs a data dictionary: -d %s%sFILE", full, space ? name : "",
                        space ? "=" : "");
@@ -115,9 +125,10 @@ static enum err board_as_file(void *ctx, struct printer *printer, struct config_
     enum err err = read_file(path, &plan->dict_json[index], &len, info);
     if (err != OK)
         return err;
-    const char *output = cli_text(plan->values, "output", NULL);
+    const char *output = plan->recorded ? plan->recorded->output_path : cli_text(plan->values, "output", NULL);
     bool is_plain = !space || strcmp(output, "/dev/null") == 0;
     plan->output_path[index] = is_plain ? mem_strdup(output) : mem_sprintf("%s.%s", output, name);
+    plan->dict_bytes[index] = len;
     plan->board_count++;
     board->transport = BOARD_FILE;
     board->path = plan->output_path[index];
@@ -252,6 +263,30 @@ static void on_console(void *ctx, const char *line)
     fprintf(stderr, "%s\n", line);
 }
 
+/* ------------------------------------------------------------------------------------------------ the recorded case */
+
+static bool is_complete(const struct cli_values *values)
+{
+    return values->argument_count == 1 && cli_has(values, "config") && cli_has(values, "dict") &&
+           cli_has(values, "output");
+}
+
+static void close_case(struct plan_case *recorded)
+{
+    if (recorded)
+        plan_case_close(recorded);
+    mem_free(recorded);
+}
+
+/* [mcu] is the first board: recorded cases have no other. */
+static void compare(struct plan *plan, double wall_s)
+{
+    printf("print time %.3f s, planned in %.3f s\n\n", plan->end.s, wall_s);
+    if (plan_case_compare(plan->recorded, plan->printer, plan->dict_json[0], plan->dict_bytes[0], stdout, &plan->passes,
+                          &plan->error) != OK)
+        fprintf(stderr, "lockstep plan: %s\n", plan->error.text);
+}
+
 int plan_main(const struct cli_values *values)
 {
     struct err_info info;
@@ -262,14 +297,29 @@ int plan_main(const struct cli_values *values)
         fprintf(stderr, "lockstep plan: %s\n", info.text);
         return CLI_EXIT_USAGE;
     }
-    const char *config_path = cli_text(values, "config", NULL);
+    struct plan_case *recorded = NULL;
+    if (cli_has(values, "compare")) {
+        recorded = MEM_NEW(struct plan_case);
+        if (plan_case_open(recorded, cli_text(values, "compare", NULL), &info) != OK) {
+            fprintf(stderr, "lockstep plan: %s\n", info.text);
+            close_case(recorded);
+            return CLI_EXIT_FAILED;
+        }
+    } else if (!is_complete(values)) {
+        fprintf(stderr, "lockstep plan: FILE.GCODE, --config, --dict and --output are needed without --compare\n");
+        return CLI_EXIT_USAGE;
+    }
+    const char *config_path = cli_text(values, "config", recorded ? recorded->config_path : NULL);
     if (access(config_path, R_OK) != 0) {
         fprintf(stderr, "lockstep plan: %s: %s\n", config_path, strerror(errno));
+        close_case(recorded);
         return CLI_EXIT_FAILED;
     }
     struct plan plan = {
         .values = values,
-        .gcode_path = values->arguments[0],
+        .gcode_path = values->argument_count ? values->arguments[0] : recorded->oracle.gcode,
+        .recorded = recorded,
+        .passes = true,
         .machine = {.name = "machine", .step = machine_step},
         .runtime = runtime_create_virtual(1),
         .begin = clock_monotonic(),
@@ -290,6 +340,8 @@ int plan_main(const struct cli_values *values)
     double wall_s = host_ns_diff_s(clock_monotonic(), plan.begin);
     if (plan.error.text[0])
         fprintf(stderr, "lockstep plan: %s\n", plan.error.text);
+    else if (recorded)
+        compare(&plan, wall_s);
     else
         print_summary(&plan, wall_s);
     printer_destroy(plan.printer);
@@ -298,5 +350,6 @@ int plan_main(const struct cli_values *values)
         mem_free(plan.dict_json[i]);
         mem_free(plan.output_path[i]);
     }
-    return plan.error.text[0] ? CLI_EXIT_FAILED : CLI_EXIT_OK;
+    close_case(recorded);
+    return plan.error.text[0] || !plan.passes ? CLI_EXIT_FAILED : CLI_EXIT_OK;
 }

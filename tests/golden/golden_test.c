@@ -1,5 +1,5 @@
 /* golden_test CASE_DIR: plan the case's G-code and compare every stepper with the recorded stream. */
-#include "compare/compare.h"
+#include "server/compare/compare.h"
 #include "rig/rig.h"
 
 #include <stdlib.h>

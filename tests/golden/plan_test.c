@@ -1,7 +1,7 @@
 /* plan_test LOCKSTEP CASE_DIR DICT [THREADS...]: `lockstep plan` of the case's G-code through configuration, G-code,
  * engine, link and file; the bytes decoded by the tests' own decoder and compared with the recorded stream. The bytes
  * must be the same for every number of threads. */
-#include "compare/compare.h"
+#include "server/compare/compare.h"
 #include "rig/rig_config.h"
 #include "tests/sim/wire.h"
 

@@ -5,7 +5,7 @@
 #define GOLDEN_RIG_H
 
 #include "base/err.h"
-#include "compare/compare.h"
+#include "server/compare/compare.h"
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "compare/compare.h"
+#include "server/compare/compare.h"
 
 #include "base/check.h"
 #include "base/mem.h"

@@ -1,7 +1,7 @@
 /* Comparing step streams with recorded ones (../shared/oracle, README.md there): by position over time.
  * Depends on base, zlib and jansson only, so that the program can use it too. */
-#ifndef GOLDEN_COMPARE_H
-#define GOLDEN_COMPARE_H
+#ifndef SERVER_COMPARE_COMPARE_H
+#define SERVER_COMPARE_COMPARE_H
 
 #include "base/err.h"
 
