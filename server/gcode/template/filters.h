@@ -5,7 +5,7 @@
 #include "server/gcode/template/args.h"
 
 /* Each ends with a NULL name. */
-extern const struct value_filter text_filters[], sequence_filters[], number_filters[];
+extern const struct value_filter text_filters[], encode_filters[], sequence_filters[], number_filters[];
 
 /* A getter for `attribute=`: dots go into members, whole numbers are indices. NONE: the item itself. */
 struct attribute_getter {

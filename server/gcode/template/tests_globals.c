@@ -449,6 +449,8 @@ const struct value_filter *value_find_filter(const char *name, size_t len_bytes)
     const struct value_filter *found = find(sequence_filters, name, len_bytes);
     if (!found)
         found = find(text_filters, name, len_bytes);
+    if (!found)
+        found = find(encode_filters, name, len_bytes);
     return found ? found : find(number_filters, name, len_bytes);
 }
 

@@ -1,0 +1,351 @@
+/* Filters that write values in other notations: URLs, XML, JSON, sizes; and take tags out. */
+#include "server/gcode/template/filters.h"
+#include "server/gcode/template/methods.h"
+#include "server/gcode/template/value_format.h"
+
+#include "base/check.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define FILTER(name)                                                                                                   \
+    static enum err name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
+
+static enum err finish(struct jinja_run *run, struct strbuf *sb, struct value *out)
+{
+    *out = value_from_strbuf(run, sb);
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+/* The only argument, as text. */
+static enum err one_text(struct jinja_run *run, const struct value_call *call, const char *what, struct value *out)
+{
+    static const char *const names[] = {"s"};
+    struct value v;
+    enum err err = ARGS_BIND(run, call, what, names, 1, &v);
+    return err == OK ? args_soft_text(run, v, out) : err;
+}
+
+FILTER(do_striptags)
+{
+    (void)ctx;
+    struct value text;
+    enum err err = one_text(run, call, "striptags", &text);
+    if (err != OK)
+        return err;
+    struct strbuf sb;
+    strbuf_init(&sb);
+    bool was_blank = true;
+    const char *p = text.str->data, *end = p + text.str->len_bytes;
+    while (p < end) {
+        const char *close = *p == '<' ? memchr(p, '>', (size_t)(end - p)) : NULL;
+        if (end - p >= 4 && memcmp(p, "<!--", 4) == 0) {
+            const char *stop = memmem(p, (size_t)(end - p), "-->", 3);
+            close = stop ? stop + 2 : NULL;
+        }
+        if (close) {
+            p = close + 1;
+        } else if (isspace((unsigned char)*p)) {
+            if (!was_blank)
+                strbuf_addc(&sb, ' ');
+            was_blank = true;
+            p++;
+        } else {
+            strbuf_addc(&sb, *p++);
+            was_blank = false;
+        }
+    }
+    if (was_blank && sb.len_bytes) {
+        sb.len_bytes--;
+        sb.data[sb.len_bytes] = 0;
+    }
+    static const struct {
+        const char *entity, *text;
+    } entities[] = {{"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}, {"&#39;", "'"}, {"&#34;", "\""}, {"&quot;", "\""}};
+    struct strbuf plain;
+    strbuf_init(&plain);
+    for (const char *q = sb.data; *q;) {
+        size_t i = 0;
+        while (i < ARRAY_COUNT(entities) && strncmp(q, entities[i].entity, strlen(entities[i].entity)) != 0)
+            i++;
+        strbuf_add(&plain, i < ARRAY_COUNT(entities) ? entities[i].text : q, 1);
+        q += i < ARRAY_COUNT(entities) ? strlen(entities[i].entity) : 1;
+    }
+    strbuf_deinit(&sb);
+    return finish(run, &plain, out);
+}
+
+/* --------------------------------------------------------------------------------------------------------- encoding */
+
+static void add_percent_encoded(struct strbuf *out, const char *text, size_t len, const char *safe, bool is_query)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (isalnum(c) || (c && strchr(safe, c)))
+            strbuf_addc(out, (char)c);
+        else if (is_query && c == ' ')
+            strbuf_addc(out, '+');
+        else
+            strbuf_addf(out, "%%%02X", c);
+    }
+}
+
+FILTER(do_urlencode)
+{
+    (void)ctx;
+    static const char *const names[] = {"value"};
+    struct value v, items, text;
+    enum err err = ARGS_BIND(run, call, "urlencode", names, 1, &v);
+    if (err != OK)
+        return err;
+    struct strbuf sb;
+    strbuf_init(&sb);
+    bool is_pairs = v.kind == VALUE_DICT || v.kind == VALUE_LIST || v.kind == VALUE_TUPLE || v.kind == VALUE_ITERATOR ||
+                    v.kind == VALUE_RANGE;
+    if (!is_pairs) {
+        err = args_soft_text(run, v, &text);
+        if (err == OK)
+            add_percent_encoded(&sb, text.str->data, text.str->len_bytes, "_.-~/", false);
+    } else {
+        err = v.kind == VALUE_DICT ? value_items(run, v, &items) : value_iterate(run, v, &items);
+        for (size_t i = 0; err == OK && i < items.seq->count; i++) {
+            struct value pair;
+            err = value_iterate(run, items.seq->items[i], &pair);
+            if (err == OK && pair.seq->count != 2)
+                err = value_error(run, "ValueError", "pairs are needed, not %zu values", pair.seq->count);
+            if (err != OK)
+                break;
+            strbuf_adds(&sb, i ? "&" : "");
+            for (size_t k = 0; k < 2 && err == OK; k++) {
+                err = args_soft_text(run, pair.seq->items[k], &text);
+                if (err == OK)
+                    add_percent_encoded(&sb, text.str->data, text.str->len_bytes, "_.-~", true);
+                strbuf_adds(&sb, k == 0 ? "=" : "");
+            }
+        }
+    }
+    if (err == OK)
+        return finish(run, &sb, out);
+    strbuf_deinit(&sb);
+    return err;
+}
+
+FILTER(do_xmlattr)
+{
+    (void)ctx;
+    static const char *const names[] = {"d", "autospace"};
+    struct value args[2] = {value_none(), value_bool(true)}, items, text;
+    enum err err = ARGS_BIND(run, call, "xmlattr", names, 1, args);
+    if (err == OK)
+        err = args_items(run, args[0], &items);
+    if (err != OK)
+        return err;
+    struct strbuf sb;
+    strbuf_init(&sb);
+    for (size_t i = 0; err == OK && i < items.seq->count; i++) {
+        const struct value *pair = items.seq->items[i].seq->items;
+        if (pair[1].kind == VALUE_NONE || pair[1].kind == VALUE_UNDEFINED)
+            continue;
+        strbuf_adds(&sb, sb.len_bytes ? " " : value_is_true(args[1]) ? " " : "");
+        err = args_soft_text(run, pair[0], &text);
+        if (err == OK)
+            value_escape_html(&sb, text.str->data, text.str->len_bytes);
+        strbuf_adds(&sb, "=\"");
+        if (err == OK)
+            err = args_soft_text(run, pair[1], &text);
+        if (err == OK)
+            value_escape_html(&sb, text.str->data, text.str->len_bytes);
+        strbuf_addc(&sb, '"');
+    }
+    *out = value_from_strbuf(run, &sb);
+    return err;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- json */
+
+static enum err add_json(struct jinja_run *run, struct value v, int64_t indent, unsigned depth, struct strbuf *out);
+
+static void json_line(struct strbuf *out, int64_t indent, unsigned depth)
+{
+    if (indent < 0)
+        return;
+    strbuf_addc(out, '\n');
+    for (int64_t i = 0; i < indent * (int64_t)depth; i++)
+        strbuf_addc(out, ' ');
+}
+
+static void json_text(struct strbuf *out, const struct value_str *str)
+{
+    strbuf_addc(out, '"');
+    for (const char *p = str->data, *end = p + str->len_bytes; p < end;) {
+        uint32_t c = text_next(&p);
+        if (c == '"' || c == '\\')
+            strbuf_addf(out, "\\%c", (char)c);
+        else if (c == '\n' || c == '\r' || c == '\t' || c == '\b' || c == '\f')
+            strbuf_addf(out, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\t' ? 't' : c == '\b' ? 'b' : 'f');
+        else if (c < 0x20 || c == '<' || c == '>' || c == '&' || c == '\'' || (c >= 0x7f && c < 0x10000))
+            strbuf_addf(out, c == 0x7f ? "\x7f" : "\\u%04x", c);
+        else if (c >= 0x10000)
+            strbuf_addf(out, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
+        else
+            strbuf_addc(out, (char)c);
+    }
+    strbuf_addc(out, '"');
+}
+
+static enum err json_dict(struct jinja_run *run, struct value v, int64_t indent, unsigned depth, struct strbuf *out)
+{
+    struct value items;
+    enum err err = value_items(run, v, &items);
+    if (err == OK)
+        err = list_sort(run, items, NULL, NULL, false); /* policies: sort_keys */
+    if (err != OK)
+        return err;
+    strbuf_addc(out, '{');
+    for (size_t i = 0; i < items.seq->count && err == OK; i++) {
+        const struct value *pair = items.seq->items[i].seq->items;
+        strbuf_adds(out, i ? indent < 0 ? ", " : "," : "");
+        json_line(out, indent, depth + 1);
+        if (value_is_text(pair[0])) {
+            json_text(out, pair[0].str);
+        } else {
+            strbuf_addc(out, '"');
+            err = add_json(run, pair[0], -1, depth + 1, out);
+            strbuf_addc(out, '"');
+        }
+        strbuf_adds(out, ": ");
+        if (err == OK)
+            err = add_json(run, pair[1], indent, depth + 1, out);
+    }
+    if (items.seq->count)
+        json_line(out, indent, depth);
+    strbuf_addc(out, '}');
+    return err;
+}
+
+static enum err add_json(struct jinja_run *run, struct value v, int64_t indent, unsigned depth, struct strbuf *out)
+{
+    enum err err = OK;
+    if (depth > VALUE_DEPTH_MAX)
+        return value_error(run, "ValueError", "Circular reference detected");
+    if (!run_has_room(run, out->len_bytes) || !run_charge(run, 1))
+        return ERR_LIMIT;
+    switch (v.kind) {
+    case VALUE_NONE:
+        strbuf_adds(out, "null");
+        return OK;
+    case VALUE_BOOL:
+        strbuf_adds(out, v.boolean ? "true" : "false");
+        return OK;
+    case VALUE_INT:
+        return value_to_text(run, v, out);
+    case VALUE_FLOAT:
+        if (v.number != v.number || v.number - v.number != 0.0)
+            strbuf_adds(out, v.number != v.number ? "NaN" : v.number < 0.0 ? "-Infinity" : "Infinity");
+        else
+            value_format_float(out, v.number);
+        return OK;
+    case VALUE_STR:
+    case VALUE_MARKUP:
+        json_text(out, v.str);
+        return OK;
+    case VALUE_LIST:
+    case VALUE_TUPLE:
+        strbuf_addc(out, '[');
+        for (size_t i = 0; i < v.seq->count && err == OK; i++) {
+            strbuf_adds(out, i ? indent < 0 ? ", " : "," : "");
+            json_line(out, indent, depth + 1);
+            err = add_json(run, v.seq->items[i], indent, depth + 1, out);
+        }
+        if (v.seq->count)
+            json_line(out, indent, depth);
+        strbuf_addc(out, ']');
+        return err;
+    case VALUE_DICT:
+        return json_dict(run, v, indent, depth, out);
+    case VALUE_OBJECT:
+        if (v.object->type->keys)
+            return json_dict(run, v, indent, depth, out);
+        /* fall through */
+    default:
+        return value_error(run, "TypeError", "Object of type %s is not JSON serializable", value_type_name(v));
+    }
+}
+
+FILTER(do_tojson)
+{
+    (void)ctx;
+    static const char *const names[] = {"value", "indent"};
+    struct value args[2] = {value_none(), value_none()};
+    int64_t indent = -1;
+    enum err err = ARGS_BIND(run, call, "tojson", names, 1, args);
+    if (err == OK && args[1].kind != VALUE_NONE)
+        err = args_int(run, args[1], "tojson", &indent);
+    if (err == OK && indent > 64)
+        err = value_error(run, "ValueError", "tojson: at most 64 blanks");
+    if (err != OK)
+        return err;
+    struct strbuf sb;
+    strbuf_init(&sb);
+    err = add_json(run, args[0], indent, 0, &sb);
+    *out = value_markup(run, sb.data, sb.len_bytes);
+    strbuf_deinit(&sb);
+    return err;
+}
+
+FILTER(do_pprint)
+{
+    (void)ctx;
+    static const char *const names[] = {"value"};
+    struct value v;
+    enum err err = ARGS_BIND(run, call, "pprint", names, 1, &v);
+    if (err != OK)
+        return err;
+    struct strbuf sb;
+    strbuf_init(&sb);
+    err = value_repr(run, v, &sb);
+    *out = value_from_strbuf(run, &sb);
+    return err;
+}
+
+FILTER(do_filesizeformat)
+{
+    (void)ctx;
+    static const char *const names[] = {"value", "binary"};
+    struct value args[2] = {value_none(), value_bool(false)}, number;
+    enum err err = ARGS_BIND(run, call, "filesizeformat", names, 1, args);
+    if (err == OK)
+        err = value_to_float(run, args[0], &number);
+    if (err != OK)
+        return err;
+    bool is_binary = value_is_true(args[1]);
+    double base = is_binary ? 1024.0 : 1000.0, bytes = number.number;
+    static const char *const decimal[] = {"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"};
+    static const char *const binary[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"};
+    struct strbuf sb;
+    strbuf_init(&sb);
+    if (bytes == 1.0) {
+        strbuf_adds(&sb, "1 Byte");
+    } else if (bytes < base) {
+        strbuf_addf(&sb, "%lld Bytes", (long long)bytes);
+    } else {
+        double unit = base;
+        size_t i = 0;
+        while (i + 1 < ARRAY_COUNT(decimal) && bytes >= unit * base) {
+            unit *= base;
+            i++;
+        }
+        strbuf_addf(&sb, "%.1f %s", base * bytes / (unit * base), (is_binary ? binary : decimal)[i]);
+    }
+    return finish(run, &sb, out);
+}
+
+const struct value_filter encode_filters[] = {
+    {"striptags", do_striptags},
+    {"urlencode", do_urlencode},
+    {"xmlattr", do_xmlattr},
+    {"tojson", do_tojson},
+    {"pprint", do_pprint},
+    {"filesizeformat", do_filesizeformat},
+    {NULL, NULL},
+};
