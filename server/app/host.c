@@ -148,6 +148,7 @@ static void end_fiber(void *arg)
     struct err_info info;
     if (job_is_printing(host->printer) && job_cancel(host->printer, &info) != OK)
         log_warn(host->log, "host", "the job was not cancelled in order", "reason=%s", info.text);
+    gcode_cancel_running(host->printer->gcode); /* a wait of M109 or a homing move would keep the heaters on */
     static const char script[] = "TURN_OFF_HEATERS\nM84";
     if (gcode_run_script(host->printer->gcode, script, sizeof script - 1, &info) != OK)
         log_warn(host->log, "host", "heaters and motors were not switched off in order", "reason=%s", info.text);
