@@ -28,7 +28,8 @@ static enum err move(void *ctx, const double *pos, double speed_mm_s, struct err
     struct mesh_split split;
     double piece[GCODE_AXIS_COUNT_MAX] = {0.0};
     enum err e = OK;
-    mesh_split_begin(&split, &bm->effect, bm->last_pos, pos, gcode_move_axis_count(printer_gcode_move(bm->obj.printer)));
+    mesh_split_begin(&split, &bm->effect, bm->last_pos, pos,
+                     gcode_move_axis_count(printer_gcode_move(bm->obj.printer)));
     while (!e && mesh_split_next(&split, piece))
         e = next->move(next->ctx, piece, speed_mm_s, info);
     if (!e)
@@ -52,7 +53,8 @@ static bool does_fade(const struct bed_mesh *bm)
 }
 
 /* What remains above the fade range, and whether the mesh fits into that range. */
-static enum err settle_target(const struct bed_mesh *bm, const struct mesh *mesh, double *target_mm, struct err_info *info)
+static enum err settle_target(const struct bed_mesh *bm, const struct mesh *mesh, double *target_mm,
+                              struct err_info *info)
 {
     double low, high, span = bm->effect.fade_end_mm - bm->effect.fade_start_mm;
     *target_mm = 0.0;
@@ -61,9 +63,10 @@ static enum err settle_target(const struct bed_mesh *bm, const struct mesh *mesh
     mesh_range_mm(mesh, &low, &high);
     *target_mm = bm->has_fade_target ? bm->fade_target_mm : mesh_average_mm(mesh);
     if (bm->has_fade_target && *target_mm != 0.0 && (*target_mm < low || *target_mm > high))
-        return err_set(info, ERR_INVALID,
-                       "bed_mesh: ERROR, fade_target lies outside of mesh z range\nmin: %.4f, max: %.4f, fade_target: %.4f",
-                       low, high, *target_mm);
+        return err_set(
+            info, ERR_INVALID,
+            "bed_mesh: ERROR, fade_target lies outside of mesh z range\nmin: %.4f, max: %.4f, fade_target: %.4f", low,
+            high, *target_mm);
     low = fmin(low, *target_mm);
     high = fmax(high, *target_mm);
     if (span <= fmax(fabs(low), fabs(high)))
@@ -181,8 +184,8 @@ static enum err cmd_output(void *ctx, struct gcode_command *cmd, struct err_info
     strbuf_addf(&text,
                 "\nMesh X,Y: %u,%u\nMesh Offsets: X=%.4f, Y=%.4f\nMesh Average: %.2f\nMesh Range: min=%.4f max=%.4f\n"
                 "Interpolation Algorithm: %s\nMeasured points:",
-                mesh->nodes[0], mesh->nodes[1], bm->effect.shift_mm[0], bm->effect.shift_mm[1], mesh_average_mm(mesh), low,
-                high, mesh_algorithm_name(mesh->params.algorithm));
+                mesh->nodes[0], mesh->nodes[1], bm->effect.shift_mm[0], bm->effect.shift_mm[1], mesh_average_mm(mesh),
+                low, high, mesh_algorithm_name(mesh->params.algorithm));
     add_rows(&text, mesh->node_mm, mesh->nodes[0], mesh->nodes[1]);
     gcode_respond_info(gcode_of(cmd), "%s", text.data);
     strbuf_deinit(&text);
@@ -212,47 +215,122 @@ static enum err cmd_map(void *ctx, struct gcode_command *cmd, struct err_info *i
 /* --- options --- */
 
 static const struct option_desc options[] = {
-    {.name = "speed", .type = OPTION_FLOAT, .unit = "mm/s", .default_text = "50", .limits = ">0",
+    {.name = "speed",
+     .type = OPTION_FLOAT,
+     .unit = "mm/s",
+     .default_text = "50",
+     .limits = ">0",
      .help = "Speed of travel between points"},
-    {.name = "horizontal_move_z", .type = OPTION_FLOAT, .unit = "mm", .default_text = "5",
+    {.name = "horizontal_move_z",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "5",
      .help = "Height of travel between points"},
     {.name = "mesh_radius", .type = OPTION_FLOAT, .unit = "mm", .limits = ">0", .help = "Radius of a round bed's mesh"},
-    {.name = "mesh_origin", .type = OPTION_FLOAT_LIST, .unit = "mm", .default_text = "0, 0", .count = 2,
-     .when = "with mesh_radius", .help = "Centre of a round bed's mesh"},
-    {.name = "mesh_min", .type = OPTION_FLOAT_LIST, .flags = OPTION_CONDITIONAL, .unit = "mm", .count = 2,
-     .when = "without mesh_radius", .help = "Corner of the mesh with the smallest x and y"},
-    {.name = "mesh_max", .type = OPTION_FLOAT_LIST, .flags = OPTION_CONDITIONAL, .unit = "mm", .count = 2,
-     .when = "without mesh_radius", .help = "Corner of the mesh with the greatest x and y"},
-    {.name = "probe_count", .type = OPTION_INT_LIST, .default_text = "3", .limits = ">=3",
+    {.name = "mesh_origin",
+     .type = OPTION_FLOAT_LIST,
+     .unit = "mm",
+     .default_text = "0, 0",
+     .count = 2,
+     .when = "with mesh_radius",
+     .help = "Centre of a round bed's mesh"},
+    {.name = "mesh_min",
+     .type = OPTION_FLOAT_LIST,
+     .flags = OPTION_CONDITIONAL,
+     .unit = "mm",
+     .count = 2,
+     .when = "without mesh_radius",
+     .help = "Corner of the mesh with the smallest x and y"},
+    {.name = "mesh_max",
+     .type = OPTION_FLOAT_LIST,
+     .flags = OPTION_CONDITIONAL,
+     .unit = "mm",
+     .count = 2,
+     .when = "without mesh_radius",
+     .help = "Corner of the mesh with the greatest x and y"},
+    {.name = "probe_count",
+     .type = OPTION_INT_LIST,
+     .default_text = "3",
+     .limits = ">=3",
      .help = "Points along each axis; one number for both"},
-    {.name = "round_probe_count", .type = OPTION_INT, .default_text = "5", .limits = ">=3", .when = "with mesh_radius",
+    {.name = "round_probe_count",
+     .type = OPTION_INT,
+     .default_text = "5",
+     .limits = ">=3",
+     .when = "with mesh_radius",
      .help = "Points along the diameter, an odd number"},
-    {.name = "fade_start", .type = OPTION_FLOAT, .unit = "mm", .default_text = "1",
+    {.name = "fade_start",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "1",
      .help = "Height at which the correction begins to fade out"},
-    {.name = "fade_end", .type = OPTION_FLOAT, .unit = "mm", .default_text = "0",
+    {.name = "fade_end",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "0",
      .help = "Height at which it has faded out; not above fade_start: never"},
-    {.name = "fade_target", .type = OPTION_FLOAT, .unit = "mm", .help = "What remains above fade_end; none: the mesh's average"},
-    {.name = "split_delta_z", .type = OPTION_FLOAT, .unit = "mm", .default_text = "0.025", .limits = ">=0.01",
+    {.name = "fade_target",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .help = "What remains above fade_end; none: the mesh's average"},
+    {.name = "split_delta_z",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "0.025",
+     .limits = ">=0.01",
      .help = "Difference of correction that splits a move"},
-    {.name = "move_check_distance", .type = OPTION_FLOAT, .unit = "mm", .default_text = "5", .limits = ">=3",
+    {.name = "move_check_distance",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "5",
+     .limits = ">=3",
      .help = "Distance along a move between looks at the mesh"},
-    {.name = "mesh_pps", .type = OPTION_INT_LIST, .default_text = "2", .limits = ">=0",
+    {.name = "mesh_pps",
+     .type = OPTION_INT_LIST,
+     .default_text = "2",
+     .limits = ">=0",
      .help = "Interpolated points between two probed ones, along each axis; one number for both"},
-    {.name = "algorithm", .type = OPTION_CHOICE, .default_text = "lagrange", .choices = "lagrange|bicubic",
+    {.name = "algorithm",
+     .type = OPTION_CHOICE,
+     .default_text = "lagrange",
+     .choices = "lagrange|bicubic",
      .help = "How the mesh is interpolated"},
-    {.name = "bicubic_tension", .type = OPTION_FLOAT, .default_text = "0.2", .limits = ">=0 <=2",
+    {.name = "bicubic_tension",
+     .type = OPTION_FLOAT,
+     .default_text = "0.2",
+     .limits = ">=0 <=2",
      .help = "How steep splines are at probed points"},
-    {.name = "zero_reference_position", .type = OPTION_FLOAT_LIST, .unit = "mm", .count = 2,
+    {.name = "zero_reference_position",
+     .type = OPTION_FLOAT_LIST,
+     .unit = "mm",
+     .count = 2,
      .help = "Where the mesh is to be zero"},
-    {.name = "adaptive_margin", .type = OPTION_FLOAT, .unit = "mm", .default_text = "0",
+    {.name = "adaptive_margin",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "0",
      .help = "Space round the objects of a print that an adaptive mesh covers"},
-    {.name = "scan_overshoot", .type = OPTION_FLOAT, .unit = "mm", .default_text = "0", .limits = ">=1",
+    {.name = "scan_overshoot",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "0",
+     .limits = ">=1",
      .help = "Run-out beyond a row when scanning with a non-contact probe"},
-    {.name = "points", .type = OPTION_FLOAT_TABLE, .separators = "\n,", .count = 2,
+    {.name = "points",
+     .type = OPTION_FLOAT_TABLE,
+     .separators = "\n,",
+     .count = 2,
      .help = "Accepted for the sake of old files; the grid decides"},
-    {.name = "faulty_region_*_min", .type = OPTION_FLOAT_LIST, .unit = "mm", .count = 2,
+    {.name = "faulty_region_*_min",
+     .type = OPTION_FLOAT_LIST,
+     .unit = "mm",
+     .count = 2,
      .help = "Corner of a region that can't be probed"},
-    {.name = "faulty_region_*_max", .type = OPTION_FLOAT_LIST, .flags = OPTION_CONDITIONAL, .unit = "mm", .count = 2,
+    {.name = "faulty_region_*_max",
+     .type = OPTION_FLOAT_LIST,
+     .flags = OPTION_CONDITIONAL,
+     .unit = "mm",
+     .count = 2,
      .help = "Opposite corner of a region that can't be probed"},
 };
 
@@ -392,14 +470,22 @@ static const struct command_param offset_params[] = {
     {"X", "float", NULL, NULL}, {"Y", "float", NULL, NULL}, {"ZFADE", "float", NULL, NULL}, {0}};
 static const struct command_param output_params[] = {{"PGP", "int", "0", NULL}, {0}};
 static const struct command_desc commands[] = {
-    {.name = "BED_MESH_CALIBRATE", .params = bed_mesh_calibrate_params, .help = "Probe the bed and use the mesh",
+    {.name = "BED_MESH_CALIBRATE",
+     .params = bed_mesh_calibrate_params,
+     .help = "Probe the bed and use the mesh",
      .handler = bed_mesh_cmd_calibrate},
-    {.name = "BED_MESH_PROFILE", .params = bed_mesh_profile_params, .help = "Load, save or remove a mesh profile",
+    {.name = "BED_MESH_PROFILE",
+     .params = bed_mesh_profile_params,
+     .help = "Load, save or remove a mesh profile",
      .handler = bed_mesh_cmd_profile},
     {.name = "BED_MESH_CLEAR", .help = "Stop using a mesh", .handler = cmd_clear},
-    {.name = "BED_MESH_OFFSET", .params = offset_params, .help = "Shift the mesh in x and y and its fading in z",
+    {.name = "BED_MESH_OFFSET",
+     .params = offset_params,
+     .help = "Shift the mesh in x and y and its fading in z",
      .handler = cmd_offset},
-    {.name = "BED_MESH_OUTPUT", .params = output_params, .help = "Print the probed and the interpolated mesh",
+    {.name = "BED_MESH_OUTPUT",
+     .params = output_params,
+     .help = "Print the probed and the interpolated mesh",
      .handler = cmd_output},
     {.name = "BED_MESH_MAP", .help = "Print the probed mesh as JSON", .handler = cmd_map},
 };

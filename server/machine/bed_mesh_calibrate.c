@@ -31,7 +31,8 @@ static enum err settle_range(struct bed_mesh_area *area, double spacing_mm[2], s
     return OK;
 }
 
-enum err bed_mesh_points(struct bed_mesh_area *area, struct bed_mesh_point **points, size_t *count, struct err_info *info)
+enum err bed_mesh_points(struct bed_mesh_area *area, struct bed_mesh_point **points, size_t *count,
+                         struct err_info *info)
 {
     struct mesh_params *p = &area->params;
     double spacing_mm[2];
@@ -270,10 +271,11 @@ enum err bed_mesh_cmd_calibrate(void *ctx, struct gcode_command *cmd, struct err
     if (e)
         return e;
     gcode_respond_info(gcode_of(cmd), "Mesh Bed Leveling Complete");
-    gcode_respond_info(gcode_of(cmd),
-                       "Bed Mesh state has been saved to profile [%s]\nfor the current session.  The SAVE_CONFIG command "
-                       "will\nupdate the printer config file and restart the printer.",
-                       profile);
+    gcode_respond_info(
+        gcode_of(cmd),
+        "Bed Mesh state has been saved to profile [%s]\nfor the current session.  The SAVE_CONFIG command "
+        "will\nupdate the printer config file and restart the printer.",
+        profile);
     return OK;
 }
 

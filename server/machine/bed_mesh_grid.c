@@ -37,7 +37,7 @@ enum err mesh_params_check(struct mesh_params *params, struct err_info *info)
     for (int i = 0; i < 2; i++) {
         if (!(params->max_mm[i] > params->min_mm[i]))
             return err_set(info, ERR_INVALID, "The %c range of the bed mesh is empty: %g to %g", "xy"[i],
-                           params->min_mm[i], params->max_mm[i]);
+                           params -> min_mm[i], params -> max_mm[i]);
         if ((params->count[i] - 1) * (size_t)params->pps[i] + params->count[i] > MESH_CELLS_MAX)
             return err_set(info, ERR_LIMIT, "mesh_pps makes more than %d nodes along %c", MESH_CELLS_MAX, "xy"[i]);
     }
@@ -46,17 +46,19 @@ enum err mesh_params_check(struct mesh_params *params, struct err_info *info)
         return OK;
     }
     if (params->algorithm == MESH_LAGRANGE && most > LAGRANGE_COUNT_MAX)
-        return err_set(info, ERR_INVALID,
-                       "bed_mesh: cannot exceed a probe_count of %d when using lagrange interpolation. Configured probe "
-                       "count: %u, %u",
-                       LAGRANGE_COUNT_MAX, params->count[0], params->count[1]);
+        return err_set(
+            info, ERR_INVALID,
+            "bed_mesh: cannot exceed a probe_count of %d when using lagrange interpolation. Configured probe "
+            "count: %u, %u",
+            LAGRANGE_COUNT_MAX, params->count[0], params->count[1]);
     if (params->algorithm != MESH_BICUBIC || least >= BICUBIC_COUNT_MIN)
         return OK;
     if (most > LAGRANGE_COUNT_MAX)
-        return err_set(info, ERR_INVALID,
-                       "bed_mesh: bicubic interpolation needs at least %d points along each axis, and %u are too many for "
-                       "lagrange",
-                       BICUBIC_COUNT_MIN, most);
+        return err_set(
+            info, ERR_INVALID,
+            "bed_mesh: bicubic interpolation needs at least %d points along each axis, and %u are too many for "
+            "lagrange",
+            BICUBIC_COUNT_MIN, most);
     params->algorithm = MESH_LAGRANGE;
     return OK;
 }
@@ -77,8 +79,8 @@ static void lagrange_weights(double *weights, unsigned count, unsigned index, do
     }
 }
 
-/* A cardinal spline: Hermite's cubic whose slope at a point is tension times the difference of its neighbours. Beyond the
- * ends the end point is repeated. */
+/* A cardinal spline: Hermite's cubic whose slope at a point is tension times the difference of its neighbours. Beyond
+ * the ends the end point is repeated. */
 static void spline_weights(double *weights, unsigned count, unsigned index, double t, double tension)
 {
     double t2 = t * t, t3 = t2 * t;
@@ -93,7 +95,8 @@ static void spline_weights(double *weights, unsigned count, unsigned index, doub
     weights[index] -= slope_b;
 }
 
-/* One line of `count` heights (`in`, `in_step` apart) to a line with pps nodes between each two. Measured heights stay. */
+/* One line of `count` heights (`in`, `in_step` apart) to a line with pps nodes between each two. Measured heights stay.
+ */
 static void refine_line(const struct mesh_params *params, unsigned axis, const double *in, size_t in_step, double *out,
                         size_t out_step)
 {
@@ -117,7 +120,7 @@ static void refine(struct mesh *mesh)
 {
     const struct mesh_params *p = &mesh->params;
     size_t width = mesh->nodes[0];
-    double *rows = MEM_ARRAY(double, width *p->count[1]);
+    double *rows = MEM_ARRAY(double, width * p->count[1]);
     for (size_t y = 0; y < p->count[1]; y++)
         refine_line(p, 0, mesh->measured_mm + y * p->count[0], 1, rows + y * width, 1);
     for (size_t x = 0; x < width; x++)
@@ -219,8 +222,8 @@ double mesh_correction_mm(const struct mesh_effect *effect, double fade, double 
 }
 
 /* With d = height - target and F = end - start, inside the range z' = z + target + d (end - z) / F. So
- * end + target - z' = (end - z)(1 - d / F), and the share (end - z) / F is (end + target - z') / (F - d). z' rises with z as
- * long as |d| < F, so holding that share in [0, 1] is right outside the range too. */
+ * end + target - z' = (end - z)(1 - d / F), and the share (end - z) / F is (end + target - z') / (F - d). z' rises with
+ * z as long as |d| < F, so holding that share in [0, 1] is right outside the range too. */
 double mesh_uncorrected_z_mm(const struct mesh_effect *effect, const double *pos)
 {
     if (!effect->mesh)

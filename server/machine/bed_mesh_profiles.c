@@ -17,7 +17,11 @@
 
 static const struct option_desc options[] = {
     {.name = "version", .type = OPTION_INT, .default_text = "0", .help = "Kind of this profile: 1"},
-    {.name = "points", .type = OPTION_FLOAT_TABLE, .flags = OPTION_REQUIRED, .unit = "mm", .separators = "\n,",
+    {.name = "points",
+     .type = OPTION_FLOAT_TABLE,
+     .flags = OPTION_REQUIRED,
+     .unit = "mm",
+     .separators = "\n,",
      .help = "Probed heights: a line for each y, ascending"},
     {.name = "min_x", .type = OPTION_FLOAT, .flags = OPTION_REQUIRED, .unit = "mm", .help = "Smallest x"},
     {.name = "max_x", .type = OPTION_FLOAT, .flags = OPTION_REQUIRED, .unit = "mm", .help = "Greatest x"},
@@ -25,10 +29,19 @@ static const struct option_desc options[] = {
     {.name = "max_y", .type = OPTION_FLOAT, .flags = OPTION_REQUIRED, .unit = "mm", .help = "Greatest y"},
     {.name = "x_count", .type = OPTION_INT, .flags = OPTION_REQUIRED, .help = "Points along x"},
     {.name = "y_count", .type = OPTION_INT, .flags = OPTION_REQUIRED, .help = "Points along y"},
-    {.name = "mesh_x_pps", .type = OPTION_INT, .flags = OPTION_REQUIRED, .help = "Interpolated points between two along x"},
-    {.name = "mesh_y_pps", .type = OPTION_INT, .flags = OPTION_REQUIRED, .help = "Interpolated points between two along y"},
+    {.name = "mesh_x_pps",
+     .type = OPTION_INT,
+     .flags = OPTION_REQUIRED,
+     .help = "Interpolated points between two along x"},
+    {.name = "mesh_y_pps",
+     .type = OPTION_INT,
+     .flags = OPTION_REQUIRED,
+     .help = "Interpolated points between two along y"},
     {.name = "algo", .type = OPTION_STRING, .flags = OPTION_REQUIRED, .help = "lagrange, bicubic or direct"},
-    {.name = "tension", .type = OPTION_FLOAT, .flags = OPTION_REQUIRED, .help = "How steep splines are at probed points"},
+    {.name = "tension",
+     .type = OPTION_FLOAT,
+     .flags = OPTION_REQUIRED,
+     .help = "How steep splines are at probed points"},
 };
 
 /* --- the list --- */
@@ -198,9 +211,9 @@ void bed_mesh_profiles_json(const struct bed_mesh *bm, struct strbuf *out)
                     ", \"mesh_params\": {\"min_x\": %.17g, \"max_x\": %.17g, \"min_y\": %.17g, \"max_y\": %.17g, "
                     "\"x_count\": %u, \"y_count\": %u, \"mesh_x_pps\": %u, \"mesh_y_pps\": %u, \"algo\": \"%s\", "
                     "\"tension\": %.17g}}",
-                    p->params.min_mm[0], p->params.max_mm[0], p->params.min_mm[1], p->params.max_mm[1], p->params.count[0],
-                    p->params.count[1], p->params.pps[0], p->params.pps[1], mesh_algorithm_name(p->params.algorithm),
-                    p->params.tension);
+                    p->params.min_mm[0], p->params.max_mm[0], p->params.min_mm[1], p->params.max_mm[1],
+                    p->params.count[0], p->params.count[1], p->params.pps[0], p->params.pps[1],
+                    mesh_algorithm_name(p->params.algorithm), p->params.tension);
     }
     strbuf_addc(out, '}');
 }
@@ -213,10 +226,9 @@ static enum err keep(struct config *config, const struct bed_mesh_profile *profi
         const char *option;
         double value;
     } numbers[] = {
-        {"version", PROFILE_VERSION}, {"x_count", p->count[0]},     {"y_count", p->count[1]},
-        {"mesh_x_pps", p->pps[0]},    {"mesh_y_pps", p->pps[1]},    {"tension", p->tension},
-        {"min_x", p->min_mm[0]},      {"max_x", p->max_mm[0]},      {"min_y", p->min_mm[1]},
-        {"max_y", p->max_mm[1]},
+        {"version", PROFILE_VERSION}, {"x_count", p->count[0]}, {"y_count", p->count[1]}, {"mesh_x_pps", p->pps[0]},
+        {"mesh_y_pps", p->pps[1]},    {"tension", p->tension},  {"min_x", p->min_mm[0]},  {"max_x", p->max_mm[0]},
+        {"min_y", p->min_mm[1]},      {"max_y", p->max_mm[1]},
     };
     char *section = mem_sprintf(PREFIX "%s", profile->name);
     struct strbuf text;
@@ -267,10 +279,11 @@ static enum err cmd_save(struct bed_mesh *bm, struct gcode *g, const char *name,
         return e;
     mem_free(bm->profile_name);
     bm->profile_name = mem_strdup(name);
-    gcode_respond_info(g,
-                       "Bed Mesh state has been saved to profile [%s]\nfor the current session.  The SAVE_CONFIG command "
-                       "will\nupdate the printer config file and restart the printer.",
-                       name);
+    gcode_respond_info(
+        g,
+        "Bed Mesh state has been saved to profile [%s]\nfor the current session.  The SAVE_CONFIG command "
+        "will\nupdate the printer config file and restart the printer.",
+        name);
     return OK;
 }
 

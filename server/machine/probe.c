@@ -102,7 +102,8 @@ static bool has_moved(const struct engine_home_result *result)
     return false;
 }
 
-static enum err descend(struct probe *probe, double speed_mm_s, struct engine_home_result *result, struct err_info *info)
+static enum err descend(struct probe *probe, double speed_mm_s, struct engine_home_result *result,
+                        struct err_info *info)
 {
     struct printer *printer = probe->obj.printer;
     struct toolhead *th = printer_toolhead(printer);
@@ -333,10 +334,11 @@ static enum err cmd_apply_offset(void *ctx, struct gcode_command *cmd, struct er
     enum err e = config_set_autosave(probe->obj.printer->config, "probe", "z_offset", text, info);
     if (e)
         return e;
-    gcode_respond_info(gcode_of(cmd),
-                       "probe: z_offset: %s\nThe SAVE_CONFIG command will update the printer config file\nwith the above "
-                       "and restart the printer.",
-                       text);
+    gcode_respond_info(
+        gcode_of(cmd),
+        "probe: z_offset: %s\nThe SAVE_CONFIG command will update the printer config file\nwith the above "
+        "and restart the printer.",
+        text);
     return OK;
 }
 
@@ -344,26 +346,68 @@ static enum err cmd_apply_offset(void *ctx, struct gcode_command *cmd, struct er
 
 static const struct option_desc options[] = {
     {.name = "pin", .type = OPTION_PIN, .flags = OPTION_REQUIRED, .help = "Pin of the switch"},
-    {.name = "deactivate_on_each_sample", .type = OPTION_BOOL, .default_text = "True",
+    {.name = "deactivate_on_each_sample",
+     .type = OPTION_BOOL,
+     .default_text = "True",
      .help = "Run the scripts for each descent instead of once for a series"},
-    {.name = "x_offset", .type = OPTION_FLOAT, .unit = "mm", .default_text = "0", .help = "x of the probe, seen from the nozzle"},
-    {.name = "y_offset", .type = OPTION_FLOAT, .unit = "mm", .default_text = "0", .help = "y of the probe, seen from the nozzle"},
-    {.name = "z_offset", .type = OPTION_FLOAT, .flags = OPTION_REQUIRED, .unit = "mm",
+    {.name = "x_offset",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "0",
+     .help = "x of the probe, seen from the nozzle"},
+    {.name = "y_offset",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "0",
+     .help = "y of the probe, seen from the nozzle"},
+    {.name = "z_offset",
+     .type = OPTION_FLOAT,
+     .flags = OPTION_REQUIRED,
+     .unit = "mm",
      .help = "Height of the nozzle when the probe triggers"},
-    {.name = "speed", .type = OPTION_FLOAT, .unit = "mm/s", .default_text = "5", .limits = ">0", .help = "Speed of descent"},
-    {.name = "lift_speed", .type = OPTION_FLOAT, .unit = "mm/s", .default_text = "speed", .limits = ">0",
+    {.name = "speed",
+     .type = OPTION_FLOAT,
+     .unit = "mm/s",
+     .default_text = "5",
+     .limits = ">0",
+     .help = "Speed of descent"},
+    {.name = "lift_speed",
+     .type = OPTION_FLOAT,
+     .unit = "mm/s",
+     .default_text = "speed",
+     .limits = ">0",
      .help = "Speed of lifting between samples"},
     {.name = "samples", .type = OPTION_INT, .default_text = "1", .limits = ">=1", .help = "Descents at each place"},
-    {.name = "sample_retract_dist", .type = OPTION_FLOAT, .unit = "mm", .default_text = "2", .limits = ">0",
+    {.name = "sample_retract_dist",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "2",
+     .limits = ">0",
      .help = "Lift between samples"},
-    {.name = "samples_result", .type = OPTION_CHOICE, .default_text = "average", .choices = "median|average",
+    {.name = "samples_result",
+     .type = OPTION_CHOICE,
+     .default_text = "average",
+     .choices = "median|average",
      .help = "What is made of several samples"},
-    {.name = "samples_tolerance", .type = OPTION_FLOAT, .unit = "mm", .default_text = "0.1", .limits = ">=0",
+    {.name = "samples_tolerance",
+     .type = OPTION_FLOAT,
+     .unit = "mm",
+     .default_text = "0.1",
+     .limits = ">=0",
      .help = "Largest difference between samples"},
-    {.name = "samples_tolerance_retries", .type = OPTION_INT, .default_text = "0", .limits = ">=0",
+    {.name = "samples_tolerance_retries",
+     .type = OPTION_INT,
+     .default_text = "0",
+     .limits = ">=0",
      .help = "Times to begin again when samples differ too much"},
-    {.name = "activate_gcode", .type = OPTION_TEMPLATE, .default_text = "", .help = "Script before probing; must not move"},
-    {.name = "deactivate_gcode", .type = OPTION_TEMPLATE, .default_text = "", .help = "Script after probing; must not move"},
+    {.name = "activate_gcode",
+     .type = OPTION_TEMPLATE,
+     .default_text = "",
+     .help = "Script before probing; must not move"},
+    {.name = "deactivate_gcode",
+     .type = OPTION_TEMPLATE,
+     .default_text = "",
+     .help = "Script after probing; must not move"},
 };
 
 /* Plain G-code only: this folder knows no macro language. */
@@ -371,7 +415,8 @@ static const char *read_script(struct config_section *section, const char *optio
 {
     const char *script = section_string(section, option);
     if (script && strchr(script, '{'))
-        config_error_option(section, option, "Option '%s' in section 'probe' must be plain G-code without {...}", option);
+        config_error_option(section, option, "Option '%s' in section 'probe' must be plain G-code without {...}",
+                            option);
     return script;
 }
 
@@ -425,15 +470,18 @@ static void write_status(struct printer_object *obj, struct status_writer *write
     {                                                                                                                  \
         "SAMPLES_RESULT", "str", "samples_result", "median|average"                                                    \
     }
-static const struct command_param probe_params[] = {SESSION_PARAMS, {"SAMPLES", "int", "samples", ">=1"},
-                                                    {"METHOD", "str", NULL, NULL}, {0}};
+static const struct command_param probe_params[] = {
+    SESSION_PARAMS, {"SAMPLES", "int", "samples", ">=1"}, {"METHOD", "str", NULL, NULL}, {0}};
 static const struct command_param accuracy_params[] = {SESSION_PARAMS, {"SAMPLES", "int", "10", ">=1"}, {0}};
 static const struct command_desc commands[] = {
     {.name = "PROBE", .params = probe_params, .help = "Probe the bed below the probe", .handler = cmd_probe},
     {.name = "QUERY_PROBE", .help = "Report whether the probe is triggered", .handler = cmd_query},
-    {.name = "PROBE_ACCURACY", .params = accuracy_params, .help = "Probe several times and print statistics",
+    {.name = "PROBE_ACCURACY",
+     .params = accuracy_params,
+     .help = "Probe several times and print statistics",
      .handler = cmd_accuracy},
-    {.name = "Z_OFFSET_APPLY_PROBE", .help = "Fold the G-code Z offset into the probe's z_offset",
+    {.name = "Z_OFFSET_APPLY_PROBE",
+     .help = "Fold the G-code Z offset into the probe's z_offset",
      .handler = cmd_apply_offset},
 };
 static const struct status_field_desc fields[] = {

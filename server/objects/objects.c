@@ -9,7 +9,7 @@
     X(stepper_buzz) X(manual_probe)                                                                                   \
     /* motion */                                                                                                      \
     X(printer_section) X(toolhead) X(extruder) X(extruder_further) X(extruder_stepper) X(force_move) X(gcode_arcs)    \
-    X(input_shaper) X(probe) X(bed_mesh) X(bed_mesh_profile) X(safe_z_home)                              \
+    X(input_shaper) X(probe) X(bed_mesh) X(bed_mesh_profile) X(safe_z_home) X(skew_correction) X(skew_correction_profile)\
     X(stepper_x) X(stepper_y) X(stepper_z) X(stepper_a) X(stepper_b) X(stepper_c)                                     \
     X(stepper_x_further) X(stepper_y_further) X(stepper_z_further)                                                    \
     X(stepper_a_further) X(stepper_b_further) X(stepper_c_further)                                                    \

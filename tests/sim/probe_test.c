@@ -1,4 +1,5 @@
-/* The probe of a simulated printer with a tilted bed: homing to it, probing, a mesh of the bed and moves that follow it. */
+/* The probe of a simulated printer with a tilted bed: homing to it, probing, a mesh of the bed and moves that follow
+ * it. */
 #include "firmware/plant/plant.h"
 #include "tests/sim/harness.h"
 
@@ -16,18 +17,21 @@
     "rotation_distance: " distance "\nendstop_pin: " endstop "\n"
 
 #define XY                                                                                                             \
-    "[mcu]\nserial: /dev/ttyACM0\n" STEPPER("stepper_x", "A", "^PE0", "40")                                            \
-    "position_endstop: 0\nposition_max: 200\nhoming_speed: 50\n" STEPPER("stepper_y", "B", "^PE1", "40")               \
-    "position_endstop: 0\nposition_max: 200\nhoming_speed: 50\n"
+    "[mcu]\nserial: /dev/ttyACM0\n" STEPPER("stepper_x", "A", "^PE0",                                                  \
+                                            "40") "position_endstop: 0\nposition_max: 200\nhoming_speed: "             \
+                                                  "50\n" STEPPER("stepper_y", "B", "^PE1",                             \
+                                                                 "40") "position_endstop: 0\nposition_max: "           \
+                                                                       "200\nhoming_speed: 50\n"
 #define REST                                                                                                           \
     "[printer]\nmax_velocity: 300\nmax_accel: 3000\nmax_z_velocity: 15\nmax_z_accel: 100\nkinematics: corexy\n"        \
     "[probe]\npin: PE3\nx_offset: 20\ny_offset: -10\nz_offset: 1.5\nspeed: 5\nsample_retract_dist: 1\n"                \
     "[bed_mesh]\nmesh_min: 30, 20\nmesh_max: 150, 160\nprobe_count: 4, 3\nspeed: 200\n"                                \
     "zero_reference_position: 100, 100\n"
 
-static const char virtual_config[] = XY STEPPER("stepper_z", "C", "probe:z_virtual_endstop", "8")
-    "position_min: -5\nposition_max: 180\nhoming_speed: 10\nsecond_homing_speed: 3\n" REST
-    "[safe_z_home]\nhome_xy_position: 80, 110\nz_hop: 5\n";
+static const char virtual_config[] =
+    XY STEPPER("stepper_z", "C", "probe:z_virtual_endstop",
+               "8") "position_min: -5\nposition_max: 180\nhoming_speed: 10\nsecond_homing_speed: 3\n" REST
+                    "[safe_z_home]\nhome_xy_position: 80, 110\nz_hop: 5\n";
 
 #define TILT_X 0.002
 #define TILT_Y (-0.001)
@@ -141,12 +145,42 @@ static void a_dead_probe_is_an_error(void **state)
     rig_destroy(rig);
 }
 
+/* A square of 100 mm whose angle is 90 degrees less atan(0.01): G-code's y axis leans, x and y come back as they went.
+ */
+static void skew_is_set_right(void **state)
+{
+    (void)state;
+    char config[8192];
+    snprintf(config, sizeof config,
+             "%s[skew_correction]\n[skew_correction old]\nxy_skew: 0.02\nxz_skew: 0\nyz_skew: 0\n", virtual_config);
+    struct rig *rig = start(config);
+    double xyz[3];
+    home(rig);
+    expect_ok(rig, "SKEW_PROFILE LOAD=old\nG1 X100 Y100 Z3 F6000\nM400");
+    assert_string_equal(rig_status(rig, "skew_correction", "current_profile_name"), "\"old\"");
+    assert_true(plant_toolhead_mm(rig_plant(rig), xyz));
+    expect_near(xyz[0], 98.0, 0.05);
+    expect_near(xyz[1], 100.0, 0.05);
+    expect_ok(rig, "SET_SKEW XY=142.1302,140.7125,100\nGET_CURRENT_SKEW\nG1 X100 Y100\nM400");
+    assert_true(plant_toolhead_mm(rig_plant(rig), xyz));
+    expect_near(xyz[0], 99.0, 0.05);
+    expect_ok(rig, "SKEW_PROFILE SAVE=new\nSET_SKEW CLEAR=1\nG1 X100 Y100\nM400");
+    assert_true(plant_toolhead_mm(rig_plant(rig), xyz));
+    expect_near(xyz[0], 100.0, 0.05);
+    expect_error(rig, "SET_SKEW XY=1,2", "skew_correction: improperly formatted");
+    expect_error(rig, "SET_SKEW XY=1,1,100", "skew_correction: no figure");
+    expect_ok(rig, "SKEW_PROFILE REMOVE=new");
+    expect_error(rig, "SKEW_PROFILE LOAD=new", "skew_correction: Unknown profile");
+    rig_destroy(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(homes_and_probes),
         cmocka_unit_test(a_mesh_makes_moves_follow_the_bed),
         cmocka_unit_test(a_dead_probe_is_an_error),
+        cmocka_unit_test(skew_is_set_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

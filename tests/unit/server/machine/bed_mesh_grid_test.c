@@ -1,5 +1,5 @@
-/* Bed meshes: interpolation keeps what was measured and what it can represent exactly, correction and its inverse undo each
- * other, pieces of a move lie on it. */
+/* Bed meshes: interpolation keeps what was measured and what it can represent exactly, correction and its inverse undo
+ * each other, pieces of a move lie on it. */
 #include "base/mem.h"
 #include "base/rng.h"
 #include "server/machine/bed_mesh_grid.h"
@@ -34,7 +34,8 @@ static unsigned whole(struct rng *rng, unsigned low, unsigned high)
 
 static struct mesh_params random_params(struct rng *rng)
 {
-    struct mesh_params p = {.tension = uniform(rng, 0.0, 1.0), .algorithm = whole(rng, 0, 1) ? MESH_BICUBIC : MESH_LAGRANGE};
+    struct mesh_params p = {.tension = uniform(rng, 0.0, 1.0),
+                            .algorithm = whole(rng, 0, 1) ? MESH_BICUBIC : MESH_LAGRANGE};
     for (int i = 0; i < 2; i++) {
         p.count[i] = p.algorithm == MESH_BICUBIC ? whole(rng, 4, 12) : whole(rng, 3, 6);
         p.pps[i] = whole(rng, 0, 4);
@@ -87,7 +88,7 @@ static void measured_points_are_kept(void **state)
         for (unsigned y = 0; y < p->count[1]; y++)
             for (unsigned x = 0; x < p->count[0]; x++)
                 assert_near(mesh_height_mm(mesh, at(p, 0, x), at(p, 1, y)), mesh->measured_mm[y * p->count[0] + x],
-                                   1e-9);
+                            1e-9);
         double low, high;
         mesh_range_mm(mesh, &low, &high);
         double beyond = mesh_height_mm(mesh, p->min_mm[0] - 50.0, p->max_mm[1] + 70.0);
@@ -100,8 +101,8 @@ static void measured_points_are_kept(void **state)
     }
 }
 
-/* A polynomial of the second degree goes through Lagrange's method unchanged; with tension 1/2 (Catmull-Rom) splines keep it
- * away from the edges, where the end point is repeated. */
+/* A polynomial of the second degree goes through Lagrange's method unchanged; with tension 1/2 (Catmull-Rom) splines
+ * keep it away from the edges, where the end point is repeated. */
 static void curves_are_reproduced(void **state)
 {
     (void)state;
@@ -223,8 +224,10 @@ int main(void)
 {
     printf("seed %u\n", SEED);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(measured_points_are_kept), cmocka_unit_test(curves_are_reproduced),
-        cmocka_unit_test(the_inverse_undoes),       cmocka_unit_test(pieces_lie_on_the_line),
+        cmocka_unit_test(measured_points_are_kept),
+        cmocka_unit_test(curves_are_reproduced),
+        cmocka_unit_test(the_inverse_undoes),
+        cmocka_unit_test(pieces_lie_on_the_line),
         cmocka_unit_test(impossible_meshes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
