@@ -16,6 +16,7 @@
 #include "server/gcode/gcode.h"
 #include "server/job/sd_reader.h"
 #include "server/machine/printer.h"
+#include "server/machine/status.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -327,6 +328,7 @@ int plan_main(const struct cli_values *values)
     plan.services = (struct printer_services){
         .runtime = plan.runtime,
         .machine = &plan.machine,
+        .status = status_hub_create(), /* what macros ask for */
         .config_path = config_path,
         .is_batch = true,
         .batch_threads = (unsigned)threads,
@@ -345,6 +347,7 @@ int plan_main(const struct cli_values *values)
     else
         print_summary(&plan, wall_s);
     printer_destroy(plan.printer);
+    status_hub_destroy(plan.services.status);
     runtime_destroy(plan.runtime);
     for (size_t i = 0; i < plan.board_count; i++) {
         mem_free(plan.dict_json[i]);

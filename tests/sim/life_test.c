@@ -113,6 +113,25 @@ static void test_restart_while_moving(void **state)
     rig_destroy(rig);
 }
 
+/* A print from a file, restarted at many moments of its G28 and its moves: the boards never miss a step's time. */
+static void test_restart_while_printing(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_create(&(struct rig_options){.config_path = TEST_SHARED_DIR "/sim/centre.cfg", .seed = 13});
+    rig_add_gcode(rig, "a.gcode", "G28\nG90\nG1 Z5 F1200\nG1 X100 F6000\nG1 Y90\nG1 X-100\nG1 Y-90\nG1 X100\nG1 Y90\n");
+    for (int i = 0; i < 40; i++) {
+        assert_true(rig_wait_ready(rig));
+        assert_int_equal(rig_script(rig, "SDCARD_PRINT_FILE FILENAME=a.gcode", 1), OK);
+        rig_run(rig, 0.05 + 0.31 * i);
+        assert_int_equal(printer_state(rig_printer(rig)), PRINTER_READY);
+        printer_request_restart(rig_printer(rig), PRINTER_RESTART_HOST);
+        assert_true(rig_run_until(rig, is_starting, rig, 10));
+        if (!rig_wait_ready(rig))
+            fail_msg("restarted %.2f s into the print: %s", 0.05 + 0.31 * i, printer_state_message(rig_printer(rig)));
+    }
+    rig_destroy(rig);
+}
+
 static void test_bad_configuration_is_corrected(void **state)
 {
     (void)state;
@@ -250,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_ready),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_restart_while_moving),
+        cmocka_unit_test(test_restart_while_printing),
         cmocka_unit_test(test_bad_configuration_is_corrected),
         cmocka_unit_test(test_pins_of_two_boards),
         cmocka_unit_test(test_emergency_stop),

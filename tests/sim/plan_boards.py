@@ -8,6 +8,7 @@ number of threads.
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -138,6 +139,21 @@ def check_missing_dictionary(program, config, gcode):
     assert result.returncode == 1 and "[mcu] needs a data dictionary" in result.stderr, result.stderr
 
 
+def check_macros_see_the_printer(program, config, dictionary, folder):
+    """A START_PRINT that asks for the printer's limits plans as it prints."""
+    own_config, gcode = os.path.join(folder, "macro.cfg"), os.path.join(folder, "macro.gcode")
+    with open(config, encoding="utf-8") as file:
+        text = file.read()
+    with open(own_config, "w", encoding="utf-8") as file:
+        file.write(text + "\n[gcode_macro START_PRINT]\ngcode:\n  G28\n"
+                   "  RESPOND MSG=\"x {printer.toolhead.axis_maximum.x} {printer.toolhead.homed_axes}\"\n")
+    with open(gcode, "w", encoding="ascii") as file:
+        file.write("START_PRINT\n")
+    result = subprocess.run([program, "plan", "-c", own_config, "-d", dictionary, "-o", "/dev/null", gcode],
+                            capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0 and re.search(r"x [1-9][0-9.]+ xyz", result.stderr), result.stderr
+
+
 def main():
     program, dicts, config, gcode = sys.argv[1:5]
     planned, unfit = 0, []
@@ -161,6 +177,7 @@ def main():
             check_board(decode(out, dictionary), dictionary, used)
             planned += 1
         check_missing_dictionary(program, config, small)
+        check_macros_see_the_printer(program, config, os.path.join(dicts, "stm32f446.dict"), folder)
         size = check_threads(program, folder, os.path.join(dicts, "stm32f446.dict"), config, gcode)
     assert planned >= 25, f"only {planned} dictionaries fit"
     print(f"{planned} boards configured and moved; without enough pins or messages: {', '.join(unfit) or 'none'}; "
