@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SENDQ_LANES_MAX      128
+#define SENDQ_LANES_MAX      256
 #define SENDQ_TAGS_MAX       FRAME_PAYLOAD_MAX
 #define SENDQ_REQ_BACKGROUND 0x7fffffff00000000ULL
 #define SENDQ_LEAD_TICKS_MAX (3ULL << 29) /* furthest a command may travel ahead of its req_clock */

@@ -16,6 +16,7 @@
 #define CYCLE_DEFAULT_S 0.1
 #define FIRST_UPDATE_S 0.2  /* after the configuration: when the start value of a PWM pin takes effect */
 #define CHANGE_GAP_S 0.1    /* two changes in the stream are at least this far apart */
+#define LANE_BYTES   1024 /* some twenty updates */
 #define SEND_AHEAD_S 0.1    /* "now" on a board is at least this far in its future */
 #define TICKS_MAX 2147483648.0 /* durations must stay below half the range of a 32-bit clock */
 
@@ -135,6 +136,7 @@ enum err output_connect(struct output *out, struct err_info *info)
         return err_set(info, ERR_UNSUPPORTED, "MCU '%s' has no %s outputs (pin '%s')", board_name(board),
                        out->is_hardware_pwm ? "hardware PWM" : "digital", out->pin.name);
     board_reserve_slots(board, 1);
+    out->lane = board_lane_create(board, NULL, LANE_BYTES);
     if (out->is_hardware_pwm) {
         out->pwm_max = board_constant_number(board, "PWM_MAX", 255);
         board_config(board, BOARD_CONFIG, "config_pwm_out oid=%d pin=%s cycle_ticks=%u value=%u default_value=%u max_duration=%u",
@@ -170,13 +172,16 @@ void output_set_at(struct output *out, struct print_time when, double value)
     struct mcu_ticks clock = board_ticks_at(out->board, when);
     const int64_t args[] = {out->oid, (uint32_t)clock.t, to_wire(out, value)};
     struct board_timing timing = {.min_clock = out->last_clock.t, .req_clock = clock.t};
-    if (board_send(out->board, out->format, args, ARRAY_COUNT(args), timing) != OK) {
+    struct board_msg msg;
+    if (board_encode(out->format, args, ARRAY_COUNT(args), NULL, 0, &msg) != OK ||
+        board_lane_push(out->lane, &msg, timing) != OK) {
         /* A link with no room left is about to be reported as lost; the board's max_duration covers the output. */
         if (out->refused_count++ == 0)
             log_warn(out->printer->services->log, "output", "no room for an update", "board=%s pin=%s",
                      board_name(out->board), out->pin.name);
         return;
     }
+    boards_wake(out->printer->boards);
     out->last_clock = clock;
     out->last_time = when;
     out->last_value = value;

@@ -12,6 +12,7 @@
 
 struct board;
 struct board_format;
+struct board_lane;
 struct config_section;
 struct engine_output;
 struct printer;
@@ -31,6 +32,7 @@ struct output {
     int oid;
     const struct board_format *format;
     struct engine_output *stream;
+    struct board_lane *lane; /* its own: an update that waits for its time holds up no other output */
     uint32_t cycle_ticks;
     double pwm_max;          /* hardware: PWM_MAX of the board */
     double last_value;       /* last sent, [0, 1], before inversion */

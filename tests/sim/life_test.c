@@ -113,21 +113,29 @@ static void test_restart_while_moving(void **state)
     rig_destroy(rig);
 }
 
-/* A print from a file, restarted at many moments of its G28 and its moves: the boards never miss a step's time. */
+static bool is_heated(void *ctx)
+{
+    return rig_status_number(ctx, "extruder", "temperature") > 199;
+}
+
+/* A print with heaters on, restarted at many moments of its homing and its moves: no update of a pin and no step comes
+ * too late for the board. */
 static void test_restart_while_printing(void **state)
 {
     (void)state;
     struct rig *rig = rig_create(&(struct rig_options){.config_path = TEST_SHARED_DIR "/sim/centre.cfg", .seed = 13});
-    rig_add_gcode(rig, "a.gcode", "G28\nG90\nG1 Z5 F1200\nG1 X100 F6000\nG1 Y90\nG1 X-100\nG1 Y-90\nG1 X100\nG1 Y90\n");
+    rig_add_gcode(rig, "a.gcode", "M140 S55\nM109 S200\nM106 S100\nG28\nG90\nG1 Z5 F1200\nG1 X100 F3000\nG1 Y90\n"
+                                  "G1 X-100\nG1 Y-90\nG1 X100\nG1 Y90\nG1 X-100\nG1 Y-90\nG1 X100\nG1 Y90\n");
     for (int i = 0; i < 40; i++) {
         assert_true(rig_wait_ready(rig));
         assert_int_equal(rig_script(rig, "SDCARD_PRINT_FILE FILENAME=a.gcode", 1), OK);
-        rig_run(rig, 0.05 + 0.31 * i);
+        assert_true(rig_run_until(rig, is_heated, rig, 300));
+        rig_run(rig, 0.05 + 0.37 * i);
         assert_int_equal(printer_state(rig_printer(rig)), PRINTER_READY);
         printer_request_restart(rig_printer(rig), PRINTER_RESTART_HOST);
         assert_true(rig_run_until(rig, is_starting, rig, 10));
         if (!rig_wait_ready(rig))
-            fail_msg("restarted %.2f s into the print: %s", 0.05 + 0.31 * i, printer_state_message(rig_printer(rig)));
+            fail_msg("restarted %.2f s into the print: %s", 0.05 + 0.37 * i, printer_state_message(rig_printer(rig)));
     }
     rig_destroy(rig);
 }
