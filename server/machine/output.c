@@ -13,12 +13,12 @@
 #include <math.h>
 
 #define MAX_DURATION_DEFAULT_S 2.0
-#define CYCLE_DEFAULT_S 0.1
-#define FIRST_UPDATE_S 0.2  /* after the configuration: when the start value of a PWM pin takes effect */
-#define CHANGE_GAP_S 0.1    /* two changes in the stream are at least this far apart */
-#define LANE_BYTES   1024 /* some twenty updates */
-#define SEND_AHEAD_S 0.1    /* "now" on a board is at least this far in its future */
-#define TICKS_MAX 2147483648.0 /* durations must stay below half the range of a 32-bit clock */
+#define CYCLE_DEFAULT_S        0.1
+#define FIRST_UPDATE_S         0.2  /* after the configuration: when the start value of a PWM pin takes effect */
+#define CHANGE_GAP_S           0.1  /* two changes in the stream are at least this far apart */
+#define LANE_BYTES             1024 /* some twenty updates */
+#define SEND_AHEAD_S           0.1  /* "now" on a board is at least this far in its future */
+#define TICKS_MAX              2147483648.0 /* durations must stay below half the range of a 32-bit clock */
 
 static const char digital_format[] = "queue_digital_out oid=%c clock=%u on_ticks=%u";
 static const char pwm_format[] = "queue_pwm_out oid=%c clock=%u value=%hu";
@@ -34,7 +34,8 @@ void output_claim(struct output *out, struct printer *printer, struct config_sec
                            .oid = -1};
     out->is_claimed = pins_claim(printer->pins, section, option, PIN_CAN_INVERT, share_type, &out->pin);
     if (out->is_claimed && !out->pin.chip->is_board && out->pin.chip->owner) {
-        config_error_option(section, option, "Pin '%s' of '%s' cannot be an output", out->pin.name, out->pin.chip->name);
+        config_error_option(section, option, "Pin '%s' of '%s' cannot be an output", out->pin.name,
+                            out->pin.chip->name);
         out->is_claimed = false;
     }
 }
@@ -139,15 +140,17 @@ enum err output_connect(struct output *out, struct err_info *info)
     out->lane = board_lane_create(board, NULL, LANE_BYTES);
     if (out->is_hardware_pwm) {
         out->pwm_max = board_constant_number(board, "PWM_MAX", 255);
-        board_config(board, BOARD_CONFIG, "config_pwm_out oid=%d pin=%s cycle_ticks=%u value=%u default_value=%u max_duration=%u",
-                     out->oid, out->pin.name, out->cycle_ticks, (unsigned)to_wire(out, out->start_value),
+        board_config(board, BOARD_CONFIG,
+                     "config_pwm_out oid=%d pin=%s cycle_ticks=%u value=%u default_value=%u max_duration=%u", out->oid,
+                     out->pin.name, out->cycle_ticks, (unsigned)to_wire(out, out->start_value),
                      (unsigned)to_wire(out, out->shutdown_value), duration_ticks);
     } else {
         board_config(board, BOARD_CONFIG, "config_digital_out oid=%d pin=%s value=%d default_value=%d max_duration=%u",
                      out->oid, out->pin.name, (out->start_value >= 1.0) != out->pin.is_inverted,
                      (out->shutdown_value >= 0.5) != out->pin.is_inverted, duration_ticks);
         if (out->is_pwm)
-            board_config(board, BOARD_CONFIG, "set_digital_out_pwm_cycle oid=%d cycle_ticks=%u", out->oid, out->cycle_ticks);
+            board_config(board, BOARD_CONFIG, "set_digital_out_pwm_cycle oid=%d cycle_ticks=%u", out->oid,
+                         out->cycle_ticks);
     }
     if (out->is_pwm)
         board_config_callback(board, add_first_update, out);
@@ -267,11 +270,12 @@ static void add_query(void *ctx, struct board *board)
     uint32_t sample_ticks = (uint32_t)(adc->sample_time_s * board_freq_hz(board));
     uint32_t low = clamp_sum(adc->min_value * max_sum), high = clamp_sum(ceil(adc->max_value * max_sum));
     if (adc->has_values)
-        board_config(board, BOARD_INIT,
-                     "query_analog_in oid=%d clock=%u sample_ticks=%u sample_count=%d rest_ticks=%u bytes_per_report=%d "
-                     "min_value=%u max_value=%u range_check_count=%d",
-                     adc->oid, (uint32_t)slot.t, sample_ticks, adc->sample_count, adc->report_ticks, 2, low, high,
-                     adc->range_check_count);
+        board_config(
+            board, BOARD_INIT,
+            "query_analog_in oid=%d clock=%u sample_ticks=%u sample_count=%d rest_ticks=%u bytes_per_report=%d "
+            "min_value=%u max_value=%u range_check_count=%d",
+            adc->oid, (uint32_t)slot.t, sample_ticks, adc->sample_count, adc->report_ticks, 2, low, high,
+            adc->range_check_count);
     else
         board_config(board, BOARD_INIT,
                      "query_analog_in oid=%d clock=%u sample_ticks=%u sample_count=%d rest_ticks=%u min_value=%u "
@@ -290,7 +294,8 @@ enum err analog_in_connect(struct analog_in *adc, struct err_info *info)
     if (!state)
         state = board_response(board, "analog_in_state oid=%c next_clock=%u value=%hu");
     if (!state)
-        return err_set(info, ERR_UNSUPPORTED, "MCU '%s' has no analog inputs (pin '%s')", board_name(board), adc->pin.name);
+        return err_set(info, ERR_UNSUPPORTED, "MCU '%s' has no analog inputs (pin '%s')", board_name(board),
+                       adc->pin.name);
     adc->oid = (int)board_oid(board);
     adc->inv_max_adc = 1 / (adc->sample_count * board_constant_number(board, "ADC_MAX", 4095));
     adc->report_ticks = (uint32_t)(adc->report_time_s * board_freq_hz(board));
