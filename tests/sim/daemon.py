@@ -8,6 +8,45 @@ import signal
 import subprocess
 import time
 
+# The board and the axes of a small printer; a test appends what else it has.
+XYZ_CONFIG = """
+[mcu]
+serial: /dev/ttyS0
+[printer]
+kinematics: cartesian
+max_velocity: 200
+max_accel: 3000
+[stepper_x]
+step_pin: PA1
+dir_pin: PA2
+enable_pin: !PA3
+microsteps: 16
+rotation_distance: 40
+endstop_pin: ^PB0
+position_endstop: 0
+position_max: 200
+homing_speed: 50
+[stepper_y]
+step_pin: PA4
+dir_pin: PA5
+enable_pin: !PA6
+microsteps: 16
+rotation_distance: 40
+endstop_pin: ^PB1
+position_endstop: 0
+position_max: 200
+homing_speed: 50
+[stepper_z]
+step_pin: PA7
+dir_pin: PA8
+enable_pin: !PA9
+microsteps: 16
+rotation_distance: 8
+endstop_pin: ^PB2
+position_endstop: 0
+position_max: 200
+"""
+
 
 class Printer:
     """The daemon as a process, and its API over HTTP."""

@@ -50,13 +50,13 @@ static void emit_store(struct compiler *c, const struct target *target)
         emit(c, OP_STORE, target->names[i], 0);
 }
 
-static void parse_block_set(struct compiler *c, const struct target *target, unsigned line)
+/* The body of a block of kind `what`, rendered to a text on the stack; the end tag's name is consumed. Filters stand
+ * before the body and apply to it: their code is emitted behind it, from a copy of the lexer.
+ *   is_bar_there  as of parse_filters: the first filter comes without a "|" of its own */
+static void parse_captured_body(struct compiler *c, const char *const *ends, const char *what, unsigned line,
+                                bool is_bar_there)
 {
-    static const char *const ends[] = {"endset", NULL};
-    if (target->is_tuple)
-        fail(c, line, "expected token '=', got 'end of statement block'");
-    /* Filters stand before the body and apply to it: their code is emitted behind it, from a copy of the lexer. */
-    bool has_filter = is_operator(c, "|");
+    bool has_filter = is_bar_there || is_operator(c, "|");
     struct lexer lexer = c->lexer;
     struct token token = c->token;
     while (c->token.kind != TOKEN_BLOCK_END && c->token.kind != TOKEN_END)
@@ -64,21 +64,29 @@ static void parse_block_set(struct compiler *c, const struct target *target, uns
     expect_block_end(c);
     emit(c, OP_CAPTURE, 0, 0);
     emit(c, OP_SCOPE_PUSH, 0, 0);
-    parse_body(c, ends, "set", line);
+    parse_body(c, ends, what, line);
     emit(c, OP_SCOPE_POP, 0, 0);
     emit(c, OP_CAPTURE_END, 0, 0);
     next_token(c);
-    if (has_filter) {
-        struct lexer behind = c->lexer;
-        struct token behind_token = c->token;
-        c->lexer = lexer;
-        c->token = token;
-        parse_filters(c, false);
-        if (c->token.kind != TOKEN_BLOCK_END)
-            fail_unexpected(c, "end of statement block");
-        c->lexer = behind;
-        c->token = behind_token;
-    }
+    if (!has_filter)
+        return;
+    struct lexer behind = c->lexer;
+    struct token behind_token = c->token;
+    c->lexer = lexer;
+    c->token = token;
+    parse_filters(c, is_bar_there);
+    if (c->token.kind != TOKEN_BLOCK_END)
+        fail_unexpected(c, "end of statement block");
+    c->lexer = behind;
+    c->token = behind_token;
+}
+
+static void parse_block_set(struct compiler *c, const struct target *target, unsigned line)
+{
+    static const char *const ends[] = {"endset", NULL};
+    if (target->is_tuple)
+        fail(c, line, "expected token '=', got 'end of statement block'");
+    parse_captured_body(c, ends, "set", line, false);
     emit_store(c, target);
     expect_block_end(c);
 }
@@ -399,27 +407,8 @@ static void parse_call_block(struct compiler *c, unsigned line)
 static void parse_filter_block(struct compiler *c, unsigned line)
 {
     static const char *const ends[] = {"endfilter", NULL};
-    struct lexer lexer = c->lexer;
-    struct token token = c->token;
-    while (c->token.kind != TOKEN_BLOCK_END && c->token.kind != TOKEN_END)
-        next_token(c);
-    expect_block_end(c);
-    emit(c, OP_CAPTURE, 0, 0);
-    emit(c, OP_SCOPE_PUSH, 0, 0);
-    parse_body(c, ends, "filter", line);
-    emit(c, OP_SCOPE_POP, 0, 0);
-    emit(c, OP_CAPTURE_END, 0, 0);
-    next_token(c);
-    struct lexer behind = c->lexer;
-    struct token behind_token = c->token;
-    c->lexer = lexer;
-    c->token = token;
-    parse_filters(c, true);
-    if (c->token.kind != TOKEN_BLOCK_END)
-        fail_unexpected(c, "end of statement block");
+    parse_captured_body(c, ends, "filter", line, true);
     emit(c, OP_OUTPUT, 0, 0);
-    c->lexer = behind;
-    c->token = behind_token;
     expect_block_end(c);
 }
 
