@@ -59,7 +59,7 @@ static void parse_captured_body(struct compiler *c, const char *const *ends, con
     bool has_filter = is_bar_there || is_operator(c, "|");
     struct lexer lexer = c->lexer;
     struct token token = c->token;
-    while (c->token.kind != TOKEN_BLOCK_END && c->token.kind != TOKEN_END)
+    while (has_filter && c->token.kind != TOKEN_BLOCK_END && c->token.kind != TOKEN_END)
         next_token(c);
     expect_block_end(c);
     emit(c, OP_CAPTURE, 0, 0);
