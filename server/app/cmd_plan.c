@@ -174,6 +174,10 @@ static enum err run_lines(struct plan *plan, struct sd_reader *reader)
         } else {
             info = plan->error;
         }
+        if (printer_is_shutdown(plan->printer)) { /* M112, or a fault that the line caused */
+            err = ERR_STATE;
+            (void)err_set(&info, err, "%s", printer_state_message(plan->printer));
+        }
         if (err != OK)
             return err_set(&plan->error, err, "%s:%lu: %s", plan->gcode_path, number, info.text);
         if (line.end_bytes >= next_yield) {
@@ -204,11 +208,37 @@ static void plan_fiber(void *arg)
     runtime_stop(plan->runtime);
 }
 
+/* Every -d must be for a board of the configuration, and each board has one. */
+static enum err check_dicts(const struct plan *plan, struct err_info *info)
+{
+    size_t count;
+    const char *const *dicts = cli_all(plan->values, "dict", &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *equals = strchr(dicts[i], '=');
+        size_t len = equals ? (size_t)(equals - dicts[i]) : 3;
+        const char *name = equals ? dicts[i] : "mcu";
+        bool is_main = len == 3 && memcmp(name, "mcu", 3) == 0;
+        char *section = mem_sprintf("mcu%s%.*s", is_main ? "" : " ", is_main ? 0 : (int)len, name);
+        bool exists = config_find(plan->printer->config, section) != NULL;
+        enum err err = exists ? OK : err_set(info, ERR_NOT_FOUND, "-d %s: the configuration has no [%s]", dicts[i], section);
+        if (err == OK && dict_path(plan, is_main ? "mcu" : section + 4) != (equals ? equals + 1 : dicts[i]))
+            err = err_set(info, ERR_INVALID, "-d %s: a second data dictionary for one board", dicts[i]);
+        mem_free(section);
+        if (err != OK)
+            return err;
+    }
+    return OK;
+}
+
 static struct host_ns machine_step(struct actor *self, struct host_ns now)
 {
     struct plan *plan = CONTAINER_OF(self, struct plan, machine);
-    if (!plan->printer)
+    if (!plan->printer) {
         plan->printer = printer_create(&plan->services, PRINTER_RESTART_NONE);
+        plan->is_done = check_dicts(plan, &plan->error) != OK;
+        if (plan->is_done)
+            runtime_stop(plan->runtime);
+    }
     struct host_ns next = printer_step(plan->printer, now);
     enum printer_state state = printer_state(plan->printer);
     if (plan->is_done || state == PRINTER_STARTUP)
@@ -216,9 +246,6 @@ static struct host_ns machine_step(struct actor *self, struct host_ns now)
     if (state != PRINTER_READY) {
         if (!plan->error.text[0])
             (void)err_set(&plan->error, ERR_STATE, "%s", printer_state_message(plan->printer));
-        char *hint = strstr(plan->error.text, "\nCorrect the cause, then use "); /* for a printer that runs */
-        if (hint)
-            *hint = 0;
         plan->is_done = true;
         runtime_stop(plan->runtime);
     } else if (!plan->is_started) {
@@ -340,6 +367,9 @@ int plan_main(const struct cli_values *values)
     runtime_run(plan.runtime, HOST_NS_NEVER, false);
     runtime_remove(plan.runtime, &plan.machine);
     double wall_s = host_ns_diff_s(clock_monotonic(), plan.begin);
+    char *hint = strstr(plan.error.text, "\nCorrect the cause, then use "); /* for a printer that runs */
+    if (hint)
+        *hint = 0;
     if (plan.error.text[0])
         fprintf(stderr, "lockstep plan: %s\n", plan.error.text);
     else if (recorded)

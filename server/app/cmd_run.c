@@ -25,6 +25,8 @@ static const struct cli_option options[] = {
     {0, "data", "DIR", "where gcodes/, logs/ and database/ live (default: ~/printer_data)", false},
     {0, "host", "ADDRESS", "address to listen on (default: 127.0.0.1)", false},
     {0, "port", "N", "port to listen on (default: 7125)", false},
+    {0, "cors", "ORIGIN", "let web pages of this origin use the API (https://ui.example.org); may be repeated", false},
+    {0, "name", "HOSTNAME", "a name this machine is reached by, besides its own; may be repeated", false},
     {0, "www", "DIR", "folder of the web page (default: www beside the program's folders)", false},
     {0, "sim", NULL, "simulate every [mcu] and the machine around it", false},
     {0, "speed", "N|max", "with --sim: how fast printer time passes (default: 1)", false},
@@ -39,7 +41,9 @@ const struct cli_command run_command = {
     .details =
         "G-code files are kept in the folder that [virtual_sdcard] names, else in DATA/gcodes.\n"
         "--speed max runs as fast as the machine can while a job or command is under way, and at\n"
-        "normal speed otherwise. Ctrl-C stops in order: heaters off, queues drained, files synced.",
+        "normal speed otherwise. Ctrl-C stops in order: heaters off, queues drained, files synced.\n"
+        "Pages that this program serves itself, and pages from private addresses and localhost, need no --cors;\n"
+        "a '*' in an ORIGIN stands for any text (*.example.org). One daemon runs on a DATA folder at a time.",
     .options = options,
     .option_count = ARRAY_COUNT(options),
 };
@@ -106,6 +110,25 @@ static char *default_data_dir(void)
     return mem_sprintf("%s/printer_data", home && home[0] ? home : ".");
 }
 
+#define NAME_CHARS_MAX 255
+
+/* The values of --cors or --name, for net_options: NULL-ended. */
+static enum err read_names(const struct cli_values *values, const char *option, const char *out[CLI_VALUES_MAX + 1],
+                           struct err_info *info)
+{
+    size_t count;
+    const char *const *all = cli_all(values, option, &count);
+    for (size_t i = 0; i < count; i++) {
+        size_t len = strlen(all[i]);
+        if (!len || len > NAME_CHARS_MAX || strpbrk(all[i], " \t\r\n"))
+            return err_set(info, ERR_INVALID, "--%s '%.80s': %s without blanks, of at most %d characters, is needed", option,
+                           all[i], strcmp(option, "cors") ? "a name" : "an origin", NAME_CHARS_MAX);
+        out[i] = all[i];
+    }
+    out[count] = NULL;
+    return OK;
+}
+
 static enum err read_options(const struct cli_values *values, struct host_options *out, struct err_info *info)
 {
     long port, seed;
@@ -131,7 +154,11 @@ int run_main(const struct cli_values *values)
 {
     struct err_info info = {{0}};
     struct host_options host_options = {0};
-    if (read_options(values, &host_options, &info) != OK) {
+    const char *cors[CLI_VALUES_MAX + 1], *names[CLI_VALUES_MAX + 1];
+    host_options.cors_domains = cors;
+    host_options.host_names = names;
+    if (read_options(values, &host_options, &info) != OK || read_names(values, "cors", cors, &info) != OK ||
+        read_names(values, "name", names, &info) != OK) {
         fprintf(stderr, "lockstep run: %s\n", info.text);
         return CLI_EXIT_USAGE;
     }

@@ -9,6 +9,7 @@
 #include "motion/board.h"
 #include "server/api/api.h"
 #include "server/api/api_printer.h"
+#include "server/app/data_lock.h"
 #include "server/app/record.h"
 #include "server/app/simulate.h"
 #include "server/app/version.h"
@@ -48,6 +49,7 @@ struct host {
     struct net *net;
     struct simulation *sim;
     struct record *record; /* NULL: nothing is recorded */
+    struct data_lock *lock;
     struct printer_services services;
     char *log_path;
 
@@ -251,6 +253,8 @@ static enum err open_roots(struct host *host, struct err_info *info)
 static enum err open_store(struct host *host, struct err_info *info)
 {
     enum err err = open_folders(host, info);
+    if (err == OK)
+        err = data_lock_take(host->options.data_dir, &host->lock, info);
     if (err != OK)
         return err;
     host->log_path = mem_sprintf("%s/logs/lockstep.log", host->options.data_dir);
@@ -317,6 +321,8 @@ static enum err open_api(struct host *host, struct err_info *info)
                                             .host = o->address,
                                             .port = o->port,
                                             .www_dir = o->www_dir,
+                                            .cors_domains = o->cors_domains,
+                                            .host_names = o->host_names,
                                             .websockets_max = WEBSOCKETS_MAX,
                                             .upload_bytes_max = UPLOAD_BYTES_MAX},
                       &host->net, info);
@@ -382,6 +388,7 @@ void host_destroy(struct host *host)
     files_destroy(host->files);
     db_close(host->db);
     log_destroy(host->log);
+    data_lock_release(host->lock);
     mem_free(host->log_path);
     mem_free(host);
 }

@@ -20,6 +20,8 @@ struct host_options {
     const char *address;     /* to listen on */
     unsigned port;           /* 0: any free one */
     const char *www_dir;     /* the page; NULL: none */
+    const char *const *cors_domains; /* see net_options; kept */
+    const char *const *host_names;
     bool is_simulated;
     double speed;            /* simulated: of printer time; HOST_SPEED_MAX */
     uint64_t seed;

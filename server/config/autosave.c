@@ -308,7 +308,7 @@ static enum err refuse(const struct config *bad, struct err_info *info)
 static enum err find_conflict(const struct config *config, const struct config *block, const struct strbuf *above,
                               struct err_info *info)
 {
-    struct config *included = config_load_text(config->path ? config->path : "", above->data, above->len_bytes);
+    struct config *included = config_load_text(config->from, config->path ? config->path : "", above->data, above->len_bytes);
     enum err err = OK;
     for (size_t i = 0; i < block->section_count && err == OK; i++)
         for (size_t k = 0; k < block->sections[i]->option_count && err == OK; k++) {

@@ -13,6 +13,7 @@ struct config *config_create(void)
     arena_init(&config->arena, 0);
     strmap_init(&config->sections_by_name);
     config->last_change = &config->changes;
+    config->from = &config_files_disk;
     return config;
 }
 
@@ -273,7 +274,7 @@ void config_error_place(struct config *config, const char *file, int line, const
 {
     va_list args;
     va_start(args, fmt);
-    unsigned index = file && *file ? config_add_file(config, file) : UINT32_MAX;
+    unsigned main_file = config->file_count ? 0 : UINT32_MAX, index = *file ? config_add_file(config, file) : main_file;
     config_verror_at(config, index, line, fmt, args);
     va_end(args);
 }

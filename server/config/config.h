@@ -44,8 +44,22 @@ struct config_option {
 
 /* --- loading --- */
 
+/* Where the files of a configuration come from. Tests and fuzzers keep theirs in memory. */
+struct config_files {
+    void *ctx; /* of the three functions */
+    /* The whole file, to be freed with mem_free, and its length; NULL with the reason in `info`. At most
+     * CONFIG_FILE_BYTES_MAX. */
+    char *(*read)(void *ctx, const char *path, size_t *len_bytes, struct err_info *info);
+    /* Call `found` for each path that the glob `pattern` matches, in the order of their names. */
+    void (*find)(void *ctx, const char *pattern, void (*found)(void *arg, const char *path), void *arg);
+    /* The one name of a file that may have several, to be freed with mem_free; NULL: unknown. */
+    char *(*resolve)(void *ctx, const char *path);
+};
+extern const struct config_files config_files_disk;
+
 /* Read `path` and everything it includes. Never NULL: errors are in the result. */
 struct config *config_load(const char *path);
+struct config *config_load_from(const struct config_files *files, const char *path); /* `files` are kept */
 /* The same for a text in memory; `name` stands for the file, includes are relative to the current folder. */
 struct config *config_parse(const char *name, const char *text, size_t len_bytes);
 void config_destroy(struct config *config); /* NULL allowed */
@@ -83,7 +97,8 @@ const struct config_error *config_error_at(const struct config *config, size_t i
 /* "file:line: text" per line for all errors. Caller frees with mem_free. */
 char *config_error_text(const struct config *config);
 
-/* Add an error: at an option if the file has it (else at its section), at a section, at any place. */
+/* Add an error: at an option if the file has it (else at its section), at a section, at any place (`file` "": at the
+ * main file as a whole). */
 void config_error_option(struct config_section *section, const char *option, const char *fmt, ...) ERR_PRINTF(3, 4);
 void config_error_section(struct config_section *section, const char *fmt, ...) ERR_PRINTF(2, 3);
 void config_error_place(struct config *config, const char *file, int line, const char *fmt, ...) ERR_PRINTF(4, 5);

@@ -1,13 +1,7 @@
 /* Files of a configuration: reading, checking their bytes, and including others. */
 #include "server/config/private.h"
 
-#include <errno.h>
-#include <glob.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct load {
     struct config *config;
@@ -67,62 +61,40 @@ void config_check_bytes(struct config *config, unsigned file, char *text, size_t
     }
 }
 
-char *config_read_file(const char *path, size_t *len_bytes, struct err_info *info)
-{
-    FILE *f = fopen(path, "rb");
-    struct stat st;
-    if (!f || fstat(fileno(f), &st) != 0 || S_ISDIR(st.st_mode)) {
-        (void)err_set(info, ERR_IO, "Unable to open config file %s: %s", path, f ? "it is a folder" : strerror(errno));
-        if (f)
-            (void)fclose(f);
-        return NULL;
-    }
-    size_t cap = 1u << 14, used = 0;
-    char *text = mem_alloc(cap);
-    for (;;) {
-        size_t n = fread(text + used, 1, cap - used, f);
-        used += n;
-        if (!n || used > CONFIG_FILE_BYTES_MAX)
-            break;
-        if (used == cap)
-            text = mem_realloc(text, cap *= 2);
-    }
-    bool is_bad = ferror(f) != 0;
-    (void)fclose(f);
-    *len_bytes = used;
-    if (!is_bad && used <= CONFIG_FILE_BYTES_MAX)
-        return text;
-    if (is_bad)
-        (void)err_set(info, ERR_IO, "Unable to read config file %s", path);
-    else
-        (void)err_set(info, ERR_LIMIT, "Config file %s is too large (allowed: %u bytes)", path, CONFIG_FILE_BYTES_MAX);
-    mem_free(text);
-    return NULL;
-}
-
 /* The whole file, or NULL with an error at the place that asked for it. */
 static char *read_whole(struct load *load, const char *path, unsigned from_file, int from_line, size_t *len)
 {
     struct err_info info;
-    char *text = config_read_file(path, len, &info);
+    const struct config_files *from = load->config->from;
+    char *text = from->read(from->ctx, path, len, &info);
     if (!text)
         config_error_file(load->config, from_file, from_line, "%s", info.text);
     return text;
 }
 
+struct include {
+    struct load *load;
+    unsigned file;
+    int line;
+    size_t count; /* files found */
+};
+
+static void include_file(void *arg, const char *path)
+{
+    struct include *include = arg;
+    include->count++;
+    load_file(include->load, path, include->file, include->line);
+}
+
 static void include_glob(struct load *load, const char *dir, const char *pattern, unsigned file, int line)
 {
+    const struct config_files *from = load->config->from;
     char *full = pattern[0] == '/' ? mem_strdup(pattern) : mem_sprintf("%s%s", dir, pattern);
-    glob_t found;
-    memset(&found, 0, sizeof found);
-    int rc = *pattern ? glob(full, 0, NULL, &found) : GLOB_NOMATCH; /* glob sorts */
-    if (rc == 0) {
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            load_file(load, found.gl_pathv[i], file, line);
-    } else if (!strpbrk(pattern, "*?[")) {
+    struct include include = {.load = load, .file = file, .line = line};
+    if (*pattern)
+        from->find(from->ctx, full, include_file, &include);
+    if (!include.count && !strpbrk(pattern, "*?["))
         config_error_file(load->config, file, line, "Include file '%s' does not exist", full);
-    }
-    globfree(&found);
     mem_free(full);
 }
 
@@ -170,11 +142,11 @@ static void take_text(struct load *load, const char *path, const char *real, cha
 static void load_file(struct load *load, const char *path, unsigned from_file, int from_line)
 {
     struct config *config = load->config;
-    char *real = realpath(path, NULL);
+    char *real = config->from->resolve(config->from->ctx, path);
     for (size_t i = 0; real && i < load->depth; i++)
         if (!strcmp(load->stack[i], real)) {
             config_error_file(config, from_file, from_line, "Recursive include of config file '%s'", path);
-            free(real);
+            mem_free(real);
             return;
         }
     if (load->depth >= CONFIG_INCLUDE_DEPTH_MAX || load->files_read >= CONFIG_FILES_MAX) {
@@ -183,7 +155,7 @@ static void load_file(struct load *load, const char *path, unsigned from_file, i
                               CONFIG_INCLUDE_DEPTH_MAX);
         else if (load->files_read++ == CONFIG_FILES_MAX)
             config_error_file(config, from_file, from_line, "Too many config files (allowed: %d)", CONFIG_FILES_MAX);
-        free(real);
+        mem_free(real);
         return;
     }
     size_t len = 0;
@@ -191,12 +163,18 @@ static void load_file(struct load *load, const char *path, unsigned from_file, i
     if (text)
         take_text(load, path, real, text, len);
     mem_free(text);
-    free(real);
+    mem_free(real);
 }
 
 struct config *config_load(const char *path)
 {
+    return config_load_from(&config_files_disk, path);
+}
+
+struct config *config_load_from(const struct config_files *files, const char *path)
+{
     struct config *config = config_create();
+    config->from = files;
     char *root = folder_of(path);
     struct load load = {.config = config, .root = root};
     config->path = arena_strdup(&config->arena, path);
@@ -205,16 +183,17 @@ struct config *config_load(const char *path)
     return config;
 }
 
-struct config *config_load_text(const char *path, const char *text, size_t len_bytes)
+struct config *config_load_text(const struct config_files *from, const char *path, const char *text, size_t len_bytes)
 {
     struct config *config = config_create();
-    char *root = folder_of(path), *real = realpath(path, NULL), *copy = mem_alloc(len_bytes + 1);
+    config->from = from;
+    char *root = folder_of(path), *real = from->resolve(from->ctx, path), *copy = mem_alloc(len_bytes + 1);
     if (len_bytes)
         memcpy(copy, text, len_bytes);
     struct load load = {.config = config, .root = root};
     take_text(&load, path, real, copy, len_bytes);
     mem_free(copy);
-    free(real);
+    mem_free(real);
     mem_free(root);
     return config;
 }

@@ -84,6 +84,7 @@ struct config {
     struct config_warning *warnings;
     size_t warning_count, warning_cap;
     bool is_full; /* a limit on sections or options was hit and reported */
+    const struct config_files *from;
     const char *path; /* of the first file; NULL: from memory */
     struct autosave_change *changes, **last_change; /* what SAVE_CONFIG is to write */
     uint64_t pending_revision;
@@ -110,10 +111,10 @@ struct parse_cursor {
 void config_parse_unit(struct parse_cursor *cursor, const char **include);
 
 /* Read `text` as the file `path` would be, with everything it includes. */
-struct config *config_load_text(const char *path, const char *text, size_t len_bytes);
+struct config *config_load_text(const struct config_files *from, const char *path, const char *text, size_t len_bytes);
 /* Report bytes that no configuration can hold. NULs and bad bytes are replaced, so that the rest is still checked. */
 void config_check_bytes(struct config *config, unsigned file, char *text, size_t len);
-/* The whole file; NULL with the reason in `info`. Caller frees with mem_free. */
+/* The whole file of a disk; NULL with the reason in `info`. Caller frees with mem_free. */
 char *config_read_file(const char *path, size_t *len_bytes, struct err_info *info);
 
 void config_verror_at(struct config *config, unsigned file_index, int line, const char *fmt, va_list args);

@@ -45,6 +45,30 @@ static bool is_pipe_like(const char *path)
     return !strncmp(path, "/dev/rpmsg_", 11) || !strncmp(path, "/tmp/klipper_host_", 18);
 }
 
+static bool is_same_device(const char *a, const char *b)
+{
+    char *real_a = realpath(a, NULL), *real_b = realpath(b, NULL);
+    bool is_same = !strcmp(real_a ? real_a : a, real_b ? real_b : b);
+    free(real_a);
+    free(real_b);
+    return is_same;
+}
+
+/* Two sections cannot speak to one board. */
+static void check_device(struct mcu *mcu, struct config_section *section, const char *serial)
+{
+    const struct printer_private *p = priv(mcu->obj.printer);
+    for (size_t i = 0; i < p->mcu_count && *serial; i++) {
+        const struct config_section *other = p->mcus[i].section;
+        const struct config_option *theirs = section_find(other, "serial");
+        if (other == section || !theirs || !is_same_device(serial, theirs->value))
+            continue;
+        config_error_option(section, "serial", "Option 'serial' in section '%s' names the same device as in section '%s' "
+                                               "at %s:%d (found: '%.80s', expected: a device for each board)",
+                            section_name(section), section_name(other), theirs->file, theirs->line, serial);
+    }
+}
+
 static enum err mcu_create(struct printer_object *obj, struct config_section *section, struct err_info *info)
 {
     struct mcu *mcu = (struct mcu *)obj;
@@ -61,6 +85,7 @@ static enum err mcu_create(struct printer_object *obj, struct config_section *se
         return OK;
     }
     const char *serial = section_string_required(section, "serial");
+    check_device(mcu, section, serial);
     if (!is_pipe_like(serial)) {
         (void)section_int(section, "baud");
         (void)section_choice(section, "restart_method");

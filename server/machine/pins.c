@@ -107,22 +107,46 @@ static char *key_of(const char *chip, const char *pin)
     return mem_sprintf("%s:%s", chip, pin);
 }
 
+#define ALIAS_DEPTH_MAX 16 /* of aliases of aliases; one that leads back to itself ends here */
+
+/* What the board calls the pin that is written `pin`: aliases are followed, in whatever order they were added. */
+static const char *real_name(const struct pins *pins, const char *chip, const char *pin)
+{
+    for (int depth = 0; depth < ALIAS_DEPTH_MAX; depth++) {
+        char *key = key_of(chip, pin);
+        const char *target = strmap_get(&pins->aliases, key);
+        mem_free(key);
+        if (!target)
+            break;
+        pin = target;
+    }
+    return pin;
+}
+
+/* Is the pin the board calls `name` one that [duplicate_pin_override] lists, by this name or by an alias? */
+static bool is_multi_use(const struct pins *pins, const char *chip, const char *name)
+{
+    size_t len = strlen(chip);
+    for (const struct strmap_entry *e = strmap_first(&pins->multi); e; e = strmap_next(e)) {
+        const char *key = strmap_key(e); /* "chip:name" as written there */
+        if (!strncmp(key, chip, len) && key[len] == ':' && !strcmp(real_name(pins, chip, key + len + 1), name))
+            return true;
+    }
+    return false;
+}
+
 void pins_add_alias(struct pins *pins, struct config_section *section, const char *chip, const char *alias,
                     const char *pin)
 {
-    char *key = key_of(chip, alias), *target = key_of(chip, pin);
+    char *key = key_of(chip, alias);
     const char *known = strmap_get(&pins->aliases, key);
-    if (known && strcmp(known, pin)) {
+    if (known && strcmp(known, pin))
         config_error_section(section, "Alias %s mapped to %s, can't alias to %s", alias, known, pin);
-    } else if (strpbrk(pin, "^~!: \t\n")) {
+    else if (strpbrk(pin, "^~!: \t\n"))
         config_error_section(section, "Invalid pin alias '%s'", pin);
-    } else if (!known) {
-        /* an alias of an alias means what that one means */
-        const char *resolved = strmap_get(&pins->aliases, target);
-        strmap_set(&pins->aliases, key, mem_strdup(resolved ? resolved : pin));
-    }
+    else if (!known && strcmp(real_name(pins, chip, pin), alias)) /* what leads back to itself is the pin's own name */
+        strmap_set(&pins->aliases, key, mem_strdup(pin));
     mem_free(key);
-    mem_free(target);
 }
 
 void pins_reserve(struct pins *pins, struct config_section *section, const char *chip, const char *pin,
@@ -241,16 +265,12 @@ bool pins_claim_text(struct pins *pins, struct config_section *section, const ch
                             section_name(section));
         return false;
     }
-    char *key = key_of(chip_name, pin_name);
-    bool is_multi = strmap_get(&pins->multi, key);
-    const char *alias = strmap_get(&pins->aliases, key);
-    if (alias) {
-        mem_free(key);
-        key = key_of(chip_name, alias);
-        is_multi |= strmap_get(&pins->multi, key) != NULL;
-    }
-    const char *name = alias ? alias : pin_name;
-    const char *reserved = strmap_get(&pins->reserved, key);
+    const char *name = real_name(pins, chip_name, pin_name);
+    char *key = key_of(chip_name, name), *written = key_of(chip_name, pin_name);
+    const char *reserved = strmap_get(&pins->reserved, written);
+    if (!reserved)
+        reserved = strmap_get(&pins->reserved, key);
+    mem_free(written);
     bool is_free = true;
     if (reserved) {
         config_error_option(section, option, "pin %s is reserved for %s", name, reserved);
@@ -260,7 +280,7 @@ bool pins_claim_text(struct pins *pins, struct config_section *section, const ch
     out->chip = chip;
     if (claim) {
         out->name = claim->pin;
-        is_free &= is_multi || check_share(claim, section, option, share_type, out);
+        is_free &= is_multi_use(pins, chip_name, name) || check_share(claim, section, option, share_type, out);
     } else {
         claim = MEM_NEW(struct claim);
         *claim = (struct claim){.section = section,

@@ -51,7 +51,8 @@ void pins_add_alias(struct pins *pins, struct config_section *section, const cha
                     const char *pin);
 void pins_reserve(struct pins *pins, struct config_section *section, const char *chip, const char *pin,
                   const char *reserved_for);
-/* [duplicate_pin_override]: this pin may be used more than once. */
+/* [duplicate_pin_override]: this pin may be used more than once, whether it is written here and there by its name or by an
+ * alias. */
 void pins_allow_multi_use(struct pins *pins, struct config_section *section, const char *text);
 
 /* Claim the pin of an option: parses it, checks that nobody else has it, and fills `out`. False: an error has been added

@@ -114,7 +114,7 @@ static void on_emergency(void *ctx)
 }
 
 struct printer *printer_create_bare(const struct printer_services *services, enum printer_restart start_reason,
-                                    const char *path)
+                                    struct config *take_config)
 {
     struct printer_private *p = MEM_NEW(struct printer_private);
     struct printer *printer = &p->pub;
@@ -130,10 +130,10 @@ struct printer *printer_create_bare(const struct printer_services *services, enu
     list_init(&p->timers);
     list_init(&p->subscriptions);
     list_init(&p->scripts);
-    printer->fibers = fiber_pool_create(FIBER_COUNT_MAX);
+    printer->fibers = fiber_pool_create(services->runtime ? FIBER_COUNT_MAX : 1); /* `check` runs none */
     printer->gcode = gcode_create();
     printer->pins = pins_create();
-    printer->config = config_load(path);
+    printer->config = take_config;
     p->created = printer_now(printer);
     p->status_due = p->created;
     if (services->status)
@@ -147,7 +147,7 @@ struct printer *printer_create_bare(const struct printer_services *services, enu
 
 struct printer *printer_create(const struct printer_services *services, enum printer_restart start_reason)
 {
-    struct printer *printer = printer_create_bare(services, start_reason, services->config_path);
+    struct printer *printer = printer_create_bare(services, start_reason, config_load(services->config_path));
     printer_set_state(printer, PRINTER_STARTUP, mem_strdup(text_startup));
     printer_create_objects(printer);
     if (config_error_count(printer->config)) {

@@ -23,6 +23,7 @@ struct board;
 struct board_options;
 struct boards;
 struct config;
+struct config_files;
 struct config_section;
 struct engine;
 struct fiber;
@@ -102,6 +103,8 @@ struct host_ns printer_step(struct printer *printer, struct host_ns now);
  * errors and warnings; caller destroys it. `dicts` (NULL allowed) are data dictionaries in JSON, "NAME=path" or "path"
  * for [mcu], by which pin names are checked. */
 struct config *printer_check_config(const char *path, const char *const *dicts, size_t dict_count);
+struct config *printer_check_files(const struct config_files *files, const char *path, const char *const *dicts,
+                                   size_t dict_count);
 
 /* --- state --- */
 enum printer_state printer_state(const struct printer *printer);

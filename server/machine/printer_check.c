@@ -112,9 +112,15 @@ static void check_dicts(struct printer *printer, const char *const *dicts, size_
 
 struct config *printer_check_config(const char *path, const char *const *dicts, size_t dict_count)
 {
+    return printer_check_files(&config_files_disk, path, dicts, dict_count);
+}
+
+struct config *printer_check_files(const struct config_files *files, const char *path, const char *const *dicts,
+                                   size_t dict_count)
+{
     struct actor nobody = {.name = "check"}; /* driven by no runtime: there is nothing to wake */
     const struct printer_services services = {.config_path = path, .machine = &nobody};
-    struct printer *printer = printer_create_bare(&services, PRINTER_RESTART_NONE, path);
+    struct printer *printer = printer_create_bare(&services, PRINTER_RESTART_NONE, config_load_from(files, path));
     printer_create_objects(printer);
     if (dict_count)
         check_dicts(printer, dicts, dict_count);

@@ -69,9 +69,9 @@ static inline struct printer_private *priv(const struct printer *printer)
     return printer->priv;
 }
 
-/* printer.c: a printer with its configuration read and nothing else. */
+/* printer.c: a printer with its configuration (owned from here on) and nothing else. */
 struct printer *printer_create_bare(const struct printer_services *services, enum printer_restart start_reason,
-                                    const char *path);
+                                    struct config *take_config);
 
 /* printer_objects.c */
 void printer_create_objects(struct printer *printer);

@@ -1,9 +1,10 @@
-/* Any bytes as printer.cfg: the reader ends, reports, and what it read can be written and read again. */
+/* Any bytes as printer.cfg and what it includes: the reader ends, reports, and what it read can be written and read again. */
 #include "base/check.h"
 #include "base/mem.h"
 #include "server/config/autosave.h"
 #include "server/config/config.h"
 #include "server/machine/object.h"
+#include "tests/fuzz/memory_files.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -52,15 +53,18 @@ static void read_all(struct config_section *section, const struct object_desc *d
 }
 
 /* SAVE_CONFIG on any file either refuses it or makes one that reads back with the value. */
-static void save_into(struct config *config, const char *text, size_t size)
+static void save_into(struct config *config, struct memory_files *memory)
 {
+    struct memory_file *file = &memory->files[0];
     struct err_info info;
     CHECK(config_set_autosave(config, "extruder", "pid_kp", "1.5", &info) == OK);
     config_remove_autosave(config, "bed_mesh default");
-    char *saved = config_apply_autosave(config, text, size, NULL, &info);
+    char *saved = config_apply_autosave(config, file->text, file->len_bytes, NULL, &info);
     if (!saved)
         return;
-    struct config *again = config_parse("saved.cfg", saved, strlen(saved));
+    file->text = saved;
+    file->len_bytes = strlen(saved);
+    struct config *again = config_load_from(&memory->io, "printer.cfg");
     const struct config_section *section = config_find(again, "extruder");
     const struct config_option *option = section ? section_find(section, "pid_kp") : NULL;
     CHECK(option && option->is_autosave && !strcmp(option->value, "1.5"));
@@ -70,7 +74,9 @@ static void save_into(struct config *config, const char *text, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct config *config = config_parse("fuzz.cfg", (const char *)data, size);
+    struct memory_files memory;
+    memory_files_init(&memory, (const char *)data, size);
+    struct config *config = config_load_from(&memory.io, "printer.cfg");
     bool had_errors = config_error_count(config) > 0;
     char *written = config_write(config), *json = config_raw_json(config);
     struct config *again = config_parse("again.cfg", written, strlen(written));
@@ -90,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mem_free(errors);
     mem_free(settings);
     mem_free(warnings);
-    save_into(config, (const char *)data, size);
+    save_into(config, &memory);
     config_destroy(config);
     return 0;
 }

@@ -41,7 +41,10 @@ struct check_case {
 
 static const struct check_case cases[] = {
     {HEAD, {0}, 0},
-    {"", {"Section 'mcu' must be specified"}, 2},
+    {"", {": Section 'mcu' must be specified"}, 2},
+    {HEAD "[mcu a]\nserial: /dev/b\n[mcu b]\nserial: /dev/ttyACM0\n[mcu c]\nserial: /dev/b\n",
+     {":10: Option 'serial' in section 'mcu b' names the same device as in section 'mcu' at lockstep-check-",
+      ":12: Option 'serial' in section 'mcu c' names the same device as in section 'mcu a' at "}, 2},
     {HEAD "[fan]\npin: PA1\n[output_pin a]\npin: PA1\n[output_pin b]\npin: !PA1\n",
      {":10: pin PA1 used multiple times in config (first in option 'pin' of section 'fan' at ",
       ":12: pin PA1 used multiple times in config"}, 2},
@@ -88,6 +91,15 @@ static const struct check_case cases[] = {
     {HEAD "[mcu tool]\nserial: x\n[board_pins]\nmcu: mcu, tool\naliases: FAN=PA1\n[fan]\npin: tool:FAN\n"
           "[output_pin a]\npin: FAN\n[duplicate_pin_override]\npins: tool:PA1\n[output_pin b]\npin: tool:PA1\n",
      {0}, 0},
+    /* an override by alias is one of the pin, whatever it is called where it is used; aliases of aliases in any order */
+    {HEAD "[board_pins]\naliases: FAN=PA1\n[duplicate_pin_override]\npins: FAN\n[fan]\npin: PA1\n[output_pin a]\npin: FAN\n"
+          "[output_pin b]\npin: PA1\n", {0}, 0},
+    {HEAD "[duplicate_pin_override]\npins: PA1\n[board_pins]\naliases: OUTER=FAN, FAN=PA1\n[fan]\npin: OUTER\n"
+          "[output_pin a]\npin: FAN\n", {0}, 0},
+    {HEAD "[mcu tool]\nserial: x\n[board_pins]\nmcu: tool\naliases: FAN=PA1\n[duplicate_pin_override]\npins: tool:FAN\n"
+          "[fan]\npin: PA1\n[output_pin a]\npin: PA1\n[output_pin b]\npin: tool:PA1\n[output_pin c]\npin: tool:FAN\n",
+     {":17: pin PA1 used multiple times in config (first in option 'pin' of section 'fan'"}, 1},
+    {HEAD "[board_pins]\naliases: A=B, B=A\n[fan]\npin: A\n[output_pin a]\npin: B\n", {":12: pin"}, 1},
     {HEAD "[static_digital_output s]\npins: PA1, !PA2, nowhere:PA3\n[output_pin a]\npin: PA2\n[static_digital_output t]\n",
      {":8: Unknown pin chip name 'nowhere'", ":10: pin PA2 used multiple times",
       "Option 'pins' in section 'static_digital_output t' must be specified"}, 3},
