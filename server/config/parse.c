@@ -23,9 +23,19 @@ struct line {
     bool had_semicolon_comment;
 };
 
-static bool is_blank(char c)
+/* Where the text without the white space at its begin, and at its end, begins and ends. */
+static const char *skip_blank(const char *p, const char *end)
 {
-    return c == ' ' || c == '\t' || c == '\f' || c == '\v' || c == '\r';
+    for (size_t n; (n = config_blank_at(p, end)) != 0;)
+        p += n;
+    return p;
+}
+
+static const char *trim_blank(const char *begin, const char *end)
+{
+    for (size_t n; (n = config_blank_before(begin, end)) != 0;)
+        end -= n;
+    return end;
 }
 
 /* Take the next line of the text, without its end. */
@@ -65,10 +75,7 @@ static bool strip_autosave(struct parse_cursor *cursor, const char **text, size_
         if (!*len)
             return true;
     } else {
-        size_t i = 0;
-        while (i < *len && is_blank((*text)[i]))
-            i++;
-        if (i == *len)
+        if (skip_blank(*text, *text + *len) == *text + *len)
             return false;
     }
     config_error_file(cursor->config, cursor->file_index, cursor->line,
@@ -83,13 +90,12 @@ static void cut_comment(struct line *line)
     if (hash)
         line->len = (size_t)(hash - line->text);
     for (size_t i = 0; i < line->len; i++)
-        if (line->text[i] == ';' && (i == 0 || is_blank(line->text[i - 1]))) {
+        if (line->text[i] == ';' && (i == 0 || config_blank_before(line->text, line->text + i))) {
             line->len = i;
             line->had_semicolon_comment = true;
             break;
         }
-    while (line->len && is_blank(line->text[line->len - 1]))
-        line->len--;
+    line->len = (size_t)(trim_blank(line->text, line->text + line->len) - line->text);
 }
 
 static void finish_option(struct parse_state *st)
@@ -119,9 +125,7 @@ static void begin_option(struct parse_state *st, const char *text, size_t len)
     size_t i = 0;
     while (i < len && text[i] != ':' && text[i] != '=')
         i++;
-    size_t name_len = i;
-    while (name_len && is_blank(text[name_len - 1]))
-        name_len--;
+    size_t name_len = (size_t)(trim_blank(text, text + i) - text);
     if (i == len || !name_len) {
         config_error_file(cursor->config, cursor->file_index, cursor->line,
                           "Unable to parse line '%.*s' (expected: 'option: value', '[section]', or an indented line that "
@@ -141,11 +145,9 @@ static void begin_option(struct parse_state *st, const char *text, size_t len)
     if (!st->option)
         return;
     st->option->pub.is_autosave = cursor->is_autosave;
-    i++;
-    while (i < len && is_blank(text[i]))
-        i++;
+    const char *end = text + len, *value = skip_blank(text + i + 1, end);
     strbuf_clear(&st->value);
-    strbuf_add(&st->value, text + i, len - i);
+    strbuf_add(&st->value, value, (size_t)(end - value));
 }
 
 /* `[include PATTERN]` at the very start of a line: the pattern, else NULL. */
@@ -158,11 +160,8 @@ static const char *include_of(struct parse_state *st, const struct line *line)
         end--;
     if (!end)
         return NULL;
-    const char *begin = line->text + 9, *stop = line->text + end - 1;
-    while (begin < stop && is_blank(*begin))
-        begin++;
-    while (stop > begin && is_blank(stop[-1]))
-        stop--;
+    const char *stop = line->text + end - 1, *begin = skip_blank(line->text + 9, stop);
+    stop = trim_blank(begin, stop);
     return arena_strndup(&st->cursor->config->arena, begin, (size_t)(stop - begin));
 }
 
@@ -175,11 +174,11 @@ static void report_line(struct parse_state *st)
 
 static void take_line(struct parse_state *st, struct line *line)
 {
-    size_t indent = 0;
-    while (indent < line->len && is_blank(line->text[indent]))
-        indent++;
-    const char *text = line->text + indent;
-    size_t len = line->len - indent;
+    size_t indent = 0; /* in characters */
+    const char *text = line->text, *end_of_line = line->text + line->len;
+    for (size_t n; (n = config_blank_at(text, end_of_line)) != 0; indent++)
+        text += n;
+    size_t len = (size_t)(end_of_line - text);
     if (!len) {
         if (st->option && !line->had_semicolon_comment)
             strbuf_addc(&st->value, '\n');

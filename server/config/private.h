@@ -129,6 +129,11 @@ struct stored_option *section_stored(const struct config_section *section, const
 
 void section_record(struct config_section *section, const char *name, struct strbuf *json, const double *number);
 
+/* White space as Python's str.strip has it, no-break spaces included: people paste those. Bytes of the one that begins at
+ * `p`, and of the one that ends there; 0 if there is none. */
+size_t config_blank_at(const char *p, const char *end);
+size_t config_blank_before(const char *begin, const char *p);
+
 /* Numbers as Python's float() and int() read them, but finite: white space around, '_' between digits. */
 bool config_parse_float(const char *text, double *value);
 bool config_parse_int(const char *text, int *value);
