@@ -39,12 +39,57 @@ static void load(struct corpus *corpus, const char *dir)
         (void)closedir(d);
 }
 
+/* Put `n` bytes at `at`; nothing if there is no room. */
+static size_t insert(uint8_t *data, size_t size, size_t at, const void *more, size_t n)
+{
+    if (n > INPUT_MAX - size)
+        return size;
+    memmove(data + at + n, data + at, size - at);
+    memcpy(data + at, more, n);
+    return size + n;
+}
+
+static size_t line_begin(const uint8_t *data, size_t at)
+{
+    while (at && data[at - 1] != '\n')
+        at--;
+    return at;
+}
+
+/* A whole line of another file before the line at `at`: sections and options move to where they do not belong. */
+static size_t borrow_line(struct rng *rng, uint8_t *data, size_t size, size_t at, const struct corpus *corpus)
+{
+    size_t other = rng_below(rng, corpus->count), other_size = corpus->size[other];
+    if (!other_size)
+        return size;
+    const uint8_t *text = corpus->data[other];
+    size_t begin = line_begin(text, rng_below(rng, other_size)), end = begin;
+    while (end < other_size && text[end++] != '\n')
+        ;
+    return insert(data, size, line_begin(data, at), text + begin, end - begin);
+}
+
+/* The next number behind `at` becomes one that is at or beyond a limit. */
+static size_t change_number(struct rng *rng, uint8_t *data, size_t size, size_t at)
+{
+    static const char *const numbers[] = {"0", "-1", "1", "0.5", "255", "256", "65536", "2147483647", "2147483648", "4294967296",
+                                          "1e-300", "1e300", "-1e9", "1e9", "nan", "inf", "", "1_0", "0x10", "99999999999999999999"};
+    while (at < size && (data[at] < '0' || data[at] > '9'))
+        at++;
+    size_t end = at;
+    while (end < size && ((data[end] >= '0' && data[end] <= '9') || data[end] == '.'))
+        end++;
+    memmove(data + at, data + end, size - end);
+    const char *number = numbers[rng_below(rng, sizeof numbers / sizeof numbers[0])];
+    return insert(data, size - (end - at), at, number, strlen(number));
+}
+
 /* One random change of `data`; returns the new size. */
 static size_t damage(struct rng *rng, uint8_t *data, size_t size, const struct corpus *corpus)
 {
     static const char tokens[] = "[]:=\n\t #;\r{}%\"'\\,()<>!^~*?/\0\xff";
     size_t at = size ? rng_below(rng, size) : 0;
-    switch (rng_below(rng, 6)) {
+    switch (rng_below(rng, 8)) {
     case 0: /* another byte */
         if (size)
             data[at] = (uint8_t)rng_below(rng, 256);
@@ -65,8 +110,12 @@ static size_t damage(struct rng *rng, uint8_t *data, size_t size, const struct c
         memmove(data + at + n, data + at, size - at);
         return size + n;
     }
-    case 4: /* cut off */
-        return at;
+    case 4: /* cut off, seldom: what is behind is lost for all that follows */
+        return rng_below(rng, 4) ? size : at;
+    case 5:
+        return borrow_line(rng, data, size, at, corpus);
+    case 6:
+        return change_number(rng, data, size, at);
     default: { /* go on with a piece of another file */
         size_t other = rng_below(rng, corpus->count), from = rng_below(rng, corpus->size[other] + 1);
         size_t n = corpus->size[other] - from;
