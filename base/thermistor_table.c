@@ -1,7 +1,8 @@
 /* The built-in sensor types. Thermistors by three points or by one point and beta, from the makers' data sheets: TDK
  * (EPCOS series 8305, NTCG), Semitec (GT-2, NT-4), Honeywell, Vishay-type MGB18, Slice Engineering. Platinum sensors by
- * IEC 60751 (R = R0 (1 + A t + B t^2), A = 3.9083e-3, B = -5.775e-7). Amplifiers by the output tables of Analog Devices
- * (AD594/AD595 data sheet, revision C) and of the INA826 board (E3D). */
+ * IEC 60751 (R = R0 (1 + A t + B t^2)), alone or behind the INA826 of the E3D board (gain 10, 4.4 kohm to 5 V).
+ * Thermocouple amplifiers by the reference tables of their thermocouples (types J and K) and the transfer functions in the
+ * data sheets of Analog Devices: AD594/AD595 rev. C, AD596/AD597 rev. B, AD8494 to AD8497 rev. C. */
 #include "base/check.h"
 #include "base/thermistor.h"
 
@@ -24,43 +25,89 @@ static const struct builtin thermistors[] = {
     {"TDK NTCG104LH104JT1", {{25, 100000}, {50, 31230}, {125, 2066}}, 0},
 };
 
-static const struct sensor_point pt1000_ohm[] = {{0, 1000.0},   {100, 1385.1}, {200, 1758.6},
-                                                 {300, 2120.5}, {400, 2470.9}, {500, 2809.8}};
-
-static const struct sensor_point ad595_volt[] = {
-    {0, .0027},   {10, .101},   {20, .200},   {25, .250},   {30, .300},   {40, .401},   {50, .503},   {60, .605},
-    {80, .810},   {100, 1.015}, {120, 1.219}, {140, 1.420}, {160, 1.620}, {180, 1.817}, {200, 2.015}, {220, 2.213},
-    {240, 2.413}, {260, 2.614}, {280, 2.817}, {300, 3.022}, {320, 3.227}, {340, 3.434}, {360, 3.641}, {380, 3.849},
-    {400, 4.057}, {420, 4.266}, {440, 4.476}, {460, 4.686}, {480, 4.896},
+/* Electromotive force [mV] with the other end at 0 C, from the polynomials of ITS-90 (NIST Monograph 175). */
+static const struct sensor_point type_k_mv[] = {
+    {-200, -5.891}, {-160, -5.141}, {-120, -4.138}, {-80, -2.920}, {-40, -1.527}, {-20, -0.778}, {0, 0.000},
+    {20, 0.798}, {40, 1.612}, {60, 2.436}, {80, 3.267}, {100, 4.096}, {120, 4.920}, {140, 5.735}, {160, 6.540},
+    {180, 7.340}, {200, 8.138}, {220, 8.940}, {240, 9.747}, {260, 10.561}, {280, 11.382}, {300, 12.209},
+    {320, 13.040}, {340, 13.874}, {360, 14.713}, {380, 15.554}, {400, 16.397}, {420, 17.243}, {440, 18.091},
+    {460, 18.941}, {480, 19.792}, {500, 20.644}, {520, 21.497}, {540, 22.350}, {560, 23.203}, {580, 24.055},
+    {600, 24.905}, {620, 25.755}, {640, 26.602}, {660, 27.447}, {680, 28.289}, {700, 29.129}, {720, 29.965},
+    {740, 30.798}, {760, 31.628}, {780, 32.453}, {800, 33.275}, {820, 34.093}, {840, 34.908}, {860, 35.718},
+    {880, 36.524}, {900, 37.326}, {920, 38.124}, {940, 38.918}, {960, 39.708}, {980, 40.494}, {1000, 41.276},
+    {1020, 42.053}, {1040, 42.826}, {1060, 43.595}, {1080, 44.359},
+};
+static const struct sensor_point type_j_mv[] = {
+    {-200, -7.890}, {-160, -6.821}, {-120, -5.426}, {-80, -3.786}, {-40, -1.961}, {-20, -0.995}, {0, 0.000},
+    {20, 1.019}, {40, 2.059}, {60, 3.116}, {80, 4.187}, {100, 5.269}, {120, 6.360}, {140, 7.459}, {160, 8.562},
+    {180, 9.669}, {200, 10.779}, {220, 11.889}, {240, 13.000}, {260, 14.110}, {280, 15.219}, {300, 16.327},
+    {320, 17.434}, {340, 18.538}, {360, 19.642}, {380, 20.745}, {400, 21.848}, {420, 22.952}, {440, 24.057},
+    {460, 25.164}, {480, 26.276}, {500, 27.393}, {520, 28.516}, {540, 29.647}, {560, 30.788}, {580, 31.939},
+    {600, 33.102}, {620, 34.279}, {640, 35.470}, {660, 36.675}, {680, 37.896}, {700, 39.132}, {720, 40.382},
+    {740, 41.645}, {760, 42.919}, {780, 44.203}, {800, 45.494}, {820, 46.786}, {840, 48.074}, {860, 49.353},
+    {880, 50.622}, {900, 51.877}, {920, 53.119}, {940, 54.347}, {960, 55.561}, {980, 56.763}, {1000, 57.953},
+    {1020, 59.134}, {1040, 60.307}, {1060, 61.473}, {1080, 62.634},
 };
 
-static const struct sensor_point ina826_volt[] = {
-    {0, 0.00},   {1, 1.11},   {10, 1.15},  {20, 1.20},  {30, 1.24},  {40, 1.28},   {50, 1.32},
-    {60, 1.36},  {70, 1.40},  {80, 1.44},  {90, 1.48},  {100, 1.52}, {110, 1.56},  {120, 1.61},
-    {130, 1.65}, {140, 1.68}, {150, 1.72}, {160, 1.76}, {170, 1.80}, {180, 1.84},  {190, 1.88},
-    {200, 1.92}, {210, 1.96}, {220, 2.00}, {230, 2.04}, {240, 2.07}, {250, 2.11},  {260, 2.15},
-    {270, 2.18}, {280, 2.22}, {290, 2.26}, {300, 2.29}, {310, 2.33}, {320, 2.37},  {330, 2.41},
-    {340, 2.44}, {350, 2.48}, {360, 2.51}, {370, 2.55}, {380, 2.58}, {390, 2.62},  {400, 2.66},
-    {500, 3.00}, {600, 3.33}, {700, 3.63}, {800, 3.93}, {900, 4.21}, {1000, 4.48}, {1100, 4.73},
-};
-
-static const struct table {
+/* Amplifiers that compensate for their own temperature: output [mV] = (emf - emf_at) * gain + offset. */
+static const struct amplifier {
     const char *name;
-    enum sensor_kind kind;
-    const struct sensor_point *points;
-    size_t count;
-} tables[] = {
-    {"PT1000", SENSOR_RESISTANCE, pt1000_ohm, ARRAY_COUNT(pt1000_ohm)},
-    {"AD595", SENSOR_VOLTAGE, ad595_volt, ARRAY_COUNT(ad595_volt)},
-    {"PT100 INA826", SENSOR_VOLTAGE, ina826_volt, ARRAY_COUNT(ina826_volt)},
+    const struct sensor_point *emf;
+    double emf_at_mv, gain, offset_mv;
+} amplifiers[] = {
+    {"AD595", type_k_mv, -0.011, 247.3, 0},
+    {"AD597", type_k_mv, 0, 245.46, 0},
+    {"AD8494", type_j_mv, 1.277, 96.7, 125}, /* right at an ambient temperature of 25 C ... */
+    {"AD8495", type_k_mv, 1.000, 122.4, 125},
+    {"AD8496", type_j_mv, 3.116, 90.35, 300}, /* ... and of 60 C, at 5 mV/C */
+    {"AD8497", type_k_mv, 2.436, 122.4, 300},
 };
+
+/* Platinum: points of the curve of IEC 60751, PLATINUM_STEP_C apart. */
+#define PLATINUM_A      3.9083e-3
+#define PLATINUM_B      -5.775e-7
+#define PLATINUM_STEP_C 10.0
+#define PLATINUM_POINTS 51 /* to 500 C */
+#define INA826_GAIN     10.0
+#define INA826_PULLUP   4400.0 /* [ohm] to 5 V */
+
+static double platinum_ohm(double r0_ohm, double temp_c)
+{
+    return r0_ohm * (1 + PLATINUM_A * temp_c + PLATINUM_B * temp_c * temp_c);
+}
+
+static enum err platinum_curve(struct sensor_curve *curve, bool is_amplified)
+{
+    struct sensor_point points[PLATINUM_POINTS];
+    for (size_t i = 0; i < PLATINUM_POINTS; i++) {
+        double temp_c = PLATINUM_STEP_C * (double)i, ohm = platinum_ohm(is_amplified ? 100 : 1000, temp_c);
+        points[i].temp_c = temp_c;
+        points[i].value = is_amplified ? INA826_GAIN * SENSOR_ADC_VOLTAGE * ohm / (INA826_PULLUP + ohm) : ohm;
+    }
+    return sensor_curve_from_table(curve, is_amplified ? SENSOR_VOLTAGE : SENSOR_RESISTANCE, points, PLATINUM_POINTS);
+}
+
+static enum err amplifier_curve(struct sensor_curve *curve, const struct amplifier *a)
+{
+    struct sensor_point points[ARRAY_COUNT(type_k_mv)];
+    for (size_t i = 0; i < ARRAY_COUNT(points); i++) {
+        points[i].temp_c = a->emf[i].temp_c;
+        points[i].value = ((a->emf[i].value - a->emf_at_mv) * a->gain + a->offset_mv) / 1000;
+    }
+    return sensor_curve_from_table(curve, SENSOR_VOLTAGE, points, ARRAY_COUNT(points));
+}
+
+static const char *const platinum_names[] = {"PT1000", "PT100 INA826"};
 
 const char *sensor_builtin_name(size_t index)
 {
     if (index < ARRAY_COUNT(thermistors))
         return thermistors[index].name;
     index -= ARRAY_COUNT(thermistors);
-    return index < ARRAY_COUNT(tables) ? tables[index].name : NULL;
+    if (index < ARRAY_COUNT(platinum_names))
+        return platinum_names[index];
+    index -= ARRAY_COUNT(platinum_names);
+    return index < ARRAY_COUNT(amplifiers) ? amplifiers[index].name : NULL;
 }
 
 enum err sensor_curve_builtin(struct sensor_curve *curve, const char *name)
@@ -73,9 +120,11 @@ enum err sensor_curve_builtin(struct sensor_curve *curve, const char *name)
             return sensor_curve_from_beta(curve, b->points[0].temp_c, b->points[0].value, b->beta);
         return sensor_curve_from_points(curve, b->points);
     }
-    for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
-        if (!strcmp(tables[i].name, name))
-            return sensor_curve_from_table(curve, tables[i].kind, tables[i].points, tables[i].count);
-    }
+    for (size_t i = 0; i < ARRAY_COUNT(platinum_names); i++)
+        if (!strcmp(platinum_names[i], name))
+            return platinum_curve(curve, i == 1);
+    for (size_t i = 0; i < ARRAY_COUNT(amplifiers); i++)
+        if (!strcmp(amplifiers[i].name, name))
+            return amplifier_curve(curve, &amplifiers[i]);
     return ERR_NOT_FOUND;
 }

@@ -60,6 +60,13 @@ struct held_switch {
     bool is_active;
 };
 
+struct wheel {
+    struct plant_wheel desc;
+    const struct plant *plant;
+    bool is_jammed;
+    double jammed_mm; /* where it stands while jammed */
+};
+
 struct plant {
     struct arena names; /* of things and pins */
     struct sim_board **boards;
@@ -73,7 +80,8 @@ struct plant {
     struct sensor *sensors;
     struct fan *fans;
     struct held_switch *switches;
-    size_t motor_count, endstop_count, heater_count, sensor_count, fan_count, switch_count;
+    struct wheel *wheels;
+    size_t motor_count, endstop_count, heater_count, sensor_count, fan_count, switch_count, wheel_count;
 };
 
 /* Watch or feed a pin if it is connected; `ctx` is the object. */

@@ -212,6 +212,15 @@ static uint32_t switch_input(void *ctx, struct mcu_ticks clock)
     return s->is_active != s->desc.pin.is_inverted;
 }
 
+static uint32_t wheel_input(void *ctx, struct mcu_ticks clock)
+{
+    const struct wheel *w = ctx;
+    (void)clock;
+    double mm = w->is_jammed ? w->jammed_mm : motor_mm(&w->plant->motors[w->desc.motor]);
+    bool is_on = ((int64_t)fm_floor(mm / w->desc.mm_per_edge) & 1) != 0;
+    return is_on != w->desc.pin.is_inverted;
+}
+
 /* --- wiring --- */
 
 static enum err wire_motor(struct plant *plant, struct motor *m, struct err_info *info)
@@ -243,6 +252,12 @@ enum err plant_wire_motion(struct plant *plant, struct err_info *info)
         struct held_switch *s = &plant->switches[i];
         s->is_active = s->desc.is_active;
         e = plant_feed(plant, &s->desc.pin, s->desc.name, switch_input, s, info);
+    }
+    for (size_t i = 0; i < plant->wheel_count && !e; i++) {
+        struct wheel *w = &plant->wheels[i];
+        if (w->desc.motor >= plant->motor_count || !(w->desc.mm_per_edge > 0))
+            return err_set(info, ERR_NOT_FOUND, "Wheel %s is turned by a motor that does not exist", w->desc.name);
+        e = plant_feed(plant, &w->desc.pin, w->desc.name, wheel_input, w, info);
     }
     return e;
 }
@@ -283,4 +298,11 @@ void plant_set_bed_tilt(struct plant *plant, double per_x_mm, double per_y_mm)
 void plant_set_switch(struct plant *plant, size_t index, bool is_active)
 {
     plant->switches[index].is_active = is_active;
+}
+
+void plant_jam_wheel(struct plant *plant, size_t index, bool is_jammed)
+{
+    struct wheel *w = &plant->wheels[index];
+    w->is_jammed = is_jammed;
+    w->jammed_mm = motor_mm(&plant->motors[w->desc.motor]);
 }

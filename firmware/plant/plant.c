@@ -105,6 +105,13 @@ static void copy_motion(struct plant *p, const struct plant_desc *desc)
         copy_pin(p, &p->switches[i].desc.pin);
     }
     p->switch_count = desc->switch_count;
+    p->wheels = MEM_ARRAY(struct wheel, desc->wheel_count + 1);
+    for (size_t i = 0; i < desc->wheel_count; i++) {
+        p->wheels[i] = (struct wheel){.desc = desc->wheels[i], .plant = p};
+        p->wheels[i].desc.name = copy_name(p, desc->wheels[i].name);
+        copy_pin(p, &p->wheels[i].desc.pin);
+    }
+    p->wheel_count = desc->wheel_count;
 }
 
 static void copy_heat(struct plant *p, const struct plant_desc *desc)
@@ -181,6 +188,7 @@ void plant_destroy(struct plant *p)
     mem_free(p->motors);
     mem_free(p->endstops);
     mem_free(p->switches);
+    mem_free(p->wheels);
     mem_free(p->heaters);
     mem_free(p->sensors);
     mem_free(p->fans);
@@ -205,3 +213,4 @@ FIND(plant_find_heater, heaters, heater_count)
 FIND(plant_find_sensor, sensors, sensor_count)
 FIND(plant_find_endstop, endstops, endstop_count)
 FIND(plant_find_switch, switches, switch_count)
+FIND(plant_find_wheel, wheels, wheel_count)

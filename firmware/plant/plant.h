@@ -106,6 +106,14 @@ struct plant_switch {
     bool is_active; /* at start */
 };
 
+/* A wheel that filament turns (filament_motion_sensor): its signal changes each mm_per_edge of a motor's way. */
+struct plant_wheel {
+    const char *name;
+    struct plant_pin pin;
+    size_t motor; /* index */
+    double mm_per_edge; /* > 0 */
+};
+
 struct plant_desc {
     struct sim_board *const *boards; /* kept until plant_destroy */
     size_t board_count;
@@ -122,6 +130,8 @@ struct plant_desc {
     size_t fan_count;
     const struct plant_switch *switches;
     size_t switch_count;
+    const struct plant_wheel *wheels;
+    size_t wheel_count;
     /* delta: radius and arm lengths [mm] and tower angles [deg], towers a, b, c; winch: anchors [mm] */
     double delta_radius_mm, delta_arm_mm[3], delta_angle_deg[3];
     double winch_anchor_mm[3][3];
@@ -151,6 +161,7 @@ size_t plant_find_heater(const struct plant *plant, const char *name);
 size_t plant_find_sensor(const struct plant *plant, const char *name);
 size_t plant_find_endstop(const struct plant *plant, const char *name);
 size_t plant_find_switch(const struct plant *plant, const char *name);
+size_t plant_find_wheel(const struct plant *plant, const char *name);
 
 /* --- faults --- */
 void plant_cut_heater(struct plant *plant, size_t heater, bool is_cut);
@@ -163,6 +174,8 @@ void plant_fault_endstop(struct plant *plant, size_t endstop, enum plant_endstop
 /* Tilt the bed: height of its surface per mm of x and y. */
 void plant_set_bed_tilt(struct plant *plant, double per_x_mm, double per_y_mm);
 void plant_set_switch(struct plant *plant, size_t index, bool is_active);
+/* A jam: the motor turns, the wheel stands still. */
+void plant_jam_wheel(struct plant *plant, size_t index, bool is_jammed);
 /* Move a motor's carriage by hand. */
 void plant_push_motor(struct plant *plant, size_t motor, double by_mm);
 void plant_set_ambient_c(struct plant *plant, double ambient_c);

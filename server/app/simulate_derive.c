@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WHEEL_LENGTH_MM 7.0
+
 /* --- raw options --- */
 
 const char *derive_text(const struct config_section *section, const char *name)
@@ -171,6 +173,24 @@ static void add_switch(struct derived *d, const struct config_section *section)
     strbuf_addf(&d->signature, "switch %s\n", name);
 }
 
+/* A filament_motion_sensor's wheel: three changes of its signal within detection_length. */
+static void add_wheel(struct derived *d, const struct config_section *section)
+{
+    struct plant_wheel wheel = {.name = section_name(section)};
+    const char *extruder = derive_text(section, "extruder");
+    double length_mm = derive_number(section, "detection_length", WHEEL_LENGTH_MM);
+    size_t motor = 0;
+    while (extruder && motor < d->desc.motor_count && strcmp(d->motors[motor].name, extruder) != 0)
+        motor++;
+    if (!extruder || motor == d->desc.motor_count || !(length_mm > 0) || d->desc.wheel_count == DERIVED_ITEMS_MAX ||
+        !derive_pin(d, section, "switch_pin", &wheel.pin))
+        return;
+    wheel.motor = motor;
+    wheel.mm_per_edge = length_mm / 3;
+    d->wheels[d->desc.wheel_count++] = wheel;
+    strbuf_addf(&d->signature, "wheel %s %.17g\n", wheel.name, length_mm);
+}
+
 static bool is_fan(const char *name)
 {
     static const char *const kinds[] = {"heater_fan ", "controller_fan ", "fan_generic ", "temperature_fan "};
@@ -193,6 +213,7 @@ static void point_desc(struct derived *d)
     d->desc.sensors = d->sensors;
     d->desc.fans = d->fans;
     d->desc.switches = d->switches;
+    d->desc.wheels = d->wheels;
     d->desc.board_count = d->board_count;
     d->desc.ambient_c = DERIVED_AMBIENT_C;
 }
@@ -220,6 +241,9 @@ struct derived *derived_create(const struct config *config, bool main_board_only
             add_switch(d, section);
     }
     for (size_t i = 0; i < count; i++)
+        if (derive_starts_with(section_name(config_section_at(config, i)), "filament_motion_sensor "))
+            add_wheel(d, config_section_at(config, i));
+    for (size_t i = 0; i < count; i++)
         derive_sensor(d, config, config_section_at(config, i));
     derive_positions(d, config);
     derive_endstops(d, config);
@@ -237,6 +261,8 @@ struct derived *derived_create(const struct config *config, bool main_board_only
         d->fans[i].name = arena_strdup(&d->arena, d->fans[i].name);
     for (size_t i = 0; i < d->desc.switch_count; i++)
         d->switches[i].name = arena_strdup(&d->arena, d->switches[i].name);
+    for (size_t i = 0; i < d->desc.wheel_count; i++)
+        d->wheels[i].name = arena_strdup(&d->arena, d->wheels[i].name);
     return d;
 }
 

@@ -30,6 +30,7 @@ struct derived {
     struct plant_sensor sensors[DERIVED_ITEMS_MAX];
     struct plant_fan fans[DERIVED_ITEMS_MAX];
     struct plant_switch switches[DERIVED_ITEMS_MAX];
+    struct plant_wheel wheels[DERIVED_ITEMS_MAX];
     struct strbuf signature; /* equal texts: the same machine */
 };
 

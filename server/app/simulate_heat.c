@@ -10,6 +10,7 @@
 #define HOTEND_RATE_K_S 3.0
 #define BED_POWER_W     300.0
 #define BED_RATE_K_S    0.6
+#define CHIP_OFFSET_C   10.0 /* a board's chip is warmer than the room */
 
 void derive_fan(struct derived *d, const struct config_section *section)
 {
@@ -84,10 +85,33 @@ static enum err custom_curve(struct sensor_curve *curve, const struct config *co
     return sensor_curve_from_table(curve, is_voltage ? SENSOR_VOLTAGE : SENSOR_RESISTANCE, points, count);
 }
 
+/* The sensor inside a simulated board's chip, as server/machine/sensor_mcu.c knows it: 1.43 V at 25 C, 4.3 mV less per
+ * degree, of 3.3 V. */
+static void derive_chip_sensor(struct derived *d, const struct config_section *section)
+{
+    const char *board = derive_text(section, "sensor_mcu");
+    int index = derived_board_index(d, board ? board : "mcu");
+    struct plant_sensor sensor = {.name = section_name(section),
+                                  .pin = {.board = (unsigned)index, .name = "ADC_TEMPERATURE"},
+                                  .wiring = sensor_wiring_default(),
+                                  .heater = -1,
+                                  .offset_c = CHIP_OFFSET_C};
+    const struct sensor_point line[] = {{0, 1.43 + 25 * 0.0043}, {100, 1.43 - 75 * 0.0043}};
+    sensor.wiring.adc_voltage = 3.3;
+    if (index < 0 || sensor_curve_from_table(&sensor.curve, SENSOR_VOLTAGE, line, 2) != OK)
+        return;
+    d->sensors[d->desc.sensor_count++] = sensor;
+    strbuf_addf(&d->signature, "chip sensor %s %d\n", sensor.name, index);
+}
+
 void derive_sensor(struct derived *d, const struct config *config, const struct config_section *section)
 {
     struct plant_sensor sensor = {.name = section_name(section), .heater = -1, .wiring = sensor_wiring_default()};
     const char *type = derive_text(section, "sensor_type");
+    if (type && !strcmp(type, "temperature_mcu") && d->desc.sensor_count < DERIVED_ITEMS_MAX) {
+        derive_chip_sensor(d, section);
+        return;
+    }
     if (!type || d->desc.sensor_count == DERIVED_ITEMS_MAX || !derive_pin(d, section, "sensor_pin", &sensor.pin))
         return;
     if (sensor_curve_builtin(&sensor.curve, type) && custom_curve(&sensor.curve, config, type))

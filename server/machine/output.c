@@ -219,7 +219,8 @@ enum err output_set_in_stream(struct output *out, double value, struct err_info 
 
 /* --- analog inputs --- */
 
-void analog_in_claim(struct analog_in *adc, struct printer *printer, struct config_section *section, const char *option)
+void analog_in_claim(struct analog_in *adc, struct printer *printer, struct config_section *section, const char *option,
+                     const char *share_type)
 {
     *adc = (struct analog_in){.printer = printer,
                               .sample_time_s = 0.001,
@@ -229,7 +230,7 @@ void analog_in_claim(struct analog_in *adc, struct printer *printer, struct conf
                               .min_value = 0,
                               .max_value = 1,
                               .oid = -1};
-    adc->is_claimed = pins_claim(printer->pins, section, option, 0, NULL, &adc->pin);
+    adc->is_claimed = pins_claim(printer->pins, section, option, 0, share_type, &adc->pin);
     if (adc->is_claimed && !adc->pin.chip->is_board && adc->pin.chip->owner) {
         config_error_option(section, option, "Pin '%s' of '%s' cannot be an analog input", adc->pin.name,
                             adc->pin.chip->name);

@@ -81,8 +81,9 @@ struct analog_in {
     double last_value;
     struct print_time last_time;
 };
-/* Defaults: 8 samples of 1 ms, a report each 0.3 s, no range check. */
-void analog_in_claim(struct analog_in *adc, struct printer *printer, struct config_section *section, const char *option);
+/* Defaults: 8 samples of 1 ms, a report each 0.3 s, no range check. `share_type`: as for pins_claim. */
+void analog_in_claim(struct analog_in *adc, struct printer *printer, struct config_section *section, const char *option,
+                     const char *share_type);
 enum err analog_in_connect(struct analog_in *adc, struct err_info *info) ERR_NODISCARD;
 
 #endif

@@ -6,7 +6,7 @@
     X(mcu) X(board_pins) X(duplicate_pin_override) X(thermistor) X(adc_temperature)                                   \
     /* what every printer has */                                                                                      \
     X(webhooks) X(configfile) X(system_stats) X(gcode) X(gcode_move) X(stepper_enable) X(query_endstops) X(homing) X(motion_report)   \
-    X(stepper_buzz) X(manual_probe)                                                                                   \
+    X(stepper_buzz) X(manual_probe) X(tuning_tower)                                                                   \
     /* motion */                                                                                                      \
     X(printer_section) X(toolhead) X(extruder) X(extruder_further) X(extruder_stepper) X(force_move) X(gcode_arcs)    \
     X(input_shaper) X(probe) X(bed_mesh) X(bed_mesh_profile) X(safe_z_home) X(skew_correction) X(skew_correction_profile)\
@@ -14,11 +14,13 @@
     X(stepper_x_further) X(stepper_y_further) X(stepper_z_further)                                                    \
     X(stepper_a_further) X(stepper_b_further) X(stepper_c_further)                                                    \
     /* heat, fans, pins */                                                                                            \
-    X(heaters) X(pid_calibrate) X(heater_bed) X(heater_generic) X(verify_heater) X(temperature_sensor) X(temperature_host)                                 \
-    X(fan) X(fan_generic) X(heater_fan) X(controller_fan) X(output_pin) X(static_digital_output)                      \
+    X(heaters) X(pid_calibrate) X(heater_bed) X(heater_generic) X(verify_heater) X(temperature_sensor) X(temperature_host) X(temperature_combined)      \
+    X(fan) X(fan_generic) X(heater_fan) X(controller_fan) X(temperature_fan) X(output_pin) X(static_digital_output)   \
+    X(servo) X(query_adc)                                                                                             \
     /* jobs */                                                                                                        \
     X(virtual_sdcard) X(print_stats) X(pause_resume) X(idle_timeout) X(exclude_object) X(display_status) X(respond)   \
-    X(gcode_macro) X(delayed_gcode) X(save_variables)                                                                 \
+    X(gcode_macro) X(delayed_gcode) X(save_variables) X(gcode_button) X(firmware_retraction)                          \
+    X(filament_switch_sensor) X(filament_motion_sensor)                                                               \
     /* the multi-material unit */                                                                                     \
     X(mmu)
 

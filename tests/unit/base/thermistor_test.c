@@ -29,7 +29,37 @@ static void curves_pass_through_their_points(void **state)
     assert_float_equal(get("Generic 3950", 100000), 25, 1e-6);
     /* beta 3950: R(25) exp(3950 (1/473.15 - 1/298.15)) = 745.2 ohm at 200 C */
     assert_float_equal(get("Generic 3950", 100000 * exp(3950 * (1 / 473.15 - 1 / 298.15))), 200, 1e-6);
-    assert_float_equal(get("PT1000", 1385.1), 100, 1e-9);
+    assert_float_equal(get("PT1000", 1385.055), 100, 1e-9); /* IEC 60751 */
+}
+
+static double volt_at(const char *name, double temp_c)
+{
+    struct sensor_curve c;
+    struct sensor_wiring w = sensor_wiring_default();
+    assert_int_equal(sensor_curve_builtin(&c, name), OK);
+    assert_int_equal(c.kind, SENSOR_VOLTAGE);
+    return sensor_temp_to_ratio(&c, &w, temp_c) * w.adc_voltage;
+}
+
+/* Rows of the tables in the data sheets [mV]: AD594/AD595 table I, AD596/AD597 table I, AD849x table of nominal outputs,
+ * and 50 R / (4400 + R) for the platinum board. Between the points a straight line is off by at most 0.1 C. */
+static void amplifiers_give_what_their_data_sheets_say(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double temp_c, mv;
+    } rows[] = {
+        {"AD595", 0, 2.7},    {"AD595", 25, 250},   {"AD595", 100, 1015}, {"AD595", 200, 2015}, {"AD595", 300, 3022},
+        {"AD595", 480, 4896}, {"AD597", 0, 0},      {"AD597", 20, 196},   {"AD597", 100, 1005}, {"AD597", 200, 1997},
+        {"AD8495", 0, 2.6},   {"AD8495", 25, 125},  {"AD8495", 100, 504}, {"AD8494", 25, 125},  {"AD8494", 60, 303},
+        {"AD8497", 60, 300},  {"AD8496", 60, 300},  {"PT100 INA826", 0, 1111.1}, {"PT100 INA826", 100, 1526.0},
+        {"PT100 INA826", 400, 2658.8},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (fabs(volt_at(rows[i].name, rows[i].temp_c) * 1000 - rows[i].mv) > 2)
+            fail_msg("%s at %g C: %.1f mV, should be %.1f", rows[i].name, rows[i].temp_c,
+                     volt_at(rows[i].name, rows[i].temp_c) * 1000, rows[i].mv);
 }
 
 /* The range of a sensor without limits (-273.15 C and up) must not exclude any reading. */
@@ -113,7 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(curves_pass_through_their_points),     cmocka_unit_test(both_ways_agree_for_every_builtin),
         cmocka_unit_test(absolute_zero_is_an_end_of_the_range), cmocka_unit_test(bad_curves_are_refused),
-        cmocka_unit_test(readings_out_of_range_stay_finite),
+        cmocka_unit_test(readings_out_of_range_stay_finite),    cmocka_unit_test(amplifiers_give_what_their_data_sheets_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -281,27 +281,30 @@ static void test_sensor_options(void **state)
     static const struct {
         const char *group, *section;
     } groups[] = {{"thermistor", "sensor_type=<any [thermistor"}, {"PT1000", "sensor_type=PT1000"},
-                  {"AD595", "sensor_type=AD595"}, {"temperature_host", "sensor_type=temperature_host"}};
+                  {"AD595", "sensor_type=AD595"}, {"temperature_host", "sensor_type=temperature_host"},
+                  {"temperature_mcu", "sensor_type=temperature_mcu"},
+                  {"temperature_combined", "sensor_type=temperature_combined"}};
     struct table *t = load(FACTS "config-options.tsv");
     if (!t)
         skip();
     complaints = 0;
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
-        const struct sensor_type_options *ours = sensor_type_options;
-        while (strcmp(ours->group, groups[g].group))
-            ours++;
+        struct sensor_type_options ours;
+        for (size_t i = 0; sensor_type_options_at(i, &ours) && strcmp(ours.group, groups[g].group); i++) {
+        }
+        assert_string_equal(ours.group, groups[g].group);
         size_t found = 0;
         for (size_t i = 0; i < t->count; i++) {
             if (!strstr(t->rows[i].column[0], groups[g].section))
                 continue;
-            const struct option_desc *option = find_in(ours->options, ours->count, t->rows[i].column[1]);
+            const struct option_desc *option = find_in(ours.options, ours.count, t->rows[i].column[1]);
             found++;
             if (option)
                 check_option(t->rows[i].column[0], &t->rows[i], option);
             else
                 complain("%s %s: missing", t->rows[i].column[0], t->rows[i].column[1]);
         }
-        assert_int_equal(found, ours->count);
+        assert_int_equal(found, ours.count);
     }
     unload(t);
     assert_int_equal(complaints, 0);
