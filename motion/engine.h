@@ -313,6 +313,7 @@ struct engine_home_request {
     unsigned endstop_count;
     bool until_triggered;         /* true: stop when the endstops trigger; false: when they release */
     bool is_trigger_required;     /* no trigger: error "No trigger on %s after full movement" */
+    const char *name;             /* NULL: endstops go by their own names in error texts; else all by this one */
     bool is_probe;                /* false: the position becomes target + (halt - trigger); true: where it stopped */
     struct engine_source source;
 };

@@ -360,7 +360,7 @@ static void judge(struct home *h)
 {
     for (unsigned i = 0; i < h->request.endstop_count && h->err == OK; i++) {
         const struct home_endstop *he = &h->endstops[i];
-        const char *name = h->request.endstops[i]->name;
+        const char *name = h->request.name ? h->request.name : h->request.endstops[i]->name;
         if (he->err != OK) {
             h->err = he->err;
             snprintf(h->text, sizeof h->text, "Homing of %s failed: a board stopped working", name);

@@ -157,6 +157,63 @@ bool plant_toolhead_mm(const struct plant *plant, double xyz[3])
     return false;
 }
 
+/* --- the bed --- */
+
+/* How much higher than the mean of its motors z is at x, y: what each motor lifts at its own place, spread over the bed. Two
+ * motors: along the line through them. Three: the plane through them. Four, in the order of corners round a rectangle: linear
+ * between opposite sides. Any other number, or motors whose places are not known: 0. */
+static double lean_mm(const struct plant *plant, double x_mm, double y_mm)
+{
+    const struct motor *m[4];
+    double lift[4], mean = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < plant->motor_count; i++) {
+        const struct motor *motor = &plant->motors[i];
+        if (motor->desc.role != PLANT_ROLE_Z)
+            continue;
+        if (!motor->desc.has_place || count == 4)
+            return 0;
+        m[count] = motor;
+        lift[count++] = motor_mm(motor);
+    }
+    for (size_t i = 0; i < count; i++)
+        mean += lift[i] / (double)count;
+    if (count < 2)
+        return 0;
+    double x0 = m[0]->desc.at_x_mm, y0 = m[0]->desc.at_y_mm;
+    double ax = m[1]->desc.at_x_mm - x0, ay = m[1]->desc.at_y_mm - y0;
+    if (count == 2) {
+        double length2 = ax * ax + ay * ay;
+        double t = length2 > 0 ? ((x_mm - x0) * ax + (y_mm - y0) * ay) / length2 : 0;
+        return lift[0] + t * (lift[1] - lift[0]) - mean;
+    }
+    double bx = m[count - 1]->desc.at_x_mm - x0, by = m[count - 1]->desc.at_y_mm - y0, d = ax * by - ay * bx;
+    if (d == 0)
+        return 0;
+    double u = ((x_mm - x0) * by - (y_mm - y0) * bx) / d, v = ((y_mm - y0) * ax - (x_mm - x0) * ay) / d;
+    double twist = count == 4 ? lift[2] - lift[1] - lift[3] + lift[0] : 0;
+    return lift[0] + u * (lift[1] - lift[0]) + v * (lift[count - 1] - lift[0]) + u * v * twist - mean;
+}
+
+bool plant_clearance_mm(const struct plant *plant, double x_mm, double y_mm, double *clearance_mm)
+{
+    double xyz[3];
+    if (!plant_toolhead_mm(plant, xyz))
+        return false;
+    double x = xyz[0] + x_mm, y = xyz[1] + y_mm;
+    double bed = plant->bed_tilt_x * x + plant->bed_tilt_y * y;
+    if (plant->bed_shape)
+        bed += plant->bed_shape(plant->bed_ctx, x, y);
+    *clearance_mm = xyz[2] + lean_mm(plant, x, y) - bed;
+    return true;
+}
+
+void plant_set_bed_shape(struct plant *plant, plant_bed_fn *fn, void *ctx)
+{
+    plant->bed_shape = fn;
+    plant->bed_ctx = ctx;
+}
+
 /* --- endstops --- */
 
 /* How far the watched thing is past the trigger point, in the triggering direction; false if that is not defined. */
@@ -175,10 +232,8 @@ static bool endstop_depth(const struct endstop *e, double *depth_mm)
         break;
     case PLANT_ENDSTOP_PROBE:
     default:
-        if (!plant_toolhead_mm(plant, xyz))
+        if (!plant_clearance_mm(plant, e->desc.probe_x_mm, e->desc.probe_y_mm, &at))
             return false;
-        at = xyz[2] - plant->bed_tilt_x * (xyz[0] + e->desc.probe_x_mm) -
-             plant->bed_tilt_y * (xyz[1] + e->desc.probe_y_mm);
         break;
     }
     *depth_mm = e->desc.is_at_max ? at - e->desc.at_mm : e->desc.at_mm - at;

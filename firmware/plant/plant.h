@@ -52,6 +52,8 @@ struct plant_motor {
     double start_mm;    /* where it stands when the printer is switched on */
     enum plant_role role;
     bool is_both_edges; /* the driver steps on both edges of the step pin */
+    bool has_place;     /* of z: it lifts the gantry (or the bed) at at_x_mm, at_y_mm; else z is the mean of its motors */
+    double at_x_mm, at_y_mm;
 };
 
 enum plant_endstop_of {
@@ -173,6 +175,12 @@ enum plant_endstop_fault { PLANT_ENDSTOP_OK, PLANT_ENDSTOP_STUCK_OPEN, PLANT_END
 void plant_fault_endstop(struct plant *plant, size_t endstop, enum plant_endstop_fault fault);
 /* Tilt the bed: height of its surface per mm of x and y. */
 void plant_set_bed_tilt(struct plant *plant, double per_x_mm, double per_y_mm);
+/* Give the bed a shape of its own, on top of its tilt: its height [mm] at x, y. `ctx` is kept; NULL: flat. */
+typedef double plant_bed_fn(void *ctx, double x_mm, double y_mm);
+void plant_set_bed_shape(struct plant *plant, plant_bed_fn *fn, void *ctx);
+/* Height of the nozzle above the bed below a point of the toolhead that is x, y from the nozzle: with the shape of the bed,
+ * its tilt, and the lean of a gantry that hangs on several motors of z. false as plant_toolhead_mm. */
+bool plant_clearance_mm(const struct plant *plant, double x_mm, double y_mm, double *clearance_mm);
 void plant_set_switch(struct plant *plant, size_t index, bool is_active);
 /* A jam: the motor turns, the wheel stands still. */
 void plant_jam_wheel(struct plant *plant, size_t index, bool is_jammed);

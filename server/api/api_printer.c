@@ -6,7 +6,7 @@
 #include "server/gcode/gcode.h"
 #include "server/job/job.h"
 #include "server/machine/printer.h"
-#include "server/machine/stepper.h"
+#include "server/machine/query_endstops.h"
 #include "server/mmu/mmu.h"
 
 #include <string.h>
@@ -113,22 +113,20 @@ static enum err print_cancel(void *ctx, struct err_info *info)
     return settled(ctx, job_cancel(((struct api_printer *)ctx)->printer, info));
 }
 
-static enum err query_endstops(void *ctx, struct strbuf *out, struct err_info *info)
+static void add_endstop(void *ctx, const char *name, bool is_triggered)
 {
-    struct printer *printer = ((struct api_printer *)ctx)->printer;
+    struct strbuf *out = ctx;
+    strbuf_adds(out, out->data[out->len_bytes - 1] == '{' ? "" : ",");
+    strbuf_add_json_string(out, name, strlen(name));
+    strbuf_adds(out, is_triggered ? ":\"TRIGGERED\"" : ":\"open\"");
+}
+
+static enum err show_endstops(void *ctx, struct strbuf *out, struct err_info *info)
+{
     strbuf_addc(out, '{');
-    struct endstop *endstop;
-    for (size_t i = 0; (endstop = endstop_at(printer, i)); i++) {
-        bool is_triggered;
-        enum err err = endstop_query(endstop, &is_triggered, info);
-        if (err)
-            return err;
-        strbuf_adds(out, i > 0 ? "," : "");
-        strbuf_add_json_string(out, endstop->name, strlen(endstop->name));
-        strbuf_adds(out, is_triggered ? ":\"TRIGGERED\"" : ":\"open\"");
-    }
+    enum err err = query_endstops(((struct api_printer *)ctx)->printer, add_endstop, out, info);
     strbuf_addc(out, '}');
-    return OK;
+    return err;
 }
 
 static enum err mmu_state(void *ctx, struct strbuf *out, struct err_info *info)
@@ -173,7 +171,7 @@ struct api_printer *api_printer_create(void (*wake_fn)(void *ctx), void *ctx)
         .print_pause = print_pause,
         .print_resume = print_resume,
         .print_cancel = print_cancel,
-        .query_endstops = query_endstops,
+        .query_endstops = show_endstops,
         .mmu_state = mmu_state,
         .mmu_pause = pause_mmu,
         .mmu_unlock = unlock_mmu,

@@ -91,6 +91,42 @@ static double start_of(const struct rail *r, double away_mm)
     return r->is_at_max ? r->endstop_mm - d : r->endstop_mm + d;
 }
 
+/* Line `index` of "x, y" lines. */
+static bool place_line(const char *text, unsigned index, double *x, double *y)
+{
+    for (; text && *text; text = strchr(text, '\n'), text = text ? text + 1 : NULL) {
+        char *end;
+        double first = strtod(text, &end);
+        if (end == text)
+            continue; /* a blank line */
+        end += strspn(end, " \t,");
+        *x = first;
+        *y = strtod(end, NULL);
+        if (index-- == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Where a motor of z lifts: as [z_tilt] or [quad_gantry_level] says; there the corners are front left, rear left, rear
+ * right, front right. */
+static void derive_place(struct plant_motor *motor, const struct config *config)
+{
+    const char *name = motor->name + strlen("stepper_z"), *text;
+    unsigned index = (unsigned)strtoul(name, NULL, 10);
+    if ((text = derive_text(config_find(config, "z_tilt"), "z_positions"))) {
+        motor->has_place = place_line(text, index, &motor->at_x_mm, &motor->at_y_mm);
+        return;
+    }
+    double low[2], high[2];
+    text = derive_text(config_find(config, "quad_gantry_level"), "gantry_corners");
+    if (!text || index > 3 || !place_line(text, 0, &low[0], &low[1]) || !place_line(text, 1, &high[0], &high[1]))
+        return;
+    motor->has_place = true;
+    motor->at_x_mm = index < 2 ? low[0] : high[0];
+    motor->at_y_mm = index == 0 || index == 3 ? low[1] : high[1];
+}
+
 void derive_motor(struct derived *d, const struct config_section *section)
 {
     struct plant_motor motor = {.name = section_name(section)};
@@ -109,9 +145,12 @@ void derive_motor(struct derived *d, const struct config_section *section)
                    derive_number(section, "microsteps", derive_number(rail, "microsteps", 16));
     const char *gears = derive_text(section, "gear_ratio");
     steps *= gear_ratio(gears ? gears : derive_text(rail, "gear_ratio"));
+    if (motor.role == PLANT_ROLE_Z && derive_starts_with(motor.name, "stepper_z"))
+        derive_place(&motor, section_config(section));
     motor.mm_per_step = steps > 0 && distance > 0 ? distance / steps : 0.01;
     d->motors[d->desc.motor_count++] = motor;
-    strbuf_addf(&d->signature, "motor %s %.17g\n", motor.name, motor.mm_per_step);
+    strbuf_addf(&d->signature, "motor %s %.17g %.17g %.17g\n", motor.name, motor.mm_per_step, motor.at_x_mm,
+                motor.at_y_mm);
 }
 
 /* --- geometry --- */

@@ -18,8 +18,7 @@ void section_bind(struct config_section *section, const struct option_desc *opti
     section->tables[section->table_count++] = (struct option_table){options, count};
 }
 
-/* Does `name` fit a documented name with a pattern: "variable_*" (any rest) or "temperature<n>" (digits)? */
-static bool matches(const char *pattern, const char *name)
+bool option_matches(const char *pattern, const char *name)
 {
     const char *star = strchr(pattern, '*'), *number = strstr(pattern, "<n>");
     if (star)
@@ -27,16 +26,17 @@ static bool matches(const char *pattern, const char *name)
     if (!number)
         return !strcasecmp(pattern, name);
     size_t len = (size_t)(number - pattern);
-    if (strncasecmp(pattern, name, len) || !name[len])
+    if (strncasecmp(pattern, name, len))
         return false;
-    return strspn(name + len, "0123456789") == strlen(name + len);
+    size_t digits = strspn(name + len, "0123456789");
+    return digits && !strcasecmp(name + len + digits, number + strlen("<n>"));
 }
 
 static const struct option_desc *find_desc(const struct config_section *section, const char *name)
 {
     for (size_t t = 0; t < section->table_count; t++)
         for (size_t i = 0; i < section->tables[t].count; i++)
-            if (matches(section->tables[t].options[i].name, name))
+            if (option_matches(section->tables[t].options[i].name, name))
                 return &section->tables[t].options[i];
     return NULL;
 }
@@ -457,7 +457,7 @@ const struct config_option *section_next(struct config_section *section, const c
     size_t prefix = strcspn(pattern, "*<");
     while (*cursor < section->option_count) {
         struct stored_option *option = section->options[(*cursor)++];
-        if (!matches(pattern, option->pub.name))
+        if (!option_matches(pattern, option->pub.name))
             continue;
         option->is_read = true;
         record_text(section, option->pub.name, option->pub.value);

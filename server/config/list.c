@@ -50,12 +50,9 @@ static bool split(struct config *config, struct span whole, char separator, bool
 static struct option_desc const *desc_of(const struct config_section *section, const char *name)
 {
     for (size_t t = 0; t < section->table_count; t++)
-        for (size_t i = 0; i < section->tables[t].count; i++) {
-            const char *pattern = section->tables[t].options[i].name;
-            size_t fixed = strcspn(pattern, "*<");
-            if (pattern[fixed] ? !strncmp(pattern, name, fixed) : !strcmp(pattern, name))
+        for (size_t i = 0; i < section->tables[t].count; i++)
+            if (option_matches(section->tables[t].options[i].name, name))
                 return &section->tables[t].options[i];
-        }
     UNREACHABLE();
 }
 

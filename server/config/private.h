@@ -125,6 +125,8 @@ struct config_section *config_get_section(struct config *config, const char *nam
 /* Set or replace an option; NULL if a limit is hit. */
 struct stored_option *section_store(struct config_section *section, const char *name, size_t name_len,
                                     unsigned file_index, int line);
+/* Does `name` fit a documented name, which may be a pattern: "variable_*" (any rest), "screw<n>_name" (digits)? */
+bool option_matches(const char *pattern, const char *name);
 struct stored_option *section_stored(const struct config_section *section, const char *name);
 
 void section_record(struct config_section *section, const char *name, struct strbuf *json, const double *number);

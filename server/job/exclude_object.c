@@ -12,11 +12,13 @@
 #include "server/job/objects.h"
 #include "server/job/sdcard.h"
 #include "server/machine/object.h"
+#include "server/machine/print_area.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
 #include "server/machine/toolhead.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +28,8 @@
 struct part {
     char *name; /* upper case */
     char *json; /* as status shows it */
+    bool has_outline;
+    double min_mm[2], max_mm[2]; /* of its outline */
 };
 
 struct exclude_object {
@@ -89,16 +93,74 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Both are taken. */
-static enum err put_part(struct exclude_object *x, char *name, char *json, struct err_info *info)
+/* Take the corner x, y into the box round the outline. */
+static void add_corner(struct part *part, const double at_mm[2])
 {
-    struct part *part = find_part(x, name);
+    for (int i = 0; i < 2; i++) {
+        part->min_mm[i] = part->has_outline ? fmin(part->min_mm[i], at_mm[i]) : at_mm[i];
+        part->max_mm[i] = part->has_outline ? fmax(part->max_mm[i], at_mm[i]) : at_mm[i];
+    }
+    part->has_outline = true;
+}
+
+/* The box round [[x, y], ...], JSON; numbers elsewhere mean nothing. */
+static void read_outline(struct part *part, const char *json)
+{
+    double at_mm[2] = {0.0, 0.0};
+    int depth = 0, index = 0;
+    part->has_outline = false;
+    for (const char *p = json; p && *p; p++) {
+        if (*p == '[') {
+            depth++;
+            index = 0;
+        } else if (*p == ']') {
+            if (depth-- == 2 && index == 2)
+                add_corner(part, at_mm);
+        } else if (depth == 2 && (isdigit((unsigned char)*p) || *p == '-')) {
+            char *end;
+            double value = strtod(p, &end);
+            if (end == p)
+                continue;
+            if (index < 2 && isfinite(value))
+                at_mm[index++] = value;
+            p = end - 1;
+        }
+        if (depth == 0)
+            break;
+    }
+}
+
+/* bed_mesh asks. */
+static void on_print_area(void *ctx, const char *event, void *data)
+{
+    const struct exclude_object *x = ctx;
+    struct print_area *area = data;
+    (void)event;
+    for (size_t i = 0; i < x->part_count; i++) {
+        const struct part *part = &x->parts[i];
+        if (!part->has_outline)
+            continue;
+        for (int k = 0; k < 2; k++) {
+            area->min_mm[k] = area->count ? fmin(area->min_mm[k], part->min_mm[k]) : part->min_mm[k];
+            area->max_mm[k] = area->count ? fmax(area->max_mm[k], part->max_mm[k]) : part->max_mm[k];
+        }
+        area->count++;
+    }
+}
+
+/* Both are taken. `outline` points into json, NULL: none. */
+static enum err put_part(struct exclude_object *x, char *name, char *json, const char *outline, struct err_info *info)
+{
+    struct part *part = find_part(x, name), box = {0};
+    read_outline(&box, outline);
     x->parts_revision++;
     printer_status_touch(&x->obj);
     if (part) {
         mem_free(name);
         mem_free(part->json);
-        part->json = json;
+        box.name = part->name;
+        box.json = json;
+        *part = box;
         return OK;
     }
     if (x->part_count >= PARTS_MAX) {
@@ -107,7 +169,9 @@ static enum err put_part(struct exclude_object *x, char *name, char *json, struc
         return err_set(info, ERR_LIMIT, "More than %d objects are defined", PARTS_MAX);
     }
     x->parts = mem_realloc(x->parts, (x->part_count + 1) * sizeof(*x->parts));
-    x->parts[x->part_count++] = (struct part){name, json};
+    box.name = name;
+    box.json = json;
+    x->parts[x->part_count++] = box;
     qsort(x->parts, x->part_count, sizeof(*x->parts), compare_parts);
     return OK;
 }
@@ -288,7 +352,8 @@ static enum err add_list(struct strbuf *json, const char *name, const char *text
 }
 
 /* {"name": ..., whatever else was given as text, "center": [x, y], "polygon": [[x, y], ...]} */
-static enum err part_json(struct gcode_command *cmd, const char *name, struct strbuf *json, struct err_info *info)
+static enum err part_json(struct gcode_command *cmd, const char *name, struct strbuf *json, size_t *outline_at,
+                          struct err_info *info)
 {
     strbuf_adds(json, "{\"name\": ");
     strbuf_add_json_string(json, name, strlen(name));
@@ -309,6 +374,7 @@ static enum err part_json(struct gcode_command *cmd, const char *name, struct st
         err = add_list(json, "center", list, center, info);
         mem_free(list);
     }
+    *outline_at = json->len_bytes + strlen(", \"polygon\": ");
     if (!err && polygon)
         err = add_list(json, "polygon", polygon, polygon, info);
     strbuf_addc(json, '}');
@@ -330,9 +396,12 @@ static enum err cmd_define(void *ctx, struct gcode_command *cmd, struct err_info
     char *key = upper(name);
     struct strbuf json;
     strbuf_init(&json);
-    enum err err = part_json(cmd, key, &json, info);
-    if (!err)
-        return put_part(x, key, strbuf_take(&json), info);
+    size_t outline_at;
+    enum err err = part_json(cmd, key, &json, &outline_at, info);
+    if (!err) {
+        char *text = strbuf_take(&json);
+        return put_part(x, key, text, gcode_has(cmd, "POLYGON") ? text + outline_at : NULL, info);
+    }
     strbuf_deinit(&json);
     mem_free(key);
     return err;
@@ -352,7 +421,7 @@ static enum err cmd_start(void *ctx, struct gcode_command *cmd, struct err_info 
         strbuf_adds(&json, "{\"name\": ");
         strbuf_add_json_string(&json, key, strlen(key));
         strbuf_addc(&json, '}');
-        err = put_part(x, mem_strdup(key), strbuf_take(&json), info);
+        err = put_part(x, mem_strdup(key), strbuf_take(&json), NULL, info);
     }
     if (!err)
         set_current(x, key);
@@ -439,6 +508,7 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     x->transform =
         (struct gcode_transform){.name = "exclude_object", .ctx = x, .move = move, .get_position = get_position};
     printer_subscribe(obj->printer, SDCARD_EVENT_RESET, on_reset_file, x);
+    printer_subscribe(obj->printer, PRINT_AREA_EVENT, on_print_area, x);
     return OK;
 }
 

@@ -10,6 +10,7 @@
 #include "server/machine/toolhead.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct bed_mesh *bed_mesh_of(void *obj)
@@ -71,8 +72,8 @@ static enum err settle_target(const struct bed_mesh *bm, const struct mesh *mesh
     high = fmax(high, *target_mm);
     if (span <= fmax(fabs(low), fabs(high)))
         return err_set(info, ERR_INVALID,
-                       "bed_mesh: the mesh is higher than the range it fades out over, see fade_start and fade_end\n"
-                       "fade distance: %.2f mesh min: %.4f mesh max: %.4f",
+                       "bed_mesh: Mesh extends outside of the fade range, please see the fade_start and fade_end options."
+                       " fade distance: %.2f mesh min: %.4f mesh max: %.4f",
                        span, low, high);
     return OK;
 }
@@ -141,7 +142,7 @@ static void add_rows(struct strbuf *text, const double *values, unsigned width, 
     }
 }
 
-/* The points that BED_MESH_CALIBRATE would probe. */
+/* The points that BED_MESH_CALIBRATE would probe: where the nozzle is then, and where the probe. */
 static enum err show_points(struct bed_mesh *bm, struct gcode *g, struct err_info *info)
 {
     struct bed_mesh_area area = bm->area;
@@ -150,11 +151,18 @@ static enum err show_points(struct bed_mesh *bm, struct gcode *g, struct err_inf
     enum err e = bed_mesh_points(&area, &points, &count, info);
     if (e)
         return e;
+    const struct probe *probe = printer_probe(bm->obj.printer);
+    double offset_mm[3] = {0.0, 0.0, 0.0};
+    if (probe)
+        probe_offsets(probe, offset_mm);
     struct strbuf text;
     strbuf_init(&text);
-    strbuf_adds(&text, "bed_mesh: generated points\nIndex | Point");
-    for (size_t i = 0; i < count; i++)
-        strbuf_addf(&text, "\n%5zu | (%.2f, %.2f)", i, points[i].x_mm, points[i].y_mm);
+    strbuf_adds(&text, "bed_mesh: generated points\nIndex | Tool Adjusted   | Probe");
+    for (size_t i = 0; i < count; i++) {
+        char tool[48];
+        snprintf(tool, sizeof tool, "(%.1f, %.1f)", points[i].x_mm - offset_mm[0], points[i].y_mm - offset_mm[1]);
+        strbuf_addf(&text, "\n%-6zu| %-16s| (%.1f, %.1f)", i, tool, points[i].x_mm, points[i].y_mm);
+    }
     gcode_respond_info(g, "%s", text.data);
     strbuf_deinit(&text);
     mem_free(points);
@@ -215,17 +223,7 @@ static enum err cmd_map(void *ctx, struct gcode_command *cmd, struct err_info *i
 /* --- options --- */
 
 static const struct option_desc options[] = {
-    {.name = "speed",
-     .type = OPTION_FLOAT,
-     .unit = "mm/s",
-     .default_text = "50",
-     .limits = ">0",
-     .help = "Speed of travel between points"},
-    {.name = "horizontal_move_z",
-     .type = OPTION_FLOAT,
-     .unit = "mm",
-     .default_text = "5",
-     .help = "Height of travel between points"},
+    PROBE_ROUND_OPTIONS,
     {.name = "mesh_radius", .type = OPTION_FLOAT, .unit = "mm", .limits = ">0", .help = "Radius of a round bed's mesh"},
     {.name = "mesh_origin",
      .type = OPTION_FLOAT_LIST,
@@ -321,12 +319,12 @@ static const struct option_desc options[] = {
      .separators = "\n,",
      .count = 2,
      .help = "Accepted for the sake of old files; the grid decides"},
-    {.name = "faulty_region_*_min",
+    {.name = "faulty_region_<n>_min",
      .type = OPTION_FLOAT_LIST,
      .unit = "mm",
      .count = 2,
      .help = "Corner of a region that can't be probed"},
-    {.name = "faulty_region_*_max",
+    {.name = "faulty_region_<n>_max",
      .type = OPTION_FLOAT_LIST,
      .flags = OPTION_CONDITIONAL,
      .unit = "mm",
@@ -385,23 +383,55 @@ static void read_area(struct bed_mesh_area *area, struct config_section *section
     area->params.algorithm = section_choice(section, "algorithm") ? MESH_BICUBIC : MESH_LAGRANGE;
     area->params.tension = section_float(section, "bicubic_tension");
     area->margin_mm = section_float(section, "adaptive_margin");
-    area->horizontal_z_mm = section_float(section, "horizontal_move_z");
-    area->speed_mm_s = section_float(section, "speed");
-    struct mesh_params checked = area->params;
-    struct err_info info;
-    if (section_error_count(section) == 0 && mesh_params_check(&checked, &info))
-        config_error_section(section, "%s", info.text);
+    if ((area->has_zero = section_has(section, "zero_reference_position")))
+        read_point(section, "zero_reference_position", area->zero_mm);
 }
 
-/* Regions that must be measured at their edge instead. */
-static void refuse_faulty_regions(struct config_section *section)
+static bool do_overlap(const struct bed_mesh_region *a, const struct bed_mesh_region *b)
 {
-    size_t cursor = 0;
-    const struct config_option *option;
-    while ((option = section_next(section, "faulty_region_*_min", &cursor, NULL)))
-        config_error_option(section, option->name, "Option '%s' in section 'bed_mesh' is not supported", option->name);
-    for (cursor = 0; section_next(section, "faulty_region_*_max", &cursor, NULL);)
-        ;
+    return a->min_mm[0] <= b->max_mm[0] && b->min_mm[0] <= a->max_mm[0] && a->min_mm[1] <= b->max_mm[1] &&
+           b->min_mm[1] <= a->max_mm[1];
+}
+
+/* faulty_region_1_min and faulty_region_1_max to 99: any two opposite corners. */
+static void read_regions(struct bed_mesh *bm, struct config_section *section)
+{
+    for (unsigned n = 1; n <= BED_MESH_REGIONS_MAX; n++) {
+        char low[32], high[32];
+        snprintf(low, sizeof low, "faulty_region_%u_min", n);
+        snprintf(high, sizeof high, "faulty_region_%u_max", n);
+        if (!section_has(section, low))
+            continue;
+        section_string_required(section, high);
+        struct bed_mesh_region *region = &bm->regions[bm->area.region_count++];
+        double a[2] = {0.0, 0.0}, b[2] = {0.0, 0.0};
+        read_point(section, low, a);
+        read_point(section, high, b);
+        region->number = n;
+        for (int i = 0; i < 2; i++) {
+            region->min_mm[i] = fmin(a[i], b[i]);
+            region->max_mm[i] = fmax(a[i], b[i]);
+        }
+        for (const struct bed_mesh_region *other = bm->regions; other < region; other++)
+            if (do_overlap(region, other))
+                config_error_option(section, low, "bed_mesh: faulty_region_%u overlaps faulty_region_%u", n,
+                                    other->number);
+    }
+    bm->area.regions = bm->regions;
+}
+
+/* What BED_MESH_CALIBRATE would say without parameters is said at once. */
+static void check_points(struct bed_mesh *bm, struct config_section *section)
+{
+    struct bed_mesh_area area = bm->area;
+    struct bed_mesh_point *points = NULL;
+    size_t count;
+    struct err_info info;
+    if (section_error_count(section) > 0)
+        return;
+    if (bed_mesh_points(&area, &points, &count, &info))
+        config_error_section(section, "%s", info.text);
+    mem_free(points);
 }
 
 static enum err create(struct printer_object *obj, struct config_section *section, struct err_info *info)
@@ -410,15 +440,16 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     bm->profile_name = mem_strdup("");
     bm->revision = bm->profiles_revision = 1;
     read_area(&bm->area, section);
-    refuse_faulty_regions(section);
+    read_regions(bm, section);
+    check_points(bm, section);
+    probe_round_setup(&bm->round, obj->printer, section, bed_mesh_measured, bm);
+    bm->round.is_of_probe = true;
     bm->effect.fade_start_mm = section_float(section, "fade_start");
     bm->effect.fade_end_mm = section_float(section, "fade_end");
     bm->effect.split_mm = section_float(section, "split_delta_z");
     bm->effect.check_distance_mm = section_float(section, "move_check_distance");
     if ((bm->has_fade_target = section_has(section, "fade_target")))
         bm->fade_target_mm = section_float(section, "fade_target");
-    if ((bm->has_zero_reference = section_has(section, "zero_reference_position")))
-        read_point(section, "zero_reference_position", bm->zero_reference_mm);
     if (section_has(section, "points"))
         section_number_table(section, "points");
     if (section_has(section, "scan_overshoot"))
@@ -431,6 +462,8 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
 static void destroy(struct printer_object *obj)
 {
     struct bed_mesh *bm = bed_mesh_of(obj);
+    bed_mesh_forget_run(bm);
+    probe_round_deinit(&bm->round);
     bed_mesh_free_profiles(bm);
     mesh_destroy(bm->mesh);
     mem_free(bm->profile_name);

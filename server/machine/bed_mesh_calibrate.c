@@ -1,68 +1,17 @@
-/* BED_MESH_CALIBRATE: where to probe, the round of probing, and the mesh from it. */
+/* BED_MESH_CALIBRATE: its parameters, the round of probing, and the mesh from it. */
 #include "server/machine/bed_mesh.h"
 
 #include "base/mem.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
+#include "server/machine/manual_probe.h"
+#include "server/machine/print_area.h"
 #include "server/machine/printer.h"
 #include "server/machine/probe.h"
-#include "server/machine/toolhead.h"
 
 #include <math.h>
 #include <string.h>
-
-/* --- where --- */
-
-/* Spacing of the points [mm], cut to 0.01 mm; at least 1 mm. The range then ends at the last point. */
-static enum err settle_range(struct bed_mesh_area *area, double spacing_mm[2], struct err_info *info)
-{
-    struct mesh_params *p = &area->params;
-    for (int i = 0; i < 2; i++) {
-        spacing_mm[i] = floor((p->max_mm[i] - p->min_mm[i]) / (p->count[i] - 1) * 100.0) / 100.0;
-        if (spacing_mm[i] < 1.0)
-            return err_set(info, ERR_INVALID, "bed_mesh: min/max points too close together");
-        if (area->is_round) { /* stays centred */
-            p->max_mm[i] = spacing_mm[i] * (p->count[i] / 2);
-            p->min_mm[i] = -p->max_mm[i];
-        } else {
-            p->max_mm[i] = p->min_mm[i] + spacing_mm[i] * (p->count[i] - 1);
-        }
-    }
-    return OK;
-}
-
-enum err bed_mesh_points(struct bed_mesh_area *area, struct bed_mesh_point **points, size_t *count,
-                         struct err_info *info)
-{
-    struct mesh_params *p = &area->params;
-    double spacing_mm[2];
-    enum err e = mesh_params_check(p, info);
-    if (!e)
-        e = settle_range(area, spacing_mm, info);
-    if (e)
-        return e;
-    struct bed_mesh_point *list = MEM_ARRAY(struct bed_mesh_point, (size_t)p->count[0] * p->count[1]);
-    size_t n = 0;
-    for (unsigned y = 0; y < p->count[1]; y++)
-        for (unsigned k = 0; k < p->count[0]; k++) {
-            unsigned x = y % 2 ? p->count[0] - 1 - k : k; /* zig-zag */
-            struct bed_mesh_point point = {p->min_mm[0] + x * spacing_mm[0], p->min_mm[1] + y * spacing_mm[1],
-                                           y * p->count[0] + x};
-            if (area->is_round && hypot(point.x_mm, point.y_mm) > area->radius_mm)
-                continue;
-            point.x_mm += area->origin_mm[0];
-            point.y_mm += area->origin_mm[1];
-            list[n++] = point;
-        }
-    for (int i = 0; i < 2; i++) {
-        p->min_mm[i] += area->origin_mm[i];
-        p->max_mm[i] += area->origin_mm[i];
-        area->origin_mm[i] = 0.0;
-    }
-    *points = list;
-    *count = n;
-    return OK;
-}
+#include <strings.h>
 
 /* --- the command's area --- */
 
@@ -129,55 +78,53 @@ static enum err read_shape(struct gcode_command *cmd, struct bed_mesh_area *area
 static enum err read_area(struct gcode_command *cmd, struct bed_mesh_area *area, struct err_info *info)
 {
     struct mesh_params *p = &area->params;
-    long adaptive = 0;
-    const char *algorithm = gcode_get(cmd, "ALGORITHM"), *method = gcode_get(cmd, "METHOD");
-    if (method && strcmp(method, "automatic") != 0)
-        return err_set(info, ERR_UNSUPPORTED, "BED_MESH_CALIBRATE: METHOD=%s is not available, only automatic", method);
-    enum err e = gcode_opt_int(cmd, "ADAPTIVE", GCODE_ANY, &adaptive, info);
-    if (!e && adaptive)
-        return err_set(info, ERR_UNSUPPORTED, "BED_MESH_CALIBRATE: ADAPTIVE is not available");
-    if (!e)
-        e = read_shape(cmd, area, info);
+    const char *algorithm = gcode_get(cmd, "ALGORITHM");
+    enum err e = read_shape(cmd, area, info);
     if (!e)
         e = read_counts(cmd, "MESH_PPS", 0, p->pps, info);
     if (!e)
-        e = gcode_opt_double(cmd, "HORIZONTAL_MOVE_Z", GCODE_ANY, &area->horizontal_z_mm, info);
+        e = gcode_opt_double(cmd, "ADAPTIVE_MARGIN", GCODE_MIN(0.0), &area->margin_mm, info);
     if (e || !algorithm)
         return e;
-    if (strcmp(algorithm, "lagrange") != 0 && strcmp(algorithm, "bicubic") != 0)
+    if (strcasecmp(algorithm, "lagrange") != 0 && strcasecmp(algorithm, "bicubic") != 0)
         return err_set(info, ERR_INVALID, "bed_mesh: Unknown algorithm <%s>", algorithm);
-    p->algorithm = algorithm[0] == 'b' ? MESH_BICUBIC : MESH_LAGRANGE;
+    p->algorithm = algorithm[0] == 'b' || algorithm[0] == 'B' ? MESH_BICUBIC : MESH_LAGRANGE;
     return OK;
 }
 
-/* --- the round --- */
-
-struct round {
-    struct bed_mesh *bm;
-    struct probe *probe;
-    struct probe_session session;
-    struct bed_mesh_area area;
-    double offset_mm[3];
-};
-
-static enum err go(const struct round *r, double x, double y, double z, double speed_mm_s, struct err_info *info)
+/* ADAPTIVE=1: only where the objects of the print stand. */
+static enum err adapt(struct bed_mesh *bm, struct gcode_command *cmd, struct bed_mesh_area *area, bool *is_adapted,
+                      struct err_info *info)
 {
-    const double to[TOOLHEAD_AXES_MAX] = {x, y, z, NAN, NAN, NAN, NAN, NAN};
-    return toolhead_manual_move(printer_toolhead(r->bm->obj.printer), to, speed_mm_s, info);
+    long wants = 0;
+    enum err e = gcode_opt_int(cmd, "ADAPTIVE", GCODE_ANY, &wants, info);
+    *is_adapted = false;
+    if (e || !wants)
+        return e;
+    struct print_area box = {0};
+    printer_emit(bm->obj.printer, PRINT_AREA_EVENT, &box);
+    *is_adapted = bed_mesh_adapt(area, &box);
+    const struct mesh_params *p = &area->params;
+    if (*is_adapted)
+        gcode_respond_info(gcode_of(cmd), "bed_mesh: adapted to the objects of the print: (%.2f, %.2f) to (%.2f, %.2f), "
+                                          "%u x %u points",
+                           p->min_mm[0] + area->origin_mm[0], p->min_mm[1] + area->origin_mm[1],
+                           p->max_mm[0] + area->origin_mm[0], p->max_mm[1] + area->origin_mm[1], p->count[0],
+                           p->count[1]);
+    else
+        gcode_respond_info(gcode_of(cmd), "bed_mesh: %s, the whole mesh is measured",
+                           box.count ? "the objects of the print do not stand on the mesh"
+                                     : "no objects of a print are defined (EXCLUDE_OBJECT_DEFINE with a POLYGON)");
+    return OK;
 }
 
-/* The bed's height where the probe is above x, y. */
-static enum err probe_at(const struct round *r, double x, double y, double *z_mm, struct err_info *info)
+/* --- the mesh --- */
+
+void bed_mesh_forget_run(struct bed_mesh *bm)
 {
-    struct probe_result result;
-    enum err e = go(r, x - r->offset_mm[0], y - r->offset_mm[1], NAN, r->area.speed_mm_s, info);
-    if (!e)
-        e = probe_run(r->probe, &r->session, &result, info);
-    if (!e)
-        e = go(r, NAN, NAN, r->area.horizontal_z_mm, r->session.lift_speed_mm_s, info);
-    if (!e)
-        *z_mm = result.bed_mm[2];
-    return e;
+    mem_free(bm->run.points);
+    mem_free(bm->run.profile);
+    bm->run = (struct bed_mesh_run){0};
 }
 
 /* Rows of a round bed are as long as the circle is wide: the rest takes the row's edge. */
@@ -194,94 +141,128 @@ static void fill_rows(double *heights, const struct mesh_params *p)
     }
 }
 
-static bool is_inside(const struct mesh_params *p, const double at[2])
+/* Heights of the grid: the mean where several points stand for one cell. *zero_mm: of the zero reference outside, NAN if
+ * there is none. Caller frees. */
+static double *gather(const struct bed_mesh_run *run, const struct probe_round_result *result, double *zero_mm)
 {
-    return at[0] >= p->min_mm[0] && at[0] <= p->max_mm[0] && at[1] >= p->min_mm[1] && at[1] <= p->max_mm[1];
+    size_t cells = (size_t)run->area.params.count[0] * run->area.params.count[1];
+    double *heights = MEM_ARRAY(double, cells);
+    unsigned *measured = MEM_ARRAY(unsigned, cells);
+    *zero_mm = NAN;
+    for (size_t i = 0; i < run->point_count; i++) {
+        unsigned cell = run->points[i].cell;
+        if (cell == BED_MESH_CELL_ZERO) {
+            *zero_mm = result->bed_mm[i][2];
+            continue;
+        }
+        heights[cell] += result->bed_mm[i][2];
+        measured[cell]++;
+    }
+    for (size_t i = 0; i < cells; i++)
+        heights[i] = measured[i] ? heights[i] / measured[i] : (double)NAN;
+    mem_free(measured);
+    fill_rows(heights, &run->area.params);
+    return heights;
 }
 
-/* The mesh with its zero where it is asked to be. */
-static enum err finish(struct round *r, const double *heights, const char *profile, struct err_info *info)
+/* A mesh with a hole would send the nozzle anywhere. */
+static enum err check_complete(const double *heights, const struct mesh_params *p, struct err_info *info)
 {
-    struct bed_mesh *bm = r->bm;
-    struct mesh *mesh = mesh_create(&r->area.params, heights);
-    double zero_mm = 0.0;
-    enum err e = OK;
-    if (bm->has_zero_reference && is_inside(&r->area.params, bm->zero_reference_mm))
-        zero_mm = mesh_height_mm(mesh, bm->zero_reference_mm[0], bm->zero_reference_mm[1]);
-    else if (bm->has_zero_reference)
-        e = probe_at(r, bm->zero_reference_mm[0], bm->zero_reference_mm[1], &zero_mm, info);
-    if (!e && bm->has_zero_reference)
-        mesh_lower(mesh, zero_mm);
+    for (unsigned i = 0; i < p->count[0] * p->count[1]; i++)
+        if (!isfinite(heights[i]))
+            return err_set(info, ERR_STATE, "bed_mesh: no height was measured for point %u of row %u",
+                           i % p->count[0] + 1, i / p->count[0] + 1);
+    return OK;
+}
+
+static enum err keep(struct bed_mesh *bm, struct mesh *take_mesh, struct err_info *info)
+{
+    struct gcode *g = bm->obj.printer->gcode;
+    const char *profile = bm->run.profile;
+    char *name = profile ? mem_strdup(profile) : mem_sprintf("adaptive-%u", ++bm->adapted_count);
+    enum err e = profile ? bed_mesh_save_profile(bm, take_mesh, name, info) : OK;
+    if (e)
+        mesh_destroy(take_mesh);
+    else
+        e = bed_mesh_use(bm, take_mesh, name, info);
     if (!e)
-        e = bed_mesh_save_profile(bm, mesh, profile, info);
-    if (!e)
-        return bed_mesh_use(bm, mesh, profile, info);
-    mesh_destroy(mesh);
+        gcode_respond_info(g, "Mesh Bed Leveling Complete");
+    if (!e && profile)
+        gcode_respond_info(g,
+                           "Bed Mesh state has been saved to profile [%s]\nfor the current session.  The SAVE_CONFIG "
+                           "command will\nupdate the printer config file and restart the printer.",
+                           name);
+    mem_free(name);
     return e;
 }
 
-static enum err probe_all(struct round *r, const char *profile, struct err_info *info)
+enum err bed_mesh_measured(void *ctx, const struct probe_round_result *result, bool *again, struct err_info *info)
 {
-    struct bed_mesh_point *points;
-    size_t count;
-    enum err e = bed_mesh_points(&r->area, &points, &count, info);
-    if (e)
-        return e;
-    size_t cells = (size_t)r->area.params.count[0] * r->area.params.count[1];
-    double *heights = MEM_ARRAY(double, cells);
-    for (size_t i = 0; i < cells; i++)
-        heights[i] = NAN;
-    e = go(r, NAN, NAN, r->area.horizontal_z_mm, r->area.speed_mm_s, info);
-    if (!e)
-        e = probe_begin(r->probe, info);
-    for (size_t i = 0; i < count && !e; i++)
-        e = probe_at(r, points[i].x_mm, points[i].y_mm, &heights[points[i].cell], info);
-    if (!e)
-        e = probe_end(r->probe, info);
+    struct bed_mesh *bm = ctx;
+    const struct bed_mesh_area *area = &bm->run.area;
+    double zero_mm;
+    double *heights = gather(&bm->run, result, &zero_mm);
+    enum err e = check_complete(heights, &area->params, info);
+    (void)again;
     if (!e) {
-        fill_rows(heights, &r->area.params);
-        e = finish(r, heights, profile, info);
+        struct mesh *mesh = mesh_create(&area->params, heights);
+        if (area->has_zero)
+            mesh_lower(mesh, isnan(zero_mm) ? mesh_height_mm(mesh, area->zero_mm[0], area->zero_mm[1]) : zero_mm);
+        e = keep(bm, mesh, info);
     }
     mem_free(heights);
-    mem_free(points);
+    bed_mesh_forget_run(bm);
     return e;
+}
+
+/* --- the command --- */
+
+static enum err plan(struct bed_mesh *bm, struct gcode_command *cmd, const char *profile, struct err_info *info)
+{
+    struct bed_mesh_run run = {.area = bm->area};
+    bool is_adapted;
+    enum err e = read_area(cmd, &run.area, info);
+    if (!e)
+        e = adapt(bm, cmd, &run.area, &is_adapted, info);
+    if (!e)
+        e = bed_mesh_points(&run.area, &run.points, &run.point_count, info);
+    if (e)
+        return e;
+    bed_mesh_forget_run(bm);
+    run.profile = is_adapted ? NULL : mem_strdup(profile);
+    bm->run = run;
+    struct probe_place *places = MEM_ARRAY(struct probe_place, run.point_count);
+    for (size_t i = 0; i < run.point_count; i++)
+        places[i] = (struct probe_place){run.points[i].x_mm, run.points[i].y_mm};
+    probe_round_set_places(&bm->round, places, run.point_count);
+    mem_free(places);
+    return OK;
 }
 
 enum err bed_mesh_cmd_calibrate(void *ctx, struct gcode_command *cmd, struct err_info *info)
 {
     struct bed_mesh *bm = ctx;
-    struct round r = {.bm = bm, .probe = printer_probe(bm->obj.printer), .area = bm->area};
     const char *profile = gcode_get(cmd, "PROFILE");
     if (!profile)
         profile = "default";
-    if (!*profile || strpbrk(profile, "[]\n#;"))
+    if (!profile[strspn(profile, " \t")] || strpbrk(profile, "[]\n#;"))
         return err_set(info, ERR_INVALID, "Value for parameter 'PROFILE' must be specified");
-    if (!r.probe)
-        return err_set(info, ERR_STATE, "BED_MESH_CALIBRATE needs a [probe]");
-    probe_offsets(r.probe, r.offset_mm);
-    enum err e = probe_session_read(r.probe, cmd, &r.session, info);
-    if (!e)
-        e = read_area(cmd, &r.area, info);
-    if (!e && r.area.horizontal_z_mm < r.offset_mm[2])
-        return err_set(info, ERR_INVALID, "horizontal_move_z can't be less than probe's z_offset");
+    enum err e = manual_probe_check_free(bm->obj.printer, info);
+    if (e)
+        return e; /* perhaps it is this one's own: it goes on */
+    e = plan(bm, cmd, profile, info);
     if (!e)
         e = bed_mesh_use(bm, NULL, "", info);
     if (!e)
-        e = probe_all(&r, profile, info);
+        e = probe_round_run(&bm->round, cmd, info);
     if (e)
-        return e;
-    gcode_respond_info(gcode_of(cmd), "Mesh Bed Leveling Complete");
-    gcode_respond_info(
-        gcode_of(cmd),
-        "Bed Mesh state has been saved to profile [%s]\nfor the current session.  The SAVE_CONFIG command "
-        "will\nupdate the printer config file and restart the printer.",
-        profile);
-    return OK;
+        bed_mesh_forget_run(bm);
+    return e;
 }
 
 const struct command_param bed_mesh_calibrate_params[] = {
     {"PROFILE", "str", "default", NULL},
-    {"METHOD", "str", "automatic", "automatic"},
+    {"METHOD", "str", "automatic", "automatic|manual"},
     {"HORIZONTAL_MOVE_Z", "float", "horizontal_move_z", NULL},
     {"ADAPTIVE", "int", "0", NULL},
     {"ADAPTIVE_MARGIN", "float", "adaptive_margin", NULL},

@@ -36,8 +36,8 @@ enum err mesh_params_check(struct mesh_params *params, struct err_info *info)
                        params->count[0], params->count[1]);
     for (int i = 0; i < 2; i++) {
         if (!(params->max_mm[i] > params->min_mm[i]))
-            return err_set(info, ERR_INVALID, "The %c range of the bed mesh is empty: %g to %g", "xy"[i],
-                           params -> min_mm[i], params -> max_mm[i]);
+            return err_set(info, ERR_INVALID, "bed_mesh: invalid min/max points: the %c range %g to %g is empty",
+                           "xy"[i], params->min_mm[i], params->max_mm[i]);
         if ((params->count[i] - 1) * (size_t)params->pps[i] + params->count[i] > MESH_CELLS_MAX)
             return err_set(info, ERR_LIMIT, "mesh_pps makes more than %d nodes along %c", MESH_CELLS_MAX, "xy"[i]);
     }

@@ -5,6 +5,7 @@
 #include "motion/engine.h"
 #include "server/machine/kinematics.h"
 #include "server/machine/object.h"
+#include "server/machine/probe.h"
 #include "server/machine/printer.h"
 #include "server/machine/stepper.h"
 #include "server/machine/toolhead_private.h"
@@ -27,6 +28,7 @@ struct approach {
     const struct rail *rail; /* whose speeds count: the first */
     struct endstop *endstops[RAIL_COUNT * RAIL_STEPPERS_MAX];
     size_t endstop_count;
+    struct probe *probe;             /* it is one of the endstops; NULL: it is not */
     double force_pos[TOOLHEAD_AXES_MAX]; /* where the toolhead is said to be */
     double home_pos[TOOLHEAD_AXES_MAX];  /* where it will be */
 };
@@ -38,7 +40,7 @@ static void emit(struct printer *printer, const char *event, unsigned axes)
 }
 
 /* Move to home_pos until the endstops trigger. */
-static enum err approach_endstops(const struct approach *a, double speed_mm_s, struct engine_home_result *result,
+static enum err move_to_endstops(const struct approach *a, double speed_mm_s, struct engine_home_result *result,
                                   struct err_info *info)
 {
     struct printer *printer = a->th->base.printer;
@@ -48,6 +50,7 @@ static enum err approach_endstops(const struct approach *a, double speed_mm_s, s
         .endstop_count = (unsigned)a->endstop_count,
         .until_triggered = true,
         .is_trigger_required = true,
+        .name = a->probe ? a->rail->letter : NULL,
         .source = toolhead_source(printer),
     };
     memcpy(request.pos, a->home_pos, sizeof request.pos);
@@ -58,6 +61,18 @@ static enum err approach_endstops(const struct approach *a, double speed_mm_s, s
     emit(printer, HOMING_EVENT_MOVE_END, a->axes);
     gcode_move_reset_position(printer_gcode_move(printer));
     return e;
+}
+
+/* The same with the probe put out, if it is the endstop. */
+static enum err approach_endstops(const struct approach *a, double speed_mm_s, struct engine_home_result *result,
+                                  struct err_info *info)
+{
+    if (!a->probe)
+        return move_to_endstops(a, speed_mm_s, result, info);
+    enum err e = probe_prepare(a->probe, info);
+    if (!e)
+        e = move_to_endstops(a, speed_mm_s, result, info);
+    return probe_done(a->probe, e, info);
 }
 
 /* The endstop of a stepper that has not moved before it triggered; NULL: all have. */
@@ -109,11 +124,15 @@ static enum err home_approach(struct approach *a, struct err_info *info)
     struct printer *printer = a->th->base.printer;
     struct engine_home_result result = {0};
     emit(printer, HOMING_EVENT_RAILS_BEGIN, a->axes);
-    enum err e = toolhead_set_position(a->th, a->force_pos, a->axes, info);
+    enum err e = a->probe ? probe_begin(a->probe, info) : OK;
+    if (!e)
+        e = toolhead_set_position(a->th, a->force_pos, a->axes, info);
     if (!e)
         e = approach_endstops(a, a->rail->homing_speed_mm_s, &result, info);
     if (!e && a->rail->retract_dist_mm > 0.0)
         e = approach_again(a, &result, info);
+    if (a->probe)
+        e = probe_end(a->probe, e, info);
     if (e)
         return e;
     gcode_move_homed(printer_gcode_move(printer), a->axes);
@@ -129,6 +148,9 @@ static enum err add_endstops(struct approach *a, size_t axis, struct err_info *i
         if (a->endstop_count == ENGINE_HOME_ENDSTOPS_MAX)
             return err_set(info, ERR_LIMIT, "More than %d endstops in one homing move", ENGINE_HOME_ENDSTOPS_MAX);
         a->endstops[a->endstop_count++] = found[i];
+        struct probe *probe = printer_probe(a->th->base.printer);
+        if (probe && probe_endstop(probe) == found[i])
+            a->probe = probe;
     }
     if (count == 0)
         return err_set(info, ERR_STATE, "Axis %s has no endstop to home to", a->th->kin->rails[axis].letter);
@@ -209,7 +231,7 @@ static enum err cmd_g28(void *ctx, struct gcode_command *cmd, struct err_info *i
             axes |= 1u << i;
     }
     axes = axes ? axes : 7u;
-    enum err e = homing->override ? homing->override(homing->override_ctx, axes, info)
+    enum err e = homing->override ? homing->override(homing->override_ctx, axes, cmd, info)
                                   : homing_home(printer, axes, info);
     if (!e)
         return OK;

@@ -20,6 +20,8 @@
     0.5 /* each height is approached from above, by at least this: the play of the screw is always on one side */
 #define BISECT_MAX_MM 0.2 /* longest step of TESTZ Z=+ and Z=- */
 
+static const char busy_text[] = "Already in a manual Z probe. Use ABORT to abort it.";
+
 struct manual_probe {
     struct printer_object obj;
     bool is_active;
@@ -215,9 +217,15 @@ static enum err register_tool(struct manual_probe *mp, struct err_info *info)
             continue;
         while (i-- > 0)
             (void)gcode_unregister(mp->obj.printer->gcode, defs[i].name);
-        return err_set(info, ERR_STATE, "Already in a manual Z probe. Use ABORT to abort it.");
+        return err_set(info, ERR_STATE, "%s", busy_text);
     }
     return OK;
+}
+
+enum err manual_probe_check_free(const struct printer *printer, struct err_info *info)
+{
+    const struct manual_probe *mp = (struct manual_probe *)printer_find_object(printer, "manual_probe");
+    return mp->is_active ? err_set(info, ERR_STATE, "%s", busy_text) : OK;
 }
 
 enum err manual_probe_begin(struct printer *printer, double speed_mm_s, manual_probe_done_fn *fn, void *ctx,

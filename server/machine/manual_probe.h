@@ -15,5 +15,7 @@ typedef enum err manual_probe_done_fn(void *ctx, const double *position_mm, stru
  * moves. ERR_STATE: one is running already. `ctx` is kept until the end. In a fiber. */
 enum err manual_probe_begin(struct printer *printer, double speed_mm_s, manual_probe_done_fn *fn, void *ctx,
                             struct err_info *info) ERR_NODISCARD;
+/* ERR_STATE, with the words for it, while one is running. */
+enum err manual_probe_check_free(const struct printer *printer, struct err_info *info) ERR_NODISCARD;
 
 #endif

@@ -3,12 +3,14 @@
 #ifndef SERVER_MACHINE_MOTION_REGISTRY_H
 #define SERVER_MACHINE_MOTION_REGISTRY_H
 
+#include <stdbool.h>
+
 struct endstop;
 struct printer;
 struct stepper;
 
-/* Steppers stay their owners'; endstops become the registry's. */
+/* Steppers stay their owners'; so do endstops unless `is_taken`. `name` is kept. */
 void registry_add_stepper(struct printer *printer, struct stepper *stepper);
-void registry_add_endstop(struct printer *printer, struct endstop *endstop);
+void registry_add_endstop(struct printer *printer, struct endstop *endstop, const char *name, bool is_taken);
 
 #endif

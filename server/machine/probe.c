@@ -1,36 +1,28 @@
-/* [probe]: a switch beside the nozzle that the bed closes. */
-#include "server/machine/probe.h"
+/* The probe of the bed: descents, series of them, and the section [probe], a switch beside the nozzle that the bed closes.
+ * Its commands are in probe_commands.c. */
+#include "server/machine/probe_device.h"
 
 #include "base/mem.h"
-#include "base/strbuf.h"
 #include "motion/engine.h"
-#include "server/config/autosave.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
 #include "server/gcode/gcode_move.h"
-#include "server/machine/object.h"
 #include "server/machine/printer.h"
+#include "server/machine/script.h"
 #include "server/machine/status.h"
-#include "server/machine/stepper.h"
 #include "server/machine/toolhead.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define AXIS_Z 4u
 
-struct probe {
-    struct printer_object obj;
-    struct endstop endstop;
-    struct pin_chip chip; /* "probe": its only pin is z_virtual_endstop */
-    double offset_mm[3];
-    struct probe_session session;
-    const char *activate, *deactivate; /* G-code */
-    bool deactivates_each;
-    bool last_query;
-    double last_mm[3], last_z_mm; /* of the last PROBE */
+/* What [probe] has besides: scripts that put the probe out and take it in. */
+struct probe_scripts {
+    struct printer *printer;
+    struct script *activate, *deactivate;
 };
 
 static struct probe *probe_of(void *obj)
@@ -40,7 +32,8 @@ static struct probe *probe_of(void *obj)
 
 struct probe *printer_probe(const struct printer *printer)
 {
-    return probe_of(printer_find_object(printer, "probe"));
+    struct probe *probe = probe_of(printer_find_object(printer, "probe"));
+    return probe && probe->section ? probe : NULL;
 }
 
 void probe_offsets(const struct probe *probe, double xyz_mm[3])
@@ -77,19 +70,76 @@ enum err probe_session_read(const struct probe *probe, struct gcode_command *cmd
     return e;
 }
 
-static enum err run_script(struct probe *probe, const char *script, struct err_info *info)
+enum err probe_method_read(struct gcode_command *cmd, enum probe_method *method, struct err_info *info)
 {
-    return script && *script ? gcode_run_script(probe->obj.printer->gcode, script, strlen(script), info) : OK;
+    static const char *const scanning[] = {"scan", "rapid_scan", "tap"};
+    const char *text = gcode_get(cmd, "METHOD");
+    *method = PROBE_AUTOMATIC;
+    if (!text || strcasecmp(text, "automatic") == 0)
+        return OK;
+    if (strcasecmp(text, "manual") == 0) {
+        *method = PROBE_MANUAL;
+        return OK;
+    }
+    for (size_t i = 0; i < sizeof scanning / sizeof scanning[0]; i++)
+        if (strcasecmp(text, scanning[i]) == 0)
+            return err_set(info, ERR_UNSUPPORTED,
+                           "METHOD=%s needs an eddy current probe ([probe_eddy_current NAME]), which this program does "
+                           "not support: use automatic or manual",
+                           scanning[i]);
+    return err_set(info, ERR_INVALID, "METHOD must be automatic or manual, not '%s'", text);
+}
+
+/* --- series --- */
+
+static enum err call(const struct probe *probe, enum err (*fn)(void *ctx, struct err_info *info), struct err_info *info)
+{
+    return fn ? fn(probe->device.ctx, info) : OK;
+}
+
+/* The first error is the one to tell. */
+static enum err first_of(enum err so_far, enum err now, const struct err_info *now_info, struct err_info *info)
+{
+    if (!so_far && now && info)
+        *info = *now_info;
+    return so_far ? so_far : now;
 }
 
 enum err probe_begin(struct probe *probe, struct err_info *info)
 {
-    return probe->deactivates_each ? OK : run_script(probe, probe->activate, info);
+    (void)info;
+    probe->series = probe->device.stays_out ? PROBE_SERIES_BEGUN : PROBE_SINGLE;
+    return OK;
 }
 
-enum err probe_end(struct probe *probe, struct err_info *info)
+enum err probe_end(struct probe *probe, enum err so_far, struct err_info *info)
 {
-    return probe->deactivates_each ? OK : run_script(probe, probe->deactivate, info);
+    enum probe_series series = probe->series;
+    struct err_info why;
+    probe->series = PROBE_SINGLE;
+    if (series != PROBE_SERIES_OUT || printer_is_shutdown(probe->obj.printer))
+        return so_far;
+    enum err e = call(probe, probe->device.raise, &why);
+    return first_of(so_far, e, &why, info);
+}
+
+enum err probe_prepare(struct probe *probe, struct err_info *info)
+{
+    enum err e = probe->series == PROBE_SERIES_OUT ? OK : call(probe, probe->device.lower, info);
+    if (!e && probe->series == PROBE_SERIES_BEGUN)
+        probe->series = PROBE_SERIES_OUT;
+    return e ? e : call(probe, probe->device.arm, info);
+}
+
+enum err probe_done(struct probe *probe, enum err so_far, struct err_info *info)
+{
+    struct err_info why;
+    if (printer_is_shutdown(probe->obj.printer))
+        return so_far;
+    enum err e = call(probe, probe->device.check, &why);
+    so_far = first_of(so_far, e, &why, info);
+    e = probe->series == PROBE_SINGLE ? call(probe, probe->device.raise, &why) : OK;
+    return first_of(so_far, e, &why, info);
 }
 
 /* --- one descent --- */
@@ -134,11 +184,10 @@ static enum err descend(struct probe *probe, double speed_mm_s, struct engine_ho
 static enum err sample(struct probe *probe, double speed_mm_s, struct probe_result *out, struct err_info *info)
 {
     struct engine_home_result result = {0};
-    enum err e = probe->deactivates_each ? run_script(probe, probe->activate, info) : OK;
+    enum err e = probe_prepare(probe, info);
     if (!e)
         e = descend(probe, speed_mm_s, &result, info);
-    if (!e && probe->deactivates_each)
-        e = run_script(probe, probe->deactivate, info);
+    e = probe_done(probe, e, info);
     if (e)
         return e;
     for (int i = 0; i < 3; i++) {
@@ -150,7 +199,7 @@ static enum err sample(struct probe *probe, double speed_mm_s, struct probe_resu
     return OK;
 }
 
-static enum err lift(struct probe *probe, const struct probe_session *session, struct err_info *info)
+enum err probe_lift(struct probe *probe, const struct probe_session *session, struct err_info *info)
 {
     double pos[TOOLHEAD_AXES_MAX], to[TOOLHEAD_AXES_MAX];
     struct toolhead *th = printer_toolhead(probe->obj.printer);
@@ -180,8 +229,7 @@ static void mean(const struct probe_result *samples, size_t from, size_t to, str
         }
 }
 
-/* The mean, or the middle one (of an even number: the mean of the two in the middle). Sorts them by height. */
-static void settle(struct probe_result *samples, size_t count, bool is_median, struct probe_result *out)
+void probe_settle(struct probe_result *samples, size_t count, bool is_median, struct probe_result *out)
 {
     qsort(samples, count, sizeof *samples, by_height);
     if (is_median)
@@ -223,202 +271,15 @@ enum err probe_run(struct probe *probe, const struct probe_session *session, str
             count = 0;
         }
         if (count < (size_t)session->samples)
-            e = lift(probe, session, info);
+            e = probe_lift(probe, session, info);
     }
     if (!e)
-        settle(samples, count, session->is_median, out);
+        probe_settle(samples, count, session->is_median, out);
     mem_free(samples);
     return e;
 }
 
-/* --- commands --- */
-
-static enum err cmd_probe(void *ctx, struct gcode_command *cmd, struct err_info *info)
-{
-    struct probe *probe = ctx;
-    struct probe_session session;
-    struct probe_result result;
-    const char *method = gcode_get(cmd, "METHOD");
-    if (method && strcmp(method, "automatic") != 0)
-        return err_set(info, ERR_UNSUPPORTED, "PROBE: METHOD=%s is not available with [probe]", method);
-    enum err e = probe_session_read(probe, cmd, &session, info);
-    if (!e)
-        e = probe_begin(probe, info);
-    if (!e)
-        e = probe_run(probe, &session, &result, info);
-    if (!e)
-        e = probe_end(probe, info);
-    if (e)
-        return e;
-    memcpy(probe->last_mm, result.bed_mm, sizeof probe->last_mm);
-    probe->last_z_mm = result.test_mm[2];
-    printer_status_touch(&probe->obj);
-    gcode_respond_info(gcode_of(cmd), "Result: at %.3f,%.3f estimate contact at z=%.6f", result.bed_mm[0],
-                       result.bed_mm[1], result.bed_mm[2]);
-    return OK;
-}
-
-static enum err cmd_query(void *ctx, struct gcode_command *cmd, struct err_info *info)
-{
-    struct probe *probe = ctx;
-    struct print_time at;
-    bool is_triggered = false;
-    enum err e = toolhead_last_move_time(printer_toolhead(probe->obj.printer), &at, info);
-    if (!e)
-        e = endstop_query(&probe->endstop, &is_triggered, info);
-    if (e)
-        return e;
-    probe->last_query = is_triggered;
-    printer_status_touch(&probe->obj);
-    gcode_respond_info(gcode_of(cmd), "probe: %s", is_triggered ? "TRIGGERED" : "open");
-    return OK;
-}
-
-static void tell_accuracy(struct gcode *g, struct probe_result *samples, size_t count)
-{
-    struct probe_result average, median;
-    double sum2 = 0.0;
-    settle(samples, count, false, &average);
-    settle(samples, count, true, &median);
-    for (size_t i = 0; i < count; i++)
-        sum2 += pow(samples[i].bed_mm[2] - average.bed_mm[2], 2.0);
-    double low = samples[0].bed_mm[2], high = samples[count - 1].bed_mm[2];
-    gcode_respond_info(g,
-                       "probe accuracy results: maximum %.6f, minimum %.6f, range %.6f, average %.6f, median %.6f, "
-                       "standard deviation %.6f",
-                       high, low, high - low, average.bed_mm[2], median.bed_mm[2], sqrt(sum2 / (double)count));
-}
-
-static enum err cmd_accuracy(void *ctx, struct gcode_command *cmd, struct err_info *info)
-{
-    struct probe *probe = ctx;
-    struct probe_session session;
-    double pos[TOOLHEAD_AXES_MAX];
-    long count = 10;
-    enum err e = probe_session_read(probe, cmd, &session, info);
-    if (!e)
-        e = gcode_opt_int(cmd, "SAMPLES", GCODE_RANGE(1, PROBE_SAMPLES_MAX), &count, info);
-    if (e)
-        return e;
-    toolhead_get_position(printer_toolhead(probe->obj.printer), pos);
-    gcode_respond_info(gcode_of(cmd),
-                       "PROBE_ACCURACY at X:%.3f Y:%.3f Z:%.3f (samples=%ld retract=%.3f speed=%.1f lift_speed=%.1f)",
-                       pos[0], pos[1], pos[2], count, session.retract_mm, session.speed_mm_s, session.lift_speed_mm_s);
-    session.samples = 1;
-    struct probe_result *samples = MEM_ARRAY(struct probe_result, (size_t)count);
-    e = probe_begin(probe, info);
-    for (long i = 0; i < count && !e; i++) {
-        e = probe_run(probe, &session, &samples[i], info);
-        if (!e)
-            e = lift(probe, &session, info);
-    }
-    if (!e)
-        e = probe_end(probe, info);
-    if (!e)
-        tell_accuracy(gcode_of(cmd), samples, (size_t)count);
-    mem_free(samples);
-    return e;
-}
-
-static enum err cmd_apply_offset(void *ctx, struct gcode_command *cmd, struct err_info *info)
-{
-    struct probe *probe = ctx;
-    struct gcode_move_status state;
-    gcode_move_get_status(printer_gcode_move(probe->obj.printer), &state);
-    if (state.homing_origin[2] == 0.0) {
-        gcode_respond_info(gcode_of(cmd), "Nothing to do: Z Offset is 0");
-        return OK;
-    }
-    char text[32];
-    snprintf(text, sizeof text, "%.3f", probe->offset_mm[2] - state.homing_origin[2]);
-    enum err e = config_set_autosave(probe->obj.printer->config, "probe", "z_offset", text, info);
-    if (e)
-        return e;
-    gcode_respond_info(
-        gcode_of(cmd),
-        "probe: z_offset: %s\nThe SAVE_CONFIG command will update the printer config file\nwith the above "
-        "and restart the printer.",
-        text);
-    return OK;
-}
-
-/* --- the object --- */
-
-static const struct option_desc options[] = {
-    {.name = "pin", .type = OPTION_PIN, .flags = OPTION_REQUIRED, .help = "Pin of the switch"},
-    {.name = "deactivate_on_each_sample",
-     .type = OPTION_BOOL,
-     .default_text = "True",
-     .help = "Run the scripts for each descent instead of once for a series"},
-    {.name = "x_offset",
-     .type = OPTION_FLOAT,
-     .unit = "mm",
-     .default_text = "0",
-     .help = "x of the probe, seen from the nozzle"},
-    {.name = "y_offset",
-     .type = OPTION_FLOAT,
-     .unit = "mm",
-     .default_text = "0",
-     .help = "y of the probe, seen from the nozzle"},
-    {.name = "z_offset",
-     .type = OPTION_FLOAT,
-     .flags = OPTION_REQUIRED,
-     .unit = "mm",
-     .help = "Height of the nozzle when the probe triggers"},
-    {.name = "speed",
-     .type = OPTION_FLOAT,
-     .unit = "mm/s",
-     .default_text = "5",
-     .limits = ">0",
-     .help = "Speed of descent"},
-    {.name = "lift_speed",
-     .type = OPTION_FLOAT,
-     .unit = "mm/s",
-     .default_text = "speed",
-     .limits = ">0",
-     .help = "Speed of lifting between samples"},
-    {.name = "samples", .type = OPTION_INT, .default_text = "1", .limits = ">=1", .help = "Descents at each place"},
-    {.name = "sample_retract_dist",
-     .type = OPTION_FLOAT,
-     .unit = "mm",
-     .default_text = "2",
-     .limits = ">0",
-     .help = "Lift between samples"},
-    {.name = "samples_result",
-     .type = OPTION_CHOICE,
-     .default_text = "average",
-     .choices = "median|average",
-     .help = "What is made of several samples"},
-    {.name = "samples_tolerance",
-     .type = OPTION_FLOAT,
-     .unit = "mm",
-     .default_text = "0.1",
-     .limits = ">=0",
-     .help = "Largest difference between samples"},
-    {.name = "samples_tolerance_retries",
-     .type = OPTION_INT,
-     .default_text = "0",
-     .limits = ">=0",
-     .help = "Times to begin again when samples differ too much"},
-    {.name = "activate_gcode",
-     .type = OPTION_TEMPLATE,
-     .default_text = "",
-     .help = "Script before probing; must not move"},
-    {.name = "deactivate_gcode",
-     .type = OPTION_TEMPLATE,
-     .default_text = "",
-     .help = "Script after probing; must not move"},
-};
-
-/* Plain G-code only: this folder knows no macro language. */
-static const char *read_script(struct config_section *section, const char *option)
-{
-    const char *script = section_string(section, option);
-    if (script && strchr(script, '{'))
-        config_error_option(section, option, "Option '%s' in section 'probe' must be plain G-code without {...}",
-                            option);
-    return script;
-}
+/* --- making --- */
 
 static void read_session(struct probe_session *session, struct config_section *section)
 {
@@ -430,75 +291,156 @@ static void read_session(struct probe_session *session, struct config_section *s
     session->tolerance_mm = section_float(section, "samples_tolerance");
     session->retries = section_int(section, "samples_tolerance_retries");
     if (session->samples > PROBE_SAMPLES_MAX)
-        config_error_option(section, "samples", "Option 'samples' in section 'probe' must have maximum of %d",
-                            PROBE_SAMPLES_MAX);
+        config_error_option(section, "samples", "Option 'samples' in section '%s' must have maximum of %d",
+                            section_name(section), PROBE_SAMPLES_MAX);
 }
 
-static enum err create(struct printer_object *obj, struct config_section *section, struct err_info *info)
+static void probe_fill(struct probe *probe, struct config_section *section, const char *pin_option,
+                       const struct probe_device *device)
 {
-    struct probe *probe = probe_of(obj);
-    struct printer *printer = obj->printer;
-    (void)info;
+    struct printer *printer = probe->obj.printer;
+    probe->section = section_name(section);
+    probe->device = *device;
     probe->endstop = (struct endstop){.printer = printer, .name = "probe"};
-    pins_claim(printer->pins, section, "pin", PIN_CAN_INVERT | PIN_CAN_PULL, NULL, &probe->endstop.pin);
+    pins_claim(printer->pins, section, pin_option, PIN_CAN_INVERT | PIN_CAN_PULL, NULL, &probe->endstop.pin);
     probe->offset_mm[0] = section_float(section, "x_offset");
     probe->offset_mm[1] = section_float(section, "y_offset");
     probe->offset_mm[2] = section_float(section, "z_offset");
     read_session(&probe->session, section);
-    probe->activate = read_script(section, "activate_gcode");
-    probe->deactivate = read_script(section, "deactivate_gcode");
-    probe->deactivates_each = section_bool(section, "deactivate_on_each_sample");
-    probe->chip = (struct pin_chip){.name = "probe", .owner = obj, .virtual_ctx = &probe->endstop};
+    probe->chip = (struct pin_chip){.name = "probe", .owner = &probe->obj, .virtual_ctx = &probe->endstop};
     pins_add_chip(printer->pins, &probe->chip, section);
-    return OK;
 }
 
-static void write_status(struct printer_object *obj, struct status_writer *writer)
+struct probe *probe_setup(struct printer *printer, struct config_section *section, const char *pin_option,
+                          const struct probe_device *device)
 {
-    const struct probe *probe = probe_of(obj);
-    status_string(writer, "name", "probe");
+    struct probe *probe = probe_of(printer_load_object(printer, "probe", section));
+    if (!probe)
+        return NULL;
+    if (probe->section) {
+        config_error_section(section, "Section '%s' and section '%s' exclude each other: a printer has one probe",
+                             section_name(section), probe->section);
+        return NULL;
+    }
+    probe_fill(probe, section, pin_option, device);
+    return probe;
+}
+
+void probe_write_status(const struct probe *probe, struct status_writer *writer)
+{
+    status_string(writer, "name", probe->section);
     status_bool(writer, "last_query", probe->last_query);
     status_floats(writer, "last_probe_position", probe->last_mm, 3);
     status_float(writer, "last_z_result", probe->last_z_mm);
 }
 
-#define SESSION_PARAMS                                                                                                 \
-    {"PROBE_SPEED", "float", "speed", ">0"}, {"LIFT_SPEED", "float", "lift_speed", ">0"},                              \
-        {"SAMPLE_RETRACT_DIST", "float", "sample_retract_dist", ">0"},                                                 \
-        {"SAMPLES_TOLERANCE", "float", "samples_tolerance", ">=0"},                                                    \
-        {"SAMPLES_TOLERANCE_RETRIES", "int", "samples_tolerance_retries", ">=0"},                                      \
-    {                                                                                                                  \
-        "SAMPLES_RESULT", "str", "samples_result", "median|average"                                                    \
-    }
-static const struct command_param probe_params[] = {
-    SESSION_PARAMS, {"SAMPLES", "int", "samples", ">=1"}, {"METHOD", "str", NULL, NULL}, {0}};
-static const struct command_param accuracy_params[] = {SESSION_PARAMS, {"SAMPLES", "int", "10", ">=1"}, {0}};
+/* --- [probe] --- */
+
+/* Run a script that must leave the toolhead where it is. */
+static enum err run_still(struct probe_scripts *s, struct script *script, const char *option, struct err_info *info)
+{
+    double before[TOOLHEAD_AXES_MAX], after[TOOLHEAD_AXES_MAX];
+    struct toolhead *th = printer_toolhead(s->printer);
+    toolhead_get_position(th, before);
+    enum err e = script_run(script, NULL, info);
+    if (e)
+        return e;
+    toolhead_get_position(th, after);
+    return memcmp(before, after, 3 * sizeof *before) == 0
+               ? OK
+               : err_set(info, ERR_STATE, "Toolhead moved during probe %s script", option);
+}
+
+static enum err activate(void *ctx, struct err_info *info)
+{
+    struct probe_scripts *s = ctx;
+    return run_still(s, s->activate, "activate_gcode", info);
+}
+
+static enum err deactivate(void *ctx, struct err_info *info)
+{
+    struct probe_scripts *s = ctx;
+    return run_still(s, s->deactivate, "deactivate_gcode", info);
+}
+
+/* The object exists for every kind of probe; from a section [probe] it sets up itself. */
+static enum err create(struct printer_object *obj, struct config_section *section, struct err_info *info)
+{
+    struct probe *probe = probe_of(obj);
+    (void)info;
+    if (!section_is_in_file(section))
+        return OK;
+    struct probe_scripts *scripts = MEM_NEW(struct probe_scripts);
+    scripts->printer = obj->printer;
+    scripts->activate = script_read(obj->printer, section, "activate_gcode");
+    scripts->deactivate = script_read(obj->printer, section, "deactivate_gcode");
+    const struct probe_device device = {.lower = activate,
+                                        .raise = deactivate,
+                                        .ctx = scripts,
+                                        .stays_out = !section_bool(section, "deactivate_on_each_sample")};
+    probe->own = scripts;
+    probe_fill(probe, section, "pin", &device);
+    return OK;
+}
+
+static void destroy(struct printer_object *obj)
+{
+    struct probe_scripts *scripts = probe_of(obj)->own;
+    if (!scripts)
+        return;
+    script_destroy(scripts->activate);
+    script_destroy(scripts->deactivate);
+    mem_free(scripts);
+}
+
+static void write_status(struct printer_object *obj, struct status_writer *writer)
+{
+    if (probe_of(obj)->section)
+        probe_write_status(probe_of(obj), writer);
+}
+
+static const struct option_desc options[] = {
+    {.name = "pin", .type = OPTION_PIN, .flags = OPTION_REQUIRED, .help = "Pin of the switch"},
+    {.name = "deactivate_on_each_sample",
+     .type = OPTION_BOOL,
+     .default_text = "True",
+     .help = "Run the scripts for each descent instead of once for a series"},
+    PROBE_OPTIONS,
+    {.name = "activate_gcode",
+     .type = OPTION_TEMPLATE,
+     .default_text = "",
+     .help = "Script before probing; must not move"},
+    {.name = "deactivate_gcode",
+     .type = OPTION_TEMPLATE,
+     .default_text = "",
+     .help = "Script after probing; must not move"},
+};
 static const struct command_desc commands[] = {
-    {.name = "PROBE", .params = probe_params, .help = "Probe the bed below the probe", .handler = cmd_probe},
-    {.name = "QUERY_PROBE", .help = "Report whether the probe is triggered", .handler = cmd_query},
+    {.name = "PROBE", .params = probe_params, .help = "Probe the bed below the probe", .handler = probe_cmd_probe},
+    {.name = "QUERY_PROBE", .help = "Report whether the probe is triggered", .handler = probe_cmd_query},
     {.name = "PROBE_ACCURACY",
-     .params = accuracy_params,
+     .params = probe_accuracy_params,
      .help = "Probe several times and print statistics",
-     .handler = cmd_accuracy},
+     .handler = probe_cmd_accuracy},
+    {.name = "PROBE_CALIBRATE",
+     .params = probe_calibrate_params,
+     .help = "Find the probe's z_offset: probe, then lower the nozzle by hand",
+     .handler = probe_cmd_calibrate},
     {.name = "Z_OFFSET_APPLY_PROBE",
      .help = "Fold the G-code Z offset into the probe's z_offset",
-     .handler = cmd_apply_offset},
+     .handler = probe_cmd_apply_offset},
 };
-static const struct status_field_desc fields[] = {
-    {"name", "str", "section of the probe"},
-    {"last_query", "bool", "what the last QUERY_PROBE found"},
-    {"last_probe_position", "coord", "place on the bed that the last PROBE found"},
-    {"last_z_result", "float", "height of the nozzle when the last PROBE triggered"},
-};
+static const struct status_field_desc fields[] = {PROBE_FIELDS};
 
 const struct object_desc probe_desc = {
     .section = "probe",
-    .flags = OBJECT_EXACT,
+    .flags = OBJECT_EXACT | OBJECT_ON_DEMAND,
     .help = "Probe of the bed",
     .size_bytes = sizeof(struct probe),
     OBJECT_OPTIONS(options),
     OBJECT_COMMANDS(commands),
     OBJECT_FIELDS(fields),
     .create = create,
+    .destroy = destroy,
     .status = write_status,
 };

@@ -40,16 +40,16 @@ enum err query_endstops(struct printer *printer, query_endstops_fn *fn, void *ct
     struct collect c = {.fn = fn,
                         .ctx = ctx,
                         .query = (struct query_object *)printer_find_object(printer, "query_endstops")};
-    struct print_time at;
-    enum err err = engine_wait_planned(printer->engine, toolhead_source(printer), &at, info);
+    enum err err = engine_wait_executed(printer->engine, toolhead_source(printer), info); /* where the moves so far lead */
     struct endstop *endstop;
+    const char *name = NULL;
     if (c.query)
         strbuf_clear(&c.query->last);
-    for (size_t i = 0; err == OK && (endstop = endstop_at(printer, i)); i++) {
+    for (size_t i = 0; err == OK && (endstop = endstop_at(printer, i, &name)); i++) {
         bool is_triggered = false;
         err = endstop_query(endstop, &is_triggered, info);
         if (err == OK)
-            take(&c, endstop->name, is_triggered);
+            take(&c, name, is_triggered);
     }
     if (c.query) {
         strbuf_adds(&c.query->last, c.has_any ? "}" : "{}");

@@ -60,8 +60,9 @@ static enum err home_z(struct safe_z_home *s, struct err_info *info)
     return e;
 }
 
-static enum err home(void *ctx, unsigned axes, struct err_info *info)
+static enum err home(void *ctx, unsigned axes, struct gcode_command *cmd, struct err_info *info)
 {
+    (void)cmd;
     struct safe_z_home *s = ctx;
     enum err e = s->hop_mm != 0.0 ? hop(s, info) : OK;
     if (!e && (axes & (AXIS_X | AXIS_Y)))

@@ -131,8 +131,12 @@ struct endstop *endstop_setup(struct printer *printer, struct config_section *se
     if (!pins_claim(printer->pins, section, "endstop_pin", PIN_CAN_INVERT | PIN_CAN_PULL, "endstop", &pin))
         return NULL;
     if (pin.chip && pin.chip->virtual_ctx) {
-        if (name[0] == 'z' && strcmp(pin.name, "z_virtual_endstop") == 0 && !pin.is_inverted && !pin.pull)
+        if (name[0] == 'z' && strcmp(pin.name, "z_virtual_endstop") == 0 && !pin.is_inverted && !pin.pull) {
+            if (!pins_user(printer->pins, &pin))
+                registry_add_endstop(printer, pin.chip->virtual_ctx, name, false);
+            pins_set_user(printer->pins, &pin, pin.chip->virtual_ctx);
             return pin.chip->virtual_ctx;
+        }
         config_error_option(section, "endstop_pin", "%s is an endstop of z only, as %s:z_virtual_endstop", pin.chip->name,
                             pin.chip->name);
         return NULL;
@@ -147,7 +151,7 @@ struct endstop *endstop_setup(struct printer *printer, struct config_section *se
     endstop->name = name;
     endstop->pin = pin;
     pins_set_user(printer->pins, &pin, endstop);
-    registry_add_endstop(printer, endstop);
+    registry_add_endstop(printer, endstop, name, true);
     return endstop;
 }
 

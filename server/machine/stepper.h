@@ -77,8 +77,9 @@ struct endstop *endstop_setup(struct printer *printer, struct config_section *se
 enum err endstop_connect(struct endstop *endstop, struct err_info *info) ERR_NODISCARD;
 /* Ask the board: is it triggered now? From a fiber. */
 enum err endstop_query(struct endstop *endstop, bool *is_triggered, struct err_info *info) ERR_NODISCARD;
-/* Every endstop in order of setup, for QUERY_ENDSTOPS; NULL past the end. */
-struct endstop *endstop_at(struct printer *printer, size_t index);
+/* Every endstop in order of setup, for QUERY_ENDSTOPS; NULL past the end. `name` (NULL allowed): what it is called as the
+ * endstop of a stepper; a probe that is the endstop of z is "z" here. */
+struct endstop *endstop_at(struct printer *printer, size_t index, const char **name);
 
 /* --- motor enable (object `stepper_enable`) --- */
 

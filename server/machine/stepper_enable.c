@@ -22,12 +22,18 @@ struct enable_line {
     struct enable_line *next;
 };
 
+struct listed_endstop {
+    struct endstop *endstop;
+    const char *name;
+    bool is_taken;
+};
+
 struct stepper_enable {
     struct printer_object base;
     struct enable_line *lines;
     struct stepper **steppers;
     size_t stepper_count;
-    struct endstop **endstops;
+    struct listed_endstop *endstops;
     size_t endstop_count;
 };
 
@@ -45,11 +51,11 @@ void registry_add_stepper(struct printer *printer, struct stepper *stepper)
     self->steppers[self->stepper_count++] = stepper;
 }
 
-void registry_add_endstop(struct printer *printer, struct endstop *endstop)
+void registry_add_endstop(struct printer *printer, struct endstop *endstop, const char *name, bool is_taken)
 {
     struct stepper_enable *self = find(printer);
     self->endstops = mem_realloc(self->endstops, (self->endstop_count + 1) * sizeof *self->endstops);
-    self->endstops[self->endstop_count++] = endstop;
+    self->endstops[self->endstop_count++] = (struct listed_endstop){endstop, name, is_taken};
 }
 
 struct stepper *stepper_at(struct printer *printer, size_t index)
@@ -67,10 +73,14 @@ struct stepper *stepper_find(struct printer *printer, const char *name)
     return NULL;
 }
 
-struct endstop *endstop_at(struct printer *printer, size_t index)
+struct endstop *endstop_at(struct printer *printer, size_t index, const char **name)
 {
     const struct stepper_enable *self = find(printer);
-    return index < self->endstop_count ? self->endstops[index] : NULL;
+    if (index >= self->endstop_count)
+        return NULL;
+    if (name)
+        *name = self->endstops[index].name;
+    return self->endstops[index].endstop;
 }
 
 /* --- enable lines --- */
@@ -193,7 +203,8 @@ static void destroy_object(struct printer_object *obj)
         mem_free(line);
     }
     for (size_t i = 0; i < self->endstop_count; i++)
-        mem_free(self->endstops[i]);
+        if (self->endstops[i].is_taken)
+            mem_free(self->endstops[i].endstop);
     mem_free(self->endstops);
     mem_free(self->steppers);
 }
