@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/histogram.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -39,7 +40,7 @@ void actor_watch(struct actor *actor, int fd, unsigned events, actor_fd_fn *fn, 
 
 struct actor_options {
     int fifo_priority;       /* > 0: SCHED_FIFO at this priority where permitted, else as usual */
-    bool is_realtime;        /* prefault the stack, lock memory where permitted */
+    bool is_realtime;        /* prefault stack and code, lock memory where permitted */
     unsigned stack_kib;      /* 0: 256 */
 };
 
@@ -59,6 +60,17 @@ void runtime_add(struct runtime *rt, struct actor *actor, const struct actor_opt
 void runtime_remove(struct runtime *rt, struct actor *actor);
 /* Did the actor get the SCHED_FIFO priority it asked for? */
 bool runtime_has_realtime(const struct runtime *rt, const struct actor *actor);
+
+/* How the actor's thread has fared since runtime_add. Any thread. False in a virtual runtime, where nothing is ever late,
+ * and while the thread has not begun. */
+struct actor_stats {
+    struct histogram_view wake; /* from the instant it asked for, or was notified, to the beginning of its step */
+    struct histogram_view step; /* how long a step took */
+    bool has_fifo;              /* got the priority it asked for */
+    bool is_locked;             /* memory stays resident; only with is_realtime */
+    uint64_t minor_faults, major_faults; /* page faults of this thread, counted up to 0.1 s ago; only with is_realtime */
+};
+bool runtime_actor_stats(const struct runtime *rt, const struct actor *actor, struct actor_stats *out);
 
 struct host_ns runtime_now(const struct runtime *rt); /* any thread */
 

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 
 #include "base/check.h"
+#include "base/resident.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -24,11 +25,18 @@ void mem_guard_end(void)
     guard_depth--;
 }
 
+bool mem_is_guarded(void)
+{
+    return guard_depth > 0;
+}
+
 void *mem_alloc(size_t size_bytes)
 {
     CHECK(guard_depth == 0);
     void *p = calloc(1, size_bytes ? size_bytes : 1);
     CHECK(p != NULL);
+    if (resident_is_wanted())
+        resident_touch(p, size_bytes);
     return p;
 }
 

@@ -3,6 +3,7 @@
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 void *mem_alloc(size_t size_bytes);                       /* zeroed */
@@ -20,6 +21,7 @@ void *mem_array(size_t item_bytes, size_t count);         /* zeroed, overflow ch
  * Shows that a real-time path allocates nothing. Nests. */
 void mem_guard_begin(void);
 void mem_guard_end(void);
+bool mem_is_guarded(void); /* this thread is between the two: for tests that watch malloc itself */
 
 /* Arena: many small allocations with one lifetime (a request, a parsed file). */
 struct arena {

@@ -123,6 +123,20 @@ bool runtime_has_realtime(const struct runtime *rt, const struct actor *actor)
     return slot && slot->rt == rt && atomic_load(&slot->has_realtime);
 }
 
+bool runtime_actor_stats(const struct runtime *rt, const struct actor *actor, struct actor_stats *out)
+{
+    const struct actor_slot *slot = atomic_load(&((struct actor *)actor)->slot);
+    if (rt->is_virtual || !slot || slot->rt != rt || !atomic_load(&slot->has_begun))
+        return false;
+    histogram_read(&slot->wake, &out->wake);
+    histogram_read(&slot->step, &out->step);
+    out->has_fifo = atomic_load(&slot->has_realtime);
+    out->is_locked = atomic_load(&slot->is_locked);
+    out->minor_faults = atomic_load(&slot->minor_faults);
+    out->major_faults = atomic_load(&slot->major_faults);
+    return true;
+}
+
 struct host_ns runtime_now(const struct runtime *rt)
 {
     return rt->is_virtual ? (struct host_ns){atomic_load(&rt->now_ns)} : clock_monotonic();
@@ -153,7 +167,13 @@ void runtime_stop(struct runtime *rt)
 void actor_notify(struct actor *actor)
 {
     struct actor_slot *slot = atomic_load(&actor->slot);
-    if (!slot || atomic_exchange(&slot->is_notified, true))
+    if (!slot)
+        return;
+    /* What the caller has put into a ring must be visible before it is seen here that the actor will look anyway. */
+    atomic_thread_fence(memory_order_seq_cst);
+    int64_t none = 0;
+    if (atomic_load(&slot->notified_ns) != 0 ||
+        !atomic_compare_exchange_strong(&slot->notified_ns, &none, slot->rt->is_virtual ? 1 : clock_monotonic().ns))
         return;
     if (!slot->rt->is_virtual)
         wake_fd_signal(slot->wake_fd);

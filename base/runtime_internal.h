@@ -21,7 +21,7 @@ struct actor_slot {
     struct list link;
     struct runtime *rt;
     struct actor *actor; /* NULL once removed */
-    atomic_bool is_notified;
+    _Atomic int64_t notified_ns; /* when it was notified and has not run since; 0: it was not. Virtual: 1 */
 
     struct host_ns next; /* virtual: when it wants to run */
 
@@ -29,7 +29,10 @@ struct actor_slot {
     pthread_t thread;
     int wake_fd;
     atomic_bool is_stopping;
-    atomic_bool has_realtime;
+    atomic_bool has_realtime, is_locked, has_begun;
+    struct histogram wake, step;
+    _Atomic uint64_t minor_faults, major_faults;
+    struct host_ns faults_at; /* when they are counted next */
     struct actor_options options;
     struct pollfd fds[ACTOR_FDS_MAX + 1]; /* [0] is wake_fd */
     struct actor_watch_entry watches[ACTOR_FDS_MAX + 1];

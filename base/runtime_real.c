@@ -2,14 +2,16 @@
 #include "base/runtime_internal.h"
 
 #include "base/check.h"
+#include "base/resident.h"
 
 #include <sched.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define STACK_KIB_DEFAULT 256
-#define PREFAULT_BYTES    (64 * 1024)
+#define PREFAULT_BYTES    (128 * 1024)
+#define FAULTS_PERIOD_S   0.1
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STACK_FACTOR 4 /* instrumented frames are larger */
@@ -28,15 +30,43 @@ static __attribute__((noinline)) void prefault_stack(void)
 static void enter_realtime(struct actor_slot *slot)
 {
     if (slot->options.is_realtime) {
-        /* Not permitted for most users: then the kernel's defaults must do. */
-        (void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
         prefault_stack();
+        resident_touch_code();
+        resident_begin(); /* what this thread allocates while a printer is configured, for as long as it lives */
+        /* Not permitted for most users: then what was touched stays resident as long as nobody needs the memory. */
+        atomic_store(&slot->is_locked, resident_lock());
     }
     if (slot->options.fifo_priority > 0) {
         struct sched_param param = {.sched_priority = slot->options.fifo_priority};
         if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0)
             atomic_store(&slot->has_realtime, true);
     }
+}
+
+static void count_faults(struct actor_slot *slot, struct host_ns now)
+{
+    struct rusage usage;
+    if (!slot->options.is_realtime || now.ns < slot->faults_at.ns || getrusage(RUSAGE_THREAD, &usage) != 0)
+        return;
+    slot->faults_at = host_ns_add_s(now, FAULTS_PERIOD_S);
+    atomic_store(&slot->minor_faults, (uint64_t)usage.ru_minflt);
+    atomic_store(&slot->major_faults, (uint64_t)usage.ru_majflt);
+}
+
+/* One step, and what it says about how late this thread runs. */
+static struct host_ns step_measured(struct actor_slot *slot, struct host_ns wanted)
+{
+    const int64_t notified_ns = atomic_exchange(&slot->notified_ns, 0);
+    atomic_thread_fence(memory_order_seq_cst); /* the other half of actor_notify's */
+    const struct host_ns now = clock_monotonic();
+    const int64_t due_ns = notified_ns != 0 && notified_ns < wanted.ns ? notified_ns : wanted.ns;
+    if (due_ns <= now.ns) /* else a descriptor was ready, and nobody knows since when */
+        histogram_add(&slot->wake, (double)(now.ns - due_ns) * 1e-3);
+    struct host_ns next = slot->actor->step(slot->actor, now);
+    const struct host_ns end = clock_monotonic();
+    histogram_add(&slot->step, (double)(end.ns - now.ns) * 1e-3);
+    count_faults(slot, end);
+    return next.ns > end.ns ? next : end; /* "at once" is not late because the step took its time */
 }
 
 static void wait_until(struct actor_slot *slot, struct host_ns next)
@@ -67,9 +97,10 @@ static void *actor_thread(void *arg)
 {
     struct actor_slot *slot = arg;
     enter_realtime(slot);
+    struct host_ns next = clock_monotonic();
+    atomic_store(&slot->has_begun, true);
     while (!atomic_load(&slot->is_stopping)) {
-        atomic_store(&slot->is_notified, false);
-        struct host_ns next = slot->actor->step(slot->actor, clock_monotonic());
+        next = step_measured(slot, next);
         if (!atomic_load(&slot->is_stopping))
             wait_until(slot, next);
     }

@@ -27,7 +27,7 @@ static unsigned collect_due(struct runtime *rt, struct host_ns now, struct actor
     pthread_mutex_lock(&rt->slots_lock);
     LIST_FOREACH(node, &rt->slots) {
         struct actor_slot *slot = CONTAINER_OF(node, struct actor_slot, link);
-        if (slot->actor && (atomic_load(&slot->is_notified) || slot->next.ns <= now.ns)) {
+        if (slot->actor && (atomic_load(&slot->notified_ns) != 0 || slot->next.ns <= now.ns)) {
             CHECK(count < ACTORS_MAX);
             due[count++] = slot;
         }
@@ -52,7 +52,7 @@ static bool step_round(struct runtime *rt)
         struct actor *actor = slot->actor; /* an earlier step of this round may have removed it */
         if (!actor)
             continue;
-        atomic_store(&slot->is_notified, false);
+        atomic_store(&slot->notified_ns, 0);
         slot->next = actor->step(actor, now);
     }
     return count > 0;

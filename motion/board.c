@@ -6,11 +6,27 @@
 #include "base/fiber.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/resident.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define GENERAL_LANE_BYTES 32768
+
+/* What the link thread works with is there before the first step leaves: a page fault would make bytes late. */
+bool boards_begin_resident(const struct boards *boards)
+{
+    const bool is_wanted = !runtime_is_virtual(boards->runtime);
+    if (is_wanted)
+        resident_begin();
+    return is_wanted;
+}
+
+void boards_end_resident(bool was_wanted)
+{
+    if (was_wanted)
+        resident_end();
+}
 
 struct boards *boards_create(const struct boards_options *options)
 {
@@ -19,11 +35,21 @@ struct boards *boards_create(const struct boards_options *options)
     boards->log = options->log;
     boards->machine = options->machine;
     boards->calibrated_at = (struct host_ns){INT64_MIN / 2};
+    const bool is_resident = boards_begin_resident(boards);
     boards->link = link_create(options->runtime, options->log);
     board_port_create(boards, options->machine);
+    boards_end_resident(is_resident);
     struct actor_options actor = {.fifo_priority = options->fifo_priority, .is_realtime = true};
     runtime_add(boards->runtime, link_actor(boards->link), &actor);
     return boards;
+}
+
+void boards_get_lateness(const struct boards *boards, struct boards_lateness *out)
+{
+    struct link_lateness link;
+    link_get_lateness(boards->link, &link);
+    *out = (struct boards_lateness){
+        .lead = link.lead, .late = link.late, .has_thread = link.has_thread, .thread = link.thread};
 }
 
 static void free_lines(struct board_lines *lines)
@@ -162,6 +188,7 @@ enum err board_add(struct boards *boards, const struct board_options *options, s
             return err_set(info, ERR_EXISTS, "mcu '%s' is defined twice", options->name);
     if (boards->count == BOARDS_MAX)
         return err_set(info, ERR_LIMIT, "more than %d mcus", BOARDS_MAX);
+    const bool is_resident = boards_begin_resident(boards);
     struct board *b = MEM_NEW(struct board);
     b->boards = boards;
     b->index = (unsigned)boards->count;
@@ -183,6 +210,7 @@ enum err board_add(struct boards *boards, const struct board_options *options, s
     boards_request(boards, &(struct link_request){.kind = LINK_ADD_BOARD, .board = b->link});
     b->general = board_lane_create(b, NULL, GENERAL_LANE_BYTES);
     b->general->lane.is_discarded_in_shutdown = false;
+    boards_end_resident(is_resident);
     *board = b;
     return OK;
 }
@@ -253,8 +281,10 @@ struct board_stats board_stats(const struct board *board)
 
 struct board_lane *board_lane_create(struct board *board, struct actor *producer, size_t capacity_bytes)
 {
+    const bool is_resident = boards_begin_resident(board->boards);
     struct board_lane *lane = MEM_NEW(struct board_lane);
     lane_init(&lane->lane, producer, capacity_bytes);
+    boards_end_resident(is_resident);
     lane->lane.is_discarded_in_shutdown = true;
     lane->board = board;
     board->lanes = mem_realloc(board->lanes, (board->lane_count + 1) * sizeof(*board->lanes));

@@ -14,6 +14,7 @@
 #ifndef MOTION_BOARD_H
 #define MOTION_BOARD_H
 
+#include "base/actor.h"
 #include "base/clock.h"
 #include "base/err.h"
 
@@ -53,6 +54,15 @@ void boards_poll(struct boards *boards, struct host_ns now);
 void boards_emergency_stop(struct boards *boards, const char *reason);
 /* The same for a process that is about to abort: writes straight to the wires. Async-signal-safe; a check_hook_fn. */
 void boards_panic(void *boards);
+
+/* How well the link thread keeps up, all boards together. Any thread. */
+struct boards_lateness {
+    struct histogram_view lead; /* from the moment a block of commands left to the first deadline in it; 0: too late */
+    struct histogram_view late; /* from the moment it had to leave, 0.1 s before that deadline, to when it did */
+    bool has_thread;            /* false in virtual time */
+    struct actor_stats thread;
+};
+void boards_get_lateness(const struct boards *boards, struct boards_lateness *out);
 
 size_t boards_count(const struct boards *boards);
 struct board *boards_at(const struct boards *boards, size_t index); /* 0 is the main board */

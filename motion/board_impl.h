@@ -132,6 +132,9 @@ struct board_trigger {
 };
 
 /* board.c */
+/* What is allocated between the two is touched at once, unless time is virtual; pass on what the first one says. */
+bool boards_begin_resident(const struct boards *boards);
+void boards_end_resident(bool was_wanted);
 void boards_request(struct boards *boards, const struct link_request *request); /* machine thread; never fails */
 void boards_retry_requests(struct boards *boards);
 void boards_run_link(struct boards *boards); /* file boards in a virtual runtime: let the link work now */

@@ -12,9 +12,11 @@
 struct board_port *board_port_create(struct boards *boards, struct actor *owner)
 {
     CHECK(boards->port_count < LINK_PORTS_MAX);
+    const bool is_resident = boards_begin_resident(boards);
     struct board_port *port = MEM_NEW(struct board_port);
     port->boards = boards;
     link_port_init(&port->link, (unsigned)boards->port_count, owner);
+    boards_end_resident(is_resident);
     boards->ports[boards->port_count++] = port;
     boards_request(boards, &(struct link_request){.kind = LINK_ADD_PORT, .port = &port->link});
     return port;

@@ -1,6 +1,8 @@
 /* Making an engine: the description of the machine, frozen by engine_start. */
 #include "engine_int.h"
 
+#include "base/resident.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -9,9 +11,23 @@
 #define HORIZON_MIN_S    0.1
 #define HORIZON_MAX_S    2.0
 
+/* What the motion thread works with is there before it starts: a page fault in motion would make steps late. */
+static void begin_resident(const struct engine *e)
+{
+    if (!e->is_batch && !runtime_is_virtual(e->config.runtime))
+        resident_begin();
+}
+
+static void end_resident(const struct engine *e)
+{
+    if (!e->is_batch && !runtime_is_virtual(e->config.runtime))
+        resident_end();
+}
+
 static struct engine_queue *queue_create(struct engine *e, enum queue_kind kind, const char *name)
 {
     CHECK(!e->is_started && e->queue_count < ENGINE_QUEUES_MAX);
+    begin_resident(e);
     struct engine_queue *q = MEM_NEW(struct engine_queue);
     q->e = e;
     q->index = (int)e->queue_count;
@@ -19,12 +35,16 @@ static struct engine_queue *queue_create(struct engine *e, enum queue_kind kind,
     q->name = mem_strdup(name);
     segq_init(&q->q, kind == QUEUE_MANUAL ? SEGS_SMALL : e->is_batch ? SEGS_BATCH : SEGS_LIVE);
     e->queues[e->queue_count++] = q;
+    end_resident(e);
     return q;
 }
 
 struct engine *engine_create(const struct engine_config *config)
 {
     CHECK(config->boards);
+    const bool is_live = config->mode == ENGINE_LIVE && !runtime_is_virtual(config->runtime);
+    if (is_live)
+        resident_begin();
     struct engine *e = MEM_NEW(struct engine);
     e->config = *config;
     e->boards = config->boards;
@@ -45,6 +65,8 @@ struct engine *engine_create(const struct engine_config *config)
     motion_init(&e->m, e);
     if (!e->is_batch)
         e->m.port = board_port_create(e->boards, &e->m.actor);
+    if (is_live)
+        resident_end();
     return e;
 }
 
@@ -166,8 +188,10 @@ static struct motion_board *board_of(struct engine *e, struct board *board)
     CHECK(!e->is_started && e->mboard_count < ENGINE_BOARDS_MAX);
     struct motion_board *mb = &e->mboards[e->mboard_count++];
     mb->board = board;
+    begin_resident(e);
     mb->lane = board_lane_create(board, &e->m.actor, e->is_batch ? LANE_BYTES_BATCH : LANE_BYTES_LIVE);
     mb->spill = MEM_ARRAY(struct spill, SPILL_MAX);
+    end_resident(e);
     return mb;
 }
 
@@ -291,7 +315,9 @@ enum err engine_add_stepper(struct engine *e, const struct engine_stepper_spec *
         .history_count = 0,
         .check_every = 64,
     };
+    begin_resident(e);
     s->sg = stepgen_create(&config);
+    end_resident(e);
     e->steppers[e->stepper_count++] = s;
     *stepper = s;
     return OK;
@@ -379,7 +405,9 @@ enum err engine_start(struct engine *e, struct err_info *info)
         const unsigned slots = board_step_slots(e->mboards[i].board);
         if (slots == 0 && e->mboards[i].stepper_count > 0)
             return err_set(info, ERR_LIMIT, "mcu '%s': no move slots for its steppers", board_name(e->mboards[i].board));
+        begin_resident(e);
         stepmerge_init(&e->mboards[i].merge, slots > 0 ? slots : 1);
+        end_resident(e);
     }
     e->m.gen.team = stepteam_create(e->is_batch ? e->config.threads : 1);
     motion_update_window(&e->m);

@@ -24,6 +24,7 @@
 #ifndef MOTION_ENGINE_H
 #define MOTION_ENGINE_H
 
+#include "base/actor.h"
 #include "base/clock.h"
 #include "base/err.h"
 
@@ -412,6 +413,19 @@ struct engine_status {
     uint64_t moves;                    /* moves planned since start */
 };
 void engine_get_status(struct engine *e, struct host_ns now, struct engine_status *status);
+
+/* Below this steps come too near to the boards: the link wants commands 0.1 s before their first step, and those of the
+ * last 0.05 s are kept back for a longer queue_step. */
+#define ENGINE_BUFFER_LOW_S 0.150
+/* How well the motion thread keeps up. Any thread. */
+struct engine_lateness {
+    double horizon_s;            /* the commit horizon in force; 0: the thread has not run yet */
+    struct histogram_view ahead; /* in motion: how far ahead of the boards steps exist when the thread comes to make more */
+    uint32_t low_count;          /* of those, below ENGINE_BUFFER_LOW_S */
+    bool has_thread;             /* false in virtual time */
+    struct actor_stats thread;
+};
+void engine_get_lateness(const struct engine *e, struct engine_lateness *out);
 
 struct engine_stepper_position {
     int64_t steps;        /* of the board's count at the print time asked for, from the history of what was sent */

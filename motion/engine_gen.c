@@ -114,6 +114,13 @@ static void stretch(struct motion *m, double target_s, double end_s, double lag_
     gen_to(m, to, to >= end_s - TIME_NEAR_S ? (double)INFINITY : to - lag_s);
 }
 
+static void note_ahead(struct motion *m, double ahead_s)
+{
+    histogram_add(&m->ahead, ahead_s * 1e6);
+    if (ahead_s < ENGINE_BUFFER_LOW_S)
+        atomic_fetch_add_explicit(&m->low_count, 1, memory_order_relaxed);
+}
+
 void gen_live(struct motion *m)
 {
     if (!send_spill(m))
@@ -125,6 +132,8 @@ void gen_live(struct motion *m)
     const double target = m->est_s + ahead;
     const double end = m->motion_end_s + m->kfd_s;
     const double batch = is_drip ? BATCH_LIVE_S * 0.5 : BATCH_LIVE_S;
+    if (m->is_midway && !is_drip && m->gen_s < end - TIME_NEAR_S)
+        note_ahead(m, m->gen_s - m->est_s);
     while (m->gen_s < end - TIME_NEAR_S && !atomic_load(&m->e->is_stopped)) {
         const double to = fmin(target, end);
         if (to <= m->gen_s + TIME_NEAR_S || (to < end && to - m->gen_s < batch))
@@ -134,6 +143,7 @@ void gen_live(struct motion *m)
         if (m->gen_s <= before)
             return; /* fault */
     }
+    m->is_midway = m->gen_s < end - TIME_NEAR_S && m->gen_s > m->est_s;
     if (m->gen_s < end - TIME_NEAR_S || atomic_load(&m->e->is_stopped))
         return;
     /* Nothing moves any more: what was kept back goes out, outputs and motors on their own. */

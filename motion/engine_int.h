@@ -371,6 +371,10 @@ struct motion {
     double need_flush_s;       /* likewise: its need_flush_time */
     struct gen gen;
     bool all_sent;             /* nothing is kept back for a longer queue_step */
+    bool is_midway;            /* live: steps have been made, and more of the same motion are to follow */
+    struct histogram ahead;    /* see struct engine_lateness; read by any thread, like the next two */
+    _Atomic uint32_t low_count;
+    _Atomic double horizon_told_s;
 
     struct due *due;           /* DUE_MAX, in order of clock */
     unsigned due_count;

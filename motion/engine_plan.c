@@ -350,6 +350,7 @@ struct host_ns motion_step(struct actor *actor, struct host_ns now)
     if (m->horizon_s == 0.0)
         m->horizon_s = runtime_has_realtime(e->config.runtime, actor) || runtime_is_virtual(e->config.runtime)
                            ? ENGINE_HORIZON_RT_S : ENGINE_HORIZON_S;
+    atomic_store_explicit(&m->horizon_told_s, m->horizon_s, memory_order_relaxed);
     mem_guard_begin();
     if (m->wanted.ns != 0 && now.ns > m->wanted.ns) {
         const double late_us = host_ns_diff_s(now, m->wanted) * 1e6;

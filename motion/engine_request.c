@@ -126,6 +126,15 @@ void engine_get_status(struct engine *e, struct host_ns now, struct engine_statu
     status->moves = s.moves;
 }
 
+void engine_get_lateness(const struct engine *e, struct engine_lateness *out)
+{
+    memset(out, 0, sizeof *out);
+    out->horizon_s = atomic_load_explicit(&e->m.horizon_told_s, memory_order_relaxed);
+    histogram_read(&e->m.ahead, &out->ahead);
+    out->low_count = atomic_load_explicit(&e->m.low_count, memory_order_relaxed);
+    out->has_thread = !e->is_batch && runtime_actor_stats(e->config.runtime, &e->m.actor, &out->thread);
+}
+
 /* -------------------------------------------------------------------------------------------------------- batch */
 
 void engine_batch_yield(struct engine *e)

@@ -183,6 +183,14 @@ void link_destroy(struct link *link)
     mem_free(link);
 }
 
+void link_get_lateness(const struct link *link, struct link_lateness *out)
+{
+    memset(out, 0, sizeof *out);
+    histogram_read(&link->lead, &out->lead);
+    histogram_read(&link->late, &out->late);
+    out->has_thread = runtime_actor_stats(link->runtime, &link->actor, &out->thread);
+}
+
 struct actor *link_actor(struct link *link)
 {
     return &link->actor;

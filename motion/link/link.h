@@ -136,6 +136,15 @@ struct actor *link_actor(struct link *link);
 bool link_request(struct link *link, const struct link_request *request);
 void link_wake(struct link *link); /* any thread: lanes have something new */
 
+/* How well blocks leave, all boards together. Any thread. */
+struct link_lateness {
+    struct histogram_view lead; /* from the moment a block left to the first deadline in it; 0: too late */
+    struct histogram_view late; /* from the moment it had to leave, 0.1 s before that deadline, to when it did */
+    bool has_thread;            /* false in virtual time */
+    struct actor_stats thread;
+};
+void link_get_lateness(const struct link *link, struct link_lateness *out);
+
 /* Any thread, at once; async-signal-safe variants for a dying process: link_panic. */
 void link_emergency_stop(struct link *link);
 void link_panic(struct link *link);

@@ -118,6 +118,7 @@ struct link {
     struct mpsc requests;
     _Atomic unsigned stop_count; /* emergency stops asked for */
     unsigned stop_seen;
+    struct histogram lead, late; /* struct link_lateness */
     struct link_board *boards[LINK_BOARDS_MAX];
     struct link_port *ports[LINK_PORTS_MAX];
     struct link_trigger *triggers[LINK_TRIGGERS_MAX];

@@ -72,9 +72,12 @@ static void note_lateness(struct link_board *b, const struct sendq_block *block,
     if (block->first_req == UINT64_MAX)
         return;
     uint64_t clock = clock_line_at(line, now);
+    double lead_s = ((double)block->first_req - (double)clock) / line->freq_hz;
+    histogram_add(&b->link->lead, lead_s * 1e6);
+    histogram_add(&b->link->late, (LEAD_S - lead_s) * 1e6);
     if (clock <= block->first_req)
         return;
-    double late_s = (double)(clock - block->first_req) / line->freq_hz;
+    double late_s = -lead_s;
     b->blocks_late++;
     b->lateness_max_s = late_s > b->lateness_max_s ? late_s : b->lateness_max_s;
 }

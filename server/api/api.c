@@ -4,6 +4,7 @@
 #include "base/fiber.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/worker.h"
 #include "server/api/access.h"
 #include "server/api/console_store.h"
 #include "server/api/handlers.h"
@@ -11,14 +12,9 @@
 #include "server/api/temperature_store.h"
 
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-struct api_job {
-    api_job_fn *fn;
-    void *arg;
-};
+#define WORKER_STACK_KIB 512 /* SQLite and JSON recursion under sanitizers */
 
 /* --- routes --- */
 
@@ -72,70 +68,9 @@ const struct api_route *api_route_by_path(const struct api *api, enum api_verb v
     return route;
 }
 
-/* --- worker --- */
-
-static void worker_wake(struct worker *worker)
-{
-    pthread_mutex_lock(&worker->lock);
-    worker->has_work = true;
-    pthread_cond_signal(&worker->wake);
-    pthread_mutex_unlock(&worker->lock);
-}
-
-static void *worker_main(void *arg)
-{
-    struct api *api = arg;
-    struct worker *worker = &api->worker;
-    pthread_setname_np(pthread_self(), "worker");
-    (void)!setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10); /* lowest priority of ours: a thread is a process here */
-    while (!atomic_load(&worker->is_stopping)) {
-        struct api_job job;
-        if (mpsc_pop(&worker->queue, &job)) {
-            job.fn(job.arg);
-            continue;
-        }
-        pthread_mutex_lock(&worker->lock);
-        while (!worker->has_work)
-            pthread_cond_wait(&worker->wake, &worker->lock);
-        worker->has_work = false;
-        pthread_mutex_unlock(&worker->lock);
-    }
-    return NULL;
-}
-
 bool api_defer(struct api *api, api_job_fn *fn, void *arg)
 {
-    struct api_job job = {fn, arg};
-    if (atomic_load(&api->worker.is_stopping) || !mpsc_push(&api->worker.queue, &job))
-        return false;
-    worker_wake(&api->worker);
-    return true;
-}
-
-static void worker_start(struct api *api)
-{
-    struct worker *worker = &api->worker;
-    mpsc_init(&worker->queue, sizeof(struct api_job), 2 * API_CALLS_MAX);
-    pthread_mutex_init(&worker->lock, NULL);
-    pthread_cond_init(&worker->wake, NULL);
-    pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, 512 * 1024); /* SQLite and JSON recursion under sanitizers */
-    int rc = pthread_create(&worker->thread, &attr, worker_main, api);
-    CHECK(rc == 0);
-    pthread_attr_destroy(&attr);
-}
-
-static void worker_stop(struct worker *worker)
-{
-    atomic_store(&worker->is_stopping, true);
-    worker_wake(worker);
-    pthread_join(worker->thread, NULL);
-    struct api_job job;
-    while (mpsc_pop(&worker->queue, &job))
-        job.fn(job.arg); /* on this thread: replies and files in flight are finished */
-    pthread_cond_destroy(&worker->wake);
-    pthread_mutex_destroy(&worker->lock);
+    return worker_post(api->worker, fn, arg);
 }
 
 /* --- submitting --- */
@@ -346,7 +281,7 @@ struct api *api_create(const struct api_options *options)
     api->proc_stats = proc_stats_create();
     proc_stats_sample(api->proc_stats, api->started_s, 0); /* clients may ask before the first second is over */
     api->tokens = tokens_create(api->options.db);
-    worker_start(api);
+    api->worker = worker_create("worker", 2 * API_CALLS_MAX, WORKER_STACK_KIB);
     if (options->backend->bind)
         options->backend->bind(options->backend->ctx, api);
     return api;
@@ -355,7 +290,7 @@ struct api *api_create(const struct api_options *options)
 void api_stop(struct api *api)
 {
     if (!atomic_exchange(&api->is_stopped, true))
-        worker_stop(&api->worker);
+        worker_stop(api->worker);
     struct api_call *call;
     while (mpsc_pop(&api->machine_queue, &call))
         api_reply_error(call, 503, "Klippy Disconnected");
@@ -366,7 +301,7 @@ void api_destroy(struct api *api)
     if (!api)
         return;
     api_stop(api);
-    mpsc_deinit(&api->worker.queue);
+    worker_destroy(api->worker);
     mpsc_deinit(&api->machine_queue);
     tokens_destroy(api->tokens);
     proc_stats_destroy(api->proc_stats);

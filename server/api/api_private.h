@@ -13,6 +13,7 @@ struct console_store;
 struct temperature_store;
 struct proc_stats;
 struct tokens;
+struct worker;
 
 /* Sizes of the stores, as server.config tells them. */
 #define API_CONSOLE_LINES_MAX 1000
@@ -20,15 +21,6 @@ struct tokens;
 
 #define API_MOONRAKER_VERSION "v0.11.0-1-lockstep"
 #define API_VERSION_TEXT "1.5.0"
-
-struct worker {
-    pthread_t thread;
-    struct mpsc queue; /* struct api_job */
-    atomic_bool is_stopping;
-    pthread_mutex_t lock; /* guards only the sleep: `has_work` */
-    pthread_cond_t wake;
-    bool has_work;
-};
 
 struct api {
     struct api_options options; /* texts are our copies */
@@ -38,7 +30,7 @@ struct api {
     atomic_uint in_flight;
     atomic_bool is_stopped;
     struct mpsc machine_queue; /* struct api_call * */
-    struct worker worker;
+    struct worker *worker;
     struct console_store *console;
     struct temperature_store *temperatures;
     struct proc_stats *proc_stats;

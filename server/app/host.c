@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/worker.h"
 #include "motion/board.h"
 #include "server/api/api.h"
 #include "server/api/api_printer.h"
@@ -35,6 +36,8 @@
 #define END_TIMEOUT_S   10.0 /* how long an orderly stop may take before it is made at once */
 #define OFF_TIME_S      0.7  /* a heater's pin follows its target with the next reading of its sensor, 0.3 s apart */
 #define WEBSOCKETS_MAX  50
+#define DISK_QUEUE_MAX   128 /* pieces of files on their way, most of them of print files that were let go of */
+#define DISK_STACK_KIB   512 /* SAVE_CONFIG reads configurations */
 #define UPLOAD_BYTES_MAX (1024ull << 20)
 
 struct host {
@@ -48,6 +51,7 @@ struct host {
     struct api_printer *backend;
     struct net *net;
     struct simulation *sim;
+    struct worker *disk;   /* the machine's files; NULL in virtual time */
     struct record *record; /* NULL: nothing is recorded */
     struct data_lock *lock;
     struct printer_services services;
@@ -274,12 +278,15 @@ static void open_machine(struct host *host)
         host->sim = simulation_create(
             &(struct simulation_options){.runtime = host->runtime, .log = host->log, .seed = o->seed});
     }
+    if (!o->is_simulated)
+        host->disk = worker_create("disk", DISK_QUEUE_MAX, DISK_STACK_KIB);
     host->status = status_hub_create();
     host->machine = (struct actor){.name = "machine", .step = machine_step};
     host->services = (struct printer_services){
         .runtime = host->runtime,
         .machine = &host->machine,
         .log = host->log,
+        .disk = host->disk,
         .status = host->status,
         .config_path = o->config_path,
         .data_dir = o->data_dir,
@@ -362,6 +369,8 @@ void host_run(struct host *host)
         stop_printer(host);
     net_destroy(host->net);
     host->net = NULL;
+    if (host->disk)
+        worker_stop(host->disk); /* what is half written is finished */
     log_info(host->log, "host", "stopped", "dropped_log_records=%llu", (unsigned long long)log_dropped(host->log));
     sync();
 }
@@ -383,6 +392,7 @@ void host_destroy(struct host *host)
     api_printer_destroy(host->backend);
     simulation_destroy(host->sim);
     record_destroy(host->record);
+    worker_destroy(host->disk);
     status_hub_destroy(host->status);
     runtime_destroy(host->runtime);
     files_destroy(host->files);

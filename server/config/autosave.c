@@ -210,6 +210,19 @@ uint64_t config_pending_revision(const struct config *config)
     return config->pending_revision;
 }
 
+struct config *config_copy_pending(const struct config *config)
+{
+    struct config *copy = config_create();
+    copy->path = config->path ? arena_strdup(&copy->arena, config->path) : NULL;
+    for (const struct autosave_change *change = config->changes; change; change = change->next) {
+        struct autosave_change *to = get_change(copy, change->section);
+        to->is_removed = change->is_removed;
+        for (const struct strmap_entry *e = strmap_first(&change->values); e; e = strmap_next(e))
+            strmap_set(&to->values, strmap_key(e), arena_strdup(&copy->arena, strmap_value(e)));
+    }
+    return copy;
+}
+
 char *config_pending_json(const struct config *config)
 {
     struct strbuf json;

@@ -34,6 +34,9 @@ void config_remove_autosave(struct config *config, const char *section);
 bool config_has_pending(const struct config *config);
 /* Changes whenever what is pending does. */
 uint64_t config_pending_revision(const struct config *config);
+/* A configuration of its own that holds nothing but what is pending and where the main file is: what config_save_autosave
+ * needs, for another thread. Caller destroys it. */
+struct config *config_copy_pending(const struct config *config);
 /* JSON {"section": {"option": "value"}, "removed section": null}. Caller frees with mem_free. */
 char *config_pending_json(const struct config *config);
 
@@ -59,7 +62,8 @@ extern const struct config_disk config_disk_posix;
  * whole or, on every failure, as it was (and neither a backup nor a temporary file is left over). A symbolic link is
  * followed. stamp     what to put into the backup's name: "20260131_235959" disk      NULL: config_disk_posix *written
  * false: there was nothing to write (NULL allowed) ERR_IO, ERR_INVALID (see config_apply_autosave), ERR_STATE (the
- * configuration is not from a file). Blocks until the disk has it. */
+ * configuration is not from a file). Blocks until the disk has it: a printer gives it to its worker (config_copy_pending).
+ */
 enum err config_save_autosave(const struct config *config, const char *stamp, const struct config_disk *disk,
                               bool *written, struct err_info *info) ERR_NODISCARD;
 

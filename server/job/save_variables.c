@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strmap.h"
+#include "base/worker.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
 #include "server/gcode/template/value.h"
@@ -87,27 +88,56 @@ static enum err read_file(struct save_variables *s, struct err_info *info)
     return err;
 }
 
-static enum err write_file(const struct save_variables *s, struct err_info *info)
+/* Writing the file, on the worker. */
+struct writing {
+    struct worker_job job; /* first */
+    char *path;
+    struct strbuf text;
+};
+
+static enum err write_file(struct worker_job *job, struct err_info *info)
 {
-    char *temp = mem_sprintf("%s.new", s->path);
+    const struct writing *w = CONTAINER_OF(job, struct writing, job);
+    char *temp = mem_sprintf("%s.new", w->path);
     FILE *file = fopen(temp, "wbe");
-    bool is_good = file && fputs("[Variables]\n", file) >= 0;
-    for (const struct strmap_entry *e = strmap_first(&s->variables); is_good && e; e = strmap_next(e))
-        is_good = fprintf(file, "%s = %s\n", strmap_key(e), template_variable_literal(strmap_value(e))) > 0;
+    bool is_good = file && fwrite(w->text.data, 1, w->text.len_bytes, file) == w->text.len_bytes;
     is_good = is_good && fflush(file) == 0 && fsync(fileno(file)) == 0;
     int why = errno;
     if (file && fclose(file) != 0 && is_good) {
         is_good = false;
         why = errno;
     }
-    if (is_good && rename(temp, s->path) != 0) {
+    if (is_good && rename(temp, w->path) != 0) {
         is_good = false;
         why = errno;
     }
     if (!is_good && file)
         (void)unlink(temp);
     mem_free(temp);
-    return is_good ? OK : err_set(info, ERR_IO, "Unable to save variable: %s: %s", s->path, strerror(why));
+    return is_good ? OK : err_set(info, ERR_IO, "Unable to save variable: %s: %s", w->path, strerror(why));
+}
+
+static void release_writing(struct worker_job *job)
+{
+    struct writing *w = CONTAINER_OF(job, struct writing, job);
+    strbuf_deinit(&w->text);
+    mem_free(w->path);
+}
+
+/* Write the variables as they are; [fiber]. When it is cancelled the file is still written, or fails to be, by itself. */
+static enum err save_file(const struct save_variables *s, struct err_info *info)
+{
+    struct writing *w = MEM_NEW(struct writing);
+    w->job.run = write_file;
+    w->job.release = release_writing;
+    w->path = mem_strdup(s->path);
+    strbuf_init(&w->text);
+    strbuf_adds(&w->text, "[Variables]\n");
+    for (const struct strmap_entry *e = strmap_first(&s->variables); e; e = strmap_next(e))
+        strbuf_addf(&w->text, "%s = %s\n", strmap_key(e), template_variable_literal(strmap_value(e)));
+    enum err err = worker_call(&s->obj.printer->disk, &w->job, info);
+    worker_release(&w->job);
+    return err;
 }
 
 /* ------------------------------------------------------------------------------------------------------- commands */
@@ -134,15 +164,15 @@ static enum err save_variable(void *ctx, struct gcode_command *cmd, struct err_i
         return err_set(info, err, "Unable to parse '%.200s' as a literal: %s in '%.200s'", value, why.text,
                        gcode_line(cmd));
     struct template_variable *old = strmap_set(&s->variables, name, variable);
-    err = write_file(s, info);
-    if (err) { /* what is not saved is not shown either */
+    err = save_file(s, info);
+    if (err && err != ERR_CANCELLED) { /* what is not saved is not shown either */
         template_variable_destroy(old ? strmap_set(&s->variables, name, old) : strmap_remove(&s->variables, name));
         return err;
     }
     template_variable_destroy(old);
     s->revision++;
     printer_status_touch(&s->obj);
-    return OK;
+    return err;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- object */

@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #define LINES_PER_TURN 32   /* then the other fibers and actors get theirs */
+#define READ_AGAIN_S   0.001 /* how often to look whether a slow disk has come up with more */
 #define LOOK_AGAIN_S   0.02 /* how often a second client looks whether the line has ended; the first is woken */
 
 /* Lines without a command need no turn. */
@@ -27,11 +28,12 @@ static bool is_blank_line(const struct sd_line *line)
     return *p == '\0' || *p == ';';
 }
 
+/* ERR_AGAIN: the disk is still at it. */
 static enum err next_line(struct sdcard *sd, struct sd_line *line, struct err_info *info)
 {
     enum err err;
-    while ((err = sd_reader_next(sd->reader, line, info)) == ERR_AGAIN)
-        sd_reader_fill(sd->reader);
+    while ((err = sd_reader_next(sd->reader, line, info)) == ERR_AGAIN && sd_reader_fill(sd->reader))
+        continue;
     return err;
 }
 
@@ -158,7 +160,7 @@ static bool step(struct sdcard *sd)
         sd->is_active = false; /* the printer goes away */
         return false;
     }
-    bool is_at_end = false, is_executed = sd->is_executed;
+    bool is_at_end = false, is_read_late = false, is_executed = sd->is_executed;
     sd->is_executed = false;
     if (sd->is_active && sd->is_start_due && !begin(sd))
         sd->is_active = false;
@@ -172,6 +174,8 @@ static bool step(struct sdcard *sd)
             end_of_file(sd);
         } else if (err == ERR_CLOSED) {
             is_at_end = true;
+        } else if (err == ERR_AGAIN) {
+            is_read_late = true;
         } else {
             gcode_respond_error(g, info.text);
             end_with_error(sd, info.text);
@@ -183,6 +187,8 @@ static bool step(struct sdcard *sd)
         wait_executed(sd);
         wake_settler(sd);
     }
+    if (is_read_late && fiber_sleep(READ_AGAIN_S) != OK) /* without the turn: others go on meanwhile */
+        sd->is_active = false;                            /* the printer goes away */
     return sd->is_active && !printer_is_shutdown(sd->obj.printer);
 }
 

@@ -1,7 +1,8 @@
 /* Lines of a print file, with their offsets, in bounded memory.
  *
- * Two halves, so that slow disks never hold up the machine thread: sd_reader_fill does one bounded read (any thread,
- * one at a time), sd_reader_next hands out lines that are already in memory. */
+ * Two halves, so that slow disks never hold up the machine thread: pieces of the file are read ahead by a worker
+ * (sd_reader_fill asks for them and takes what has come), sd_reader_next hands out lines that are already in memory.
+ * Without a worker a fill reads at once. One thread, the machine's, apart from sd_reader_open. */
 #ifndef SERVER_JOB_SD_READER_H
 #define SERVER_JOB_SD_READER_H
 
@@ -12,9 +13,11 @@
 #include <stdint.h>
 
 #define SD_LINE_MAX       65536 /* longest line with a command [bytes]; comments may be any length */
-#define SD_FILL_BYTES_MAX 65536 /* one fill reads at most this much */
+#define SD_FILL_BYTES_MAX 65536 /* one piece */
+#define SD_AHEAD          4     /* pieces read ahead */
 
 struct sd_reader;
+struct worker_calls;
 
 struct sd_line {
     const char *text; /* without line end, with a final zero; the reader's, until the next call of sd_reader_next */
@@ -23,8 +26,10 @@ struct sd_line {
     uint64_t end_bytes;    /* of the byte after its line end */
 };
 
-/* Open `path`, a regular file. ERR_NOT_FOUND, ERR_INVALID (not a regular file), ERR_IO. */
+/* Open `path`, a regular file. Any thread; may block. ERR_NOT_FOUND, ERR_INVALID (not a regular file), ERR_IO. */
 enum err sd_reader_open(struct sd_reader **out, const char *path, struct err_info *info) ERR_NODISCARD;
+/* Let the worker of `calls` do the reading (kept until sd_reader_close). Before the first fill. */
+void sd_reader_use(struct sd_reader *reader, struct worker_calls *calls);
 void sd_reader_close(struct sd_reader *reader); /* NULL allowed */
 
 /* Size when it was opened. */
@@ -39,7 +44,8 @@ void sd_reader_seek(struct sd_reader *reader, uint64_t offset_bytes);
  * stays until a seek. */
 enum err sd_reader_next(struct sd_reader *reader, struct sd_line *line, struct err_info *info) ERR_NODISCARD;
 
-/* Read once, if there is room and the end has not been met; whatever happens is reported by sd_reader_next. */
-void sd_reader_fill(struct sd_reader *reader);
+/* Take what has been read, and ask for more, as far as there is room and the end has not been met; whatever happens is
+ * reported by sd_reader_next. False: nothing has come, the disk is still at it. */
+bool sd_reader_fill(struct sd_reader *reader);
 
 #endif

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/worker.h"
 #include "server/config/config.h"
 #include "server/job/objects.h"
 #include "server/job/print_stats.h"
@@ -101,13 +102,13 @@ static bool append_component(struct strbuf *path, const char *name, size_t len)
 
 /* The absolute path of `filename`, which must lie below the folder: no "..", no empty or "." parts. NULL if there is
  * none; the caller frees it. */
-static char *resolve(const struct sdcard *sd, const char *filename)
+static char *resolve(const char *folder, const char *filename)
 {
-    if (!sd->folder || strlen(filename) >= PATH_MAX)
+    if (!folder || strlen(filename) >= PATH_MAX)
         return NULL;
     struct strbuf path;
     strbuf_init(&path);
-    strbuf_adds(&path, sd->folder);
+    strbuf_adds(&path, folder);
     const char *p = filename;
     while (*p == '/')
         p++;
@@ -126,6 +127,31 @@ static char *resolve(const struct sdcard *sd, const char *filename)
 }
 
 /* --- loading --- */
+
+/* Finding and opening a file, on the worker. */
+struct opening {
+    struct worker_job job; /* first */
+    char *folder, *filename;
+    char *path; /* out, like the reader */
+    struct sd_reader *reader;
+};
+
+static enum err open_file(struct worker_job *job, struct err_info *info)
+{
+    struct opening *o = CONTAINER_OF(job, struct opening, job);
+    o->path = resolve(o->folder, o->filename);
+    return o->path ? sd_reader_open(&o->reader, o->path, info)
+                   : err_set(info, ERR_NOT_FOUND, "Unable to open file");
+}
+
+static void release_opening(struct worker_job *job)
+{
+    struct opening *o = CONTAINER_OF(job, struct opening, job);
+    sd_reader_close(o->reader);
+    mem_free(o->path);
+    mem_free(o->filename);
+    mem_free(o->folder);
+}
 
 void sd_close(struct sdcard *sd)
 {
@@ -164,14 +190,25 @@ enum err sdcard_load(struct sdcard *sd, const char *filename, struct err_info *i
         return err;
     while (*filename == '/')
         filename++;
-    char *path = resolve(sd, filename);
-    struct err_info why = {"Unable to open file"};
-    err = path ? sd_reader_open(&sd->reader, path, &why) : ERR_NOT_FOUND;
-    if (err) {
-        mem_free(path);
-        return err_set(info, err, "%s", why.text);
+    struct opening *o = MEM_NEW(struct opening);
+    o->job.run = open_file;
+    o->job.release = release_opening;
+    o->folder = sd->folder ? mem_strdup(sd->folder) : NULL;
+    o->filename = mem_strdup(filename);
+    struct worker_calls *calls = &sd->obj.printer->disk;
+    err = worker_call(calls, &o->job, info);
+    if (!err && (sd->reader || sd->is_active)) /* somebody else was faster than the disk */
+        err = err_set(info, ERR_STATE, "SD busy");
+    if (!err) {
+        sd->reader = o->reader;
+        sd->path = o->path;
+        o->reader = NULL;
+        o->path = NULL;
+        sd_reader_use(sd->reader, calls);
     }
-    sd->path = path;
+    worker_release(&o->job);
+    if (err)
+        return err;
     sd->position = sd->next_position = 0;
     sd->size_bytes = sd_reader_size_bytes(sd->reader);
     struct gcode *g = sd->obj.printer->gcode;
@@ -231,7 +268,10 @@ static bool is_from_file(struct sdcard *sd)
     return gcode_source(sd->obj.printer->gcode)->file_offset != GCODE_NO_OFFSET;
 }
 
+/* The files of the folder, read on the worker. */
 struct listing {
+    struct worker_job job; /* first */
+    char *folder;
     char **lines;
     size_t count;
 };
@@ -241,14 +281,16 @@ static int compare_lines(const void *a, const void *b)
     return strcasecmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void read_folder(const struct sdcard *sd, struct listing *list)
+static enum err read_folder(struct worker_job *job, struct err_info *info)
 {
-    DIR *dir = sd->folder ? opendir(sd->folder) : NULL;
+    (void)info;
+    struct listing *list = CONTAINER_OF(job, struct listing, job);
+    DIR *dir = list->folder ? opendir(list->folder) : NULL;
     if (!dir)
-        return;
+        return OK;
     list->lines = MEM_ARRAY(char *, LIST_COUNT_MAX);
     for (struct dirent *entry; list->count < LIST_COUNT_MAX && (entry = readdir(dir)) != NULL;) {
-        char *path = mem_sprintf("%s/%s", sd->folder, entry->d_name);
+        char *path = mem_sprintf("%s/%s", list->folder, entry->d_name);
         struct stat st;
         if (entry->d_name[0] != '.' && stat(path, &st) == 0 && S_ISREG(st.st_mode))
             list->lines[list->count++] = mem_sprintf("%s %lld", entry->d_name, (long long)st.st_size);
@@ -257,22 +299,35 @@ static void read_folder(const struct sdcard *sd, struct listing *list)
     closedir(dir);
     if (list->count)
         qsort(list->lines, list->count, sizeof(*list->lines), compare_lines);
+    return OK;
+}
+
+static void release_listing(struct worker_job *job)
+{
+    struct listing *list = CONTAINER_OF(job, struct listing, job);
+    for (size_t i = 0; i < list->count; i++)
+        mem_free(list->lines[i]);
+    mem_free(list->lines);
+    mem_free(list->folder);
 }
 
 static enum err cmd_m20(void *ctx, struct gcode_command *cmd, struct err_info *info)
 {
-    (void)info;
-    struct listing list = {0};
+    struct sdcard *sd = sd_of(ctx);
     struct gcode *g = gcode_of(cmd);
-    read_folder(sd_of(ctx), &list);
-    gcode_respond_raw(g, "Begin file list");
-    for (size_t i = 0; i < list.count; i++) {
-        gcode_respond_raw(g, list.lines[i]);
-        mem_free(list.lines[i]);
+    struct listing *list = MEM_NEW(struct listing);
+    list->job.run = read_folder;
+    list->job.release = release_listing;
+    list->folder = sd->folder ? mem_strdup(sd->folder) : NULL;
+    enum err err = worker_call(&sd->obj.printer->disk, &list->job, info);
+    if (!err) {
+        gcode_respond_raw(g, "Begin file list");
+        for (size_t i = 0; i < list->count; i++)
+            gcode_respond_raw(g, list->lines[i]);
+        gcode_respond_raw(g, "End file list");
     }
-    mem_free(list.lines);
-    gcode_respond_raw(g, "End file list");
-    return OK;
+    worker_release(&list->job);
+    return err;
 }
 
 static enum err cmd_m21(void *ctx, struct gcode_command *cmd, struct err_info *info)

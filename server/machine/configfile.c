@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/worker.h"
 #include "server/config/autosave.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
@@ -53,6 +54,25 @@ static void stamp_now(char stamp[32])
         strcpy(stamp, "backup");
 }
 
+/* Writing the file, on the worker: with a copy of what is pending, because a restart may take the configuration away. */
+struct saving {
+    struct worker_job job; /* first */
+    struct config *changes;
+    char stamp[32];
+    bool is_written; /* out */
+};
+
+static enum err save(struct worker_job *job, struct err_info *info)
+{
+    struct saving *s = CONTAINER_OF(job, struct saving, job);
+    return config_save_autosave(s->changes, s->stamp, NULL, &s->is_written, info);
+}
+
+static void release_saving(struct worker_job *job)
+{
+    config_destroy(CONTAINER_OF(job, struct saving, job)->changes);
+}
+
 /* The moves before it end first: the disk may take seconds, and a failure must not leave the toolhead between two
  * moves. */
 static enum err cmd_save_config(void *ctx, struct gcode_command *cmd, struct err_info *info)
@@ -63,13 +83,17 @@ static enum err cmd_save_config(void *ctx, struct gcode_command *cmd, struct err
         return OK; /* a plan changes no file */
     struct toolhead *th = printer_toolhead(printer);
     enum err err = th ? toolhead_wait_moves(th, info) : OK;
-    bool written = false;
-    char stamp[32];
-    stamp_now(stamp);
-    if (err == OK)
-        err = config_save_autosave(printer->config, stamp, NULL, &written, info);
-    if (err == OK && written)
+    if (err != OK)
+        return err;
+    struct saving *s = MEM_NEW(struct saving);
+    s->job.run = save;
+    s->job.release = release_saving;
+    s->changes = config_copy_pending(printer->config);
+    stamp_now(s->stamp);
+    err = worker_call(&printer->disk, &s->job, info);
+    if (err == OK && s->is_written)
         printer_request_restart(printer, PRINTER_RESTART_HOST);
+    worker_release(&s->job);
     return err;
 }
 

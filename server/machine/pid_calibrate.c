@@ -5,6 +5,7 @@
 #include "base/fiber.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/worker.h"
 #include "motion/engine.h"
 #include "server/config/autosave.h"
 #include "server/gcode/gcode.h"
@@ -83,20 +84,46 @@ static enum err save(struct printer *printer, const struct heater *heater, const
     return err;
 }
 
-static void write_samples(struct printer *printer, const struct calibration *c)
+/* Writing the readings, on the worker. */
+struct samples_file {
+    struct worker_job job; /* first */
+    char *path;
+    struct strbuf text;
+};
+
+static enum err write_file(struct worker_job *job, struct err_info *info)
+{
+    const struct samples_file *s = CONTAINER_OF(job, struct samples_file, job);
+    FILE *f = fopen(s->path, "we");
+    bool is_good = f && fwrite(s->text.data, 1, s->text.len_bytes, f) == s->text.len_bytes;
+    if (f)
+        is_good &= fclose(f) == 0;
+    return is_good ? OK : err_set(info, ERR_IO, "%s", strerror(errno));
+}
+
+static void release_file(struct worker_job *job)
+{
+    struct samples_file *s = CONTAINER_OF(job, struct samples_file, job);
+    strbuf_deinit(&s->text);
+    mem_free(s->path);
+}
+
+static void write_samples(struct printer *printer, struct calibration *c)
 {
     if (!c->keeps_samples || !printer->services->data_dir)
         return;
-    char *path = mem_sprintf("%s/" SAMPLES_FILE, printer->services->data_dir);
-    FILE *f = fopen(path, "w");
-    bool is_good = f && fwrite(c->samples.data, 1, c->samples.len_bytes, f) == c->samples.len_bytes;
-    if (f)
-        is_good &= fclose(f) == 0;
-    if (is_good)
-        printer_respond_info(printer, "Readings (time, temperature, power) are in %s", path);
+    struct samples_file *s = MEM_NEW(struct samples_file);
+    struct err_info info;
+    s->job.run = write_file;
+    s->job.release = release_file;
+    s->path = mem_sprintf("%s/" SAMPLES_FILE, printer->services->data_dir);
+    s->text = c->samples;
+    strbuf_init(&c->samples);
+    if (worker_call(&printer->disk, &s->job, &info) == OK)
+        printer_respond_info(printer, "Readings (time, temperature, power) are in %s", s->path);
     else
-        printer_respond_info(printer, "Unable to write %s: %s", path, strerror(errno));
-    mem_free(path);
+        printer_respond_info(printer, "Unable to write %s: %s", s->path, info.text);
+    worker_release(&s->job);
 }
 
 static enum err calibrate(struct printer *printer, struct heater *heater, double target_c, bool keeps_samples,

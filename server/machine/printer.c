@@ -131,6 +131,7 @@ struct printer *printer_create_bare(const struct printer_services *services, enu
     list_init(&p->subscriptions);
     list_init(&p->scripts);
     printer->fibers = fiber_pool_create(services->runtime ? FIBER_COUNT_MAX : 1); /* `check` runs none */
+    worker_calls_init(&printer->disk, services->disk, services->machine);
     printer->gcode = gcode_create();
     printer->pins = pins_create();
     printer->config = take_config;
@@ -170,6 +171,7 @@ struct host_ns printer_step(struct printer *printer, struct host_ns now)
         boards_poll(printer->boards, now);
     if (printer->engine)
         engine_poll(printer->engine, now);
+    worker_calls_poll(&printer->disk);
     struct host_ns timers = printer_run_timers(printer, now);
     struct host_ns fibers = fiber_pool_run(printer->fibers, now);
     /* a fiber may have started a timer */
@@ -379,6 +381,7 @@ void printer_destroy(struct printer *printer)
     gcode_destroy(printer->gcode);
     pins_destroy(printer->pins);
     config_destroy(printer->config);
+    worker_calls_deinit(&printer->disk);
     fiber_pool_destroy(printer->fibers);
     strmap_deinit(&p->objects);
     strmap_deinit(&p->loading);

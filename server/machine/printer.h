@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/list.h"
+#include "base/worker.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,6 +59,7 @@ struct printer_services {
     struct runtime *runtime;
     struct actor *machine;       /* the actor that calls printer_step */
     struct log *log;             /* NULL allowed */
+    struct worker *disk;         /* reads and writes files for the machine thread; NULL (virtual time): that thread does it */
     struct status_hub *status;   /* where status is published; NULL: nowhere */
     const char *config_path;
     const char *data_dir;        /* DATA; NULL in `plan` and `check` */
@@ -78,6 +80,7 @@ struct printer {
     const struct printer_services *services;
     struct config *config;     /* as loaded; never NULL */
     struct fiber_pool *fibers; /* of this printer */
+    struct worker_calls disk;  /* for fibers: every access to a disk goes through here, which may take seconds */
     struct gcode *gcode;       /* the dispatcher; created before any object */
     struct pins *pins;
     struct boards *boards;     /* made before any board connects; NULL if the configuration is in error */

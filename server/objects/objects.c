@@ -5,7 +5,7 @@
     /* boards and what is said about their pins and sensors */                                                        \
     X(mcu) X(board_pins) X(duplicate_pin_override) X(thermistor) X(adc_temperature)                                   \
     /* what every printer has */                                                                                      \
-    X(webhooks) X(configfile) X(system_stats) X(gcode) X(gcode_move) X(stepper_enable) X(query_endstops) X(homing) X(motion_report)   \
+    X(webhooks) X(configfile) X(system_stats) X(realtime) X(gcode) X(gcode_move) X(stepper_enable) X(query_endstops) X(homing) X(motion_report)   \
     X(stepper_buzz) X(manual_probe) X(tuning_tower)                                                                   \
     /* motion */                                                                                                      \
     X(printer_section) X(toolhead) X(extruder) X(extruder_further) X(extruder_stepper) X(force_move) X(gcode_arcs)    \

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/strbuf.h"
+#include "base/worker.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,9 +16,14 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#define CHANGED_LINES 200000 /* far more than is read ahead */
+
 struct file {
     char path[64];
     struct sd_reader *reader;
+    struct worker *worker; /* NULL: fills read at once */
+    struct worker_calls calls;
+    struct actor owner; /* never driven: these tests look themselves whether something has come */
 };
 
 static void put(const char *path, const char *data, size_t len)
@@ -39,10 +45,20 @@ static int setup(void **state)
     return 0;
 }
 
+static int setup_with_worker(void **state)
+{
+    (void)setup(state);
+    struct file *f = *state;
+    f->worker = worker_create("disk", 64, 0);
+    worker_calls_init(&f->calls, f->worker, &f->owner);
+    return 0;
+}
+
 static int teardown(void **state)
 {
     struct file *f = *state;
     sd_reader_close(f->reader);
+    worker_destroy(f->worker);
     unlink(f->path);
     mem_free(f);
     return 0;
@@ -56,17 +72,24 @@ static void open_with(struct file *f, const char *data, size_t len)
     struct err_info info;
     assert_int_equal(sd_reader_open(&f->reader, f->path, &info), OK);
     assert_int_equal(sd_reader_size_bytes(f->reader), len);
+    if (f->worker)
+        sd_reader_use(f->reader, &f->calls);
 }
 
 static enum err next(struct file *f, struct sd_line *line, struct err_info *info)
 {
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 100000; i++) {
         enum err err = sd_reader_next(f->reader, line, info);
         if (err != ERR_AGAIN)
             return err;
-        sd_reader_fill(f->reader);
+        bool has_come = sd_reader_fill(f->reader);
+        assert_true(has_come || f->worker);
+        if (!has_come)
+            usleep(100);
+        if (f->worker)
+            worker_calls_poll(&f->calls);
     }
-    fail_msg("1000 fills without a line");
+    fail_msg("100000 fills without a line");
     return ERR_AGAIN;
 }
 
@@ -198,11 +221,11 @@ static void changes_while_printing(void **state)
     struct file *f = *state;
     struct strbuf text;
     strbuf_init(&text);
-    for (int i = 0; i < 40000; i++)
+    for (int i = 0; i < CHANGED_LINES; i++)
         strbuf_addf(&text, "G1 X%d\n", i % 100);
     open_with(f, text.data, text.len_bytes);
     expect(f, "G1 X0", 0, 6);
-    assert_int_equal(truncate(f->path, 100000), 0);
+    assert_int_equal(truncate(f->path, 600000), 0);
     struct sd_line line;
     struct err_info info = {{0}};
     enum err err;
@@ -218,7 +241,7 @@ static void changes_while_printing(void **state)
     while ((err = next(f, &line, &info)) == OK)
         count++;
     assert_int_equal(err, ERR_CLOSED);
-    assert_int_equal(count, 40000);
+    assert_int_equal(count, CHANGED_LINES);
     strbuf_deinit(&text);
 }
 
@@ -243,6 +266,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(oversized_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(changes_while_printing, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_what_is_no_file, setup, teardown),
+        {"line_ends_and_offsets_with_worker", line_ends_and_offsets, setup_with_worker, teardown, NULL},
+        {"empty_file_with_worker", empty_file, setup_with_worker, teardown, NULL},
+        {"agrees_with_whole_file_splitting_with_worker", agrees_with_whole_file_splitting, setup_with_worker, teardown, NULL},
+        {"zero_bytes_are_named_with_worker", zero_bytes_are_named, setup_with_worker, teardown, NULL},
+        {"oversized_lines_with_worker", oversized_lines, setup_with_worker, teardown, NULL},
+        {"changes_while_printing_with_worker", changes_while_printing, setup_with_worker, teardown, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
