@@ -40,6 +40,7 @@ void actor_watch(struct actor *actor, int fd, unsigned events, actor_fd_fn *fn, 
 
 struct actor_options {
     int fifo_priority;       /* > 0: SCHED_FIFO at this priority where permitted, else as usual */
+    int niceness;            /* < 0: before other threads of the computer, where permitted; not with fifo_priority */
     bool is_realtime;        /* prefault stack and code, lock memory where permitted */
     unsigned stack_kib;      /* 0: 256 */
 };

@@ -7,7 +7,9 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define STACK_KIB_DEFAULT 256
 #define PREFAULT_BYTES    (128 * 1024)
@@ -36,6 +38,8 @@ static void enter_realtime(struct actor_slot *slot)
         /* Not permitted for most users: then what was touched stays resident as long as nobody needs the memory. */
         atomic_store(&slot->is_locked, resident_lock());
     }
+    if (slot->options.niceness != 0) /* a thread is a process here; not permitted for most users */
+        (void)!setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), slot->options.niceness);
     if (slot->options.fifo_priority > 0) {
         struct sched_param param = {.sched_priority = slot->options.fifo_priority};
         if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0)
@@ -98,6 +102,8 @@ static void *actor_thread(void *arg)
     struct actor_slot *slot = arg;
     enter_realtime(slot);
     struct host_ns next = clock_monotonic();
+    if (atomic_load(&slot->notified_ns) != 0)
+        atomic_store(&slot->notified_ns, next.ns); /* before it could run: that was no lateness */
     atomic_store(&slot->has_begun, true);
     while (!atomic_load(&slot->is_stopping)) {
         next = step_measured(slot, next);

@@ -33,6 +33,7 @@
 
 #define MOTION_PRIORITY 50
 #define LINK_PRIORITY   55 /* above motion: acknowledgements and trsync must not wait for planning */
+#define MACHINE_NICENESS (-10) /* it feeds the heaters */
 #define END_TIMEOUT_S   10.0 /* how long an orderly stop may take before it is made at once */
 #define OFF_TIME_S      0.7  /* a heater's pin follows its target with the next reading of its sensor, 0.3 s apart */
 #define WEBSOCKETS_MAX  50
@@ -360,7 +361,7 @@ void host_run(struct host *host)
 {
     log_info(host->log, "host", "started", "version=%s port=%u sim=%d", LOCKSTEP_VERSION, host_port(host),
              host->options.is_simulated);
-    runtime_add(host->runtime, &host->machine, NULL);
+    runtime_add(host->runtime, &host->machine, &(struct actor_options){.niceness = MACHINE_NICENESS});
     runtime_run(host->runtime, HOST_NS_NEVER, false);
     /* The printer goes first: its fibers end, which answers what clients still wait for. Then nobody takes calls off the
      * machine's queue any more, and net_destroy may answer those. */

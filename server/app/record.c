@@ -2,10 +2,10 @@
 
 #include "base/mem.h"
 #include "base/strmap.h"
+#include "firmware/port/linux/wire_record.h"
 #include "firmware/port/sim/sim_board.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,11 +39,7 @@ void record_destroy(struct record *record)
 
 static void write_bytes(void *ctx, struct mcu_ticks clock, bool to_host, const uint8_t *data, size_t len_bytes)
 {
-    FILE *file = ctx;
-    fprintf(file, "%" PRIu64 " %c ", clock.t, to_host ? '<' : '>');
-    for (size_t i = 0; i < len_bytes; i++)
-        fprintf(file, "%02x", data[i]);
-    putc('\n', file);
+    wire_record_line(ctx, clock, to_host, data, len_bytes);
 }
 
 enum err record_board(struct record *record, const char *name, struct sim_board *board, struct err_info *info)

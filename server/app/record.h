@@ -1,5 +1,4 @@
-/* What crosses the port of each simulated board, written down as text: a line for each piece of bytes,
- *   CLOCK DIRECTION HEX     "123456 > 0510..."    CLOCK: the board's, at arrival; '>' host to board, '<' board to host
+/* What crosses the port of each simulated board, written down as text (firmware/port/linux/wire_record.h)
  * in DIR/NAME.wire, where NAME is the board's ("mcu"). On the thread that drives the boards. */
 #ifndef SERVER_APP_RECORD_H
 #define SERVER_APP_RECORD_H

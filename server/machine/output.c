@@ -18,6 +18,7 @@
 #define CHANGE_GAP_S           0.1  /* two changes in the stream are at least this far apart */
 #define LANE_BYTES             1024 /* some twenty updates */
 #define SEND_AHEAD_S           0.1  /* "now" on a board is at least this far in its future */
+#define LATE_AHEAD_S           0.05 /* an update nearer than this might come too late */
 #define TICKS_MAX              2147483648.0 /* durations must stay below half the range of a 32-bit clock */
 
 static const char digital_format[] = "queue_digital_out oid=%c clock=%u on_ticks=%u";
@@ -170,8 +171,23 @@ enum err output_connect_stream(struct output *out, struct err_info *info)
     return engine_add_output(out->printer->engine, &spec, &out->stream, info);
 }
 
+/* The earliest instant at which an update that leaves now is still in time, also behind the one before it: the link holds an
+ * update until the last has taken effect. */
+static struct print_time earliest(const struct output *out)
+{
+    struct print_time at = boards_est_print_time(out->printer->boards, printer_now(out->printer));
+    at.s += SEND_AHEAD_S;
+    if (at.s < out->last_time.s + SEND_AHEAD_S)
+        at.s = out->last_time.s + SEND_AHEAD_S;
+    return at;
+}
+
 void output_set_at(struct output *out, struct print_time when, double value)
 {
+    /* On a busy computer this thread may be late. An update in the past would shut the board down; a late one does not. */
+    struct print_time now = boards_est_print_time(out->printer->boards, printer_now(out->printer));
+    if (when.s < now.s + LATE_AHEAD_S)
+        when = earliest(out);
     struct mcu_ticks clock = board_ticks_at(out->board, when);
     const int64_t args[] = {out->oid, (uint32_t)clock.t, to_wire(out, value)};
     struct board_timing timing = {.min_clock = out->last_clock.t, .req_clock = clock.t};
@@ -192,12 +208,7 @@ void output_set_at(struct output *out, struct print_time when, double value)
 
 void output_set_now(struct output *out, double value)
 {
-    struct print_time at = boards_est_print_time(out->printer->boards, printer_now(out->printer));
-    at.s += SEND_AHEAD_S;
-    /* The link holds an update until the one before it has taken effect: it must still arrive in time after that. */
-    if (at.s < out->last_time.s + SEND_AHEAD_S)
-        at.s = out->last_time.s + SEND_AHEAD_S;
-    output_set_at(out, at, value);
+    output_set_at(out, earliest(out), value);
 }
 
 enum err output_set_in_stream(struct output *out, double value, struct err_info *info)

@@ -83,6 +83,8 @@ class BlockReader:
 def read_lines(path):
     with open(path, encoding="ascii") as lines:
         for line in lines:
+            if line.startswith("#"):
+                continue
             clock, direction, text = line.split()
             yield int(clock), direction, bytes.fromhex(text)
 

@@ -4,6 +4,7 @@
 #include "firmware/plant/plant.h"
 #include "firmware/port/linux/builtin_plant.h"
 #include "firmware/port/linux/pty_board.h"
+#include "firmware/port/linux/wire_record.h"
 
 #include <getopt.h>
 #include <pthread.h>
@@ -13,7 +14,8 @@
 #include <string.h>
 
 #define EXIT_USAGE    2
-#define FIFO_PRIORITY 40
+#define FIFO_PRIORITY 70 /* above a host on the same computer: a real board does not wait for it either */
+#define RECORD_BYTES  (64u << 20)
 
 static const char usage[] =
     "Usage: lockstep mcu --pty PATH [options]\n\n"
@@ -25,10 +27,11 @@ static const char usage[] =
     "  --drift PPM      how much faster than that it really runs (0)\n"
     "  --start TICKS    where the counter starts (half a second before its 32 bits wrap)\n"
     "  -r, --realtime   ask for real-time priority\n"
+    "  --record FILE    write what crosses the board's port, with the clock at arrival, to FILE at the end\n"
     "  -h, --help       this text\n";
 
 struct mcu_args {
-    const char *pty, *config;
+    const char *pty, *config, *record;
     struct sim_board_options board;
     bool has_start, is_realtime, wants_help;
 };
@@ -54,6 +57,9 @@ static bool parse_option(struct mcu_args *args, int option)
         return true;
     case 'c':
         args->config = optarg;
+        return true;
+    case 'w':
+        args->record = optarg;
         return true;
     case 'r':
         args->is_realtime = true;
@@ -90,7 +96,8 @@ static bool parse_args(struct mcu_args *args, int argc, char **argv, bool has_co
         {"pty", required_argument, NULL, 'p'},   {"config", required_argument, NULL, 'c'},
         {"clock", required_argument, NULL, 'f'}, {"drift", required_argument, NULL, 'd'},
         {"start", required_argument, NULL, 's'}, {"realtime", no_argument, NULL, 'r'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+        {"record", required_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "c:rh", options, NULL)) != -1;) {
@@ -141,6 +148,7 @@ static int run_board(const struct mcu_args *args, struct plant_desc *desc, const
         pty_board_destroy(pty);
         return EXIT_FAILURE;
     }
+    struct wire_record *record = args->record ? wire_record_begin(board, RECORD_BYTES) : NULL;
     struct runtime *rt = runtime_create_real();
     struct actor_options options = {.fifo_priority = args->is_realtime ? FIFO_PRIORITY : 0,
                                     .is_realtime = args->is_realtime};
@@ -150,9 +158,12 @@ static int run_board(const struct mcu_args *args, struct plant_desc *desc, const
     wait_for_signal(signals);
     runtime_remove(rt, pty_board_actor(pty));
     runtime_destroy(rt);
+    enum err err = wire_record_end(record, args->record, &info);
+    if (err)
+        fprintf(stderr, "lockstep mcu: %s\n", info.text);
     plant_destroy(plant);
     pty_board_destroy(pty);
-    return EXIT_SUCCESS;
+    return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static int run_with_printer(struct mcu_args *args, const struct mcu_printer_source *source, const sigset_t *signals)
