@@ -90,7 +90,7 @@ static void damaged_files_end_in_an_error(void **unused)
     wait_status(rig, "print_stats", "state", "\"error\"", 30);
     assert_non_null(strstr(rig_status(rig, "print_stats", "message"), "offset 0"));
 
-    add_squares(rig, "short.gcode", 2000);
+    add_squares(rig, "short.gcode", 10000); /* a megabyte: far more than is read ahead */
     script(rig, "SDCARD_PRINT_FILE FILENAME=short.gcode");
     rig_run(rig, 1);
     rig_add_gcode(rig, "short.gcode", "G28\n");
