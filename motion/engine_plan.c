@@ -104,6 +104,15 @@ static void append_segments(struct motion *m, const struct move *mv)
     }
 }
 
+/* Print time and the end of the queue are the same instant, as long as they are rounded alike: both add one phase after the
+ * other. What little there is between them must not grow over the moves of a day. */
+static void join_time(struct motion *m)
+{
+    const double end_s = m->e->queues[0]->q.end_s;
+    if (fabs(m->print_time_s - end_s) <= SEGQ_JOIN_S)
+        m->print_time_s = end_s;
+}
+
 static void make_segment_room(struct motion *m)
 {
     struct engine *e = m->e;
@@ -136,9 +145,10 @@ void motion_release(struct motion *m, size_t count)
         timed_stamp(m, i, m->print_time_s);
         make_segment_room(m);
         struct move *mv = lookahead_at(&m->la, i);
+        join_time(m);
         mv->print_time_s = m->print_time_s;
         append_segments(m, mv);
-        m->print_time_s += move_duration_s(mv);
+        m->print_time_s = m->print_time_s + mv->accel_t + mv->cruise_t + mv->decel_t;
         m->waiting_s -= mv->min_time_s;
     }
     if (lookahead_waiting(&m->la) == 0)

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-#define TIME_JOIN_S 1e-9 /* start times this close to the end of the queue are its end */
 
 void segq_init(struct segq *q, size_t capacity)
 {
@@ -60,14 +59,14 @@ static void push_rest(struct segq *q, double t_s, const double pos_mm[3], uint32
 
 void segq_rest_until(struct segq *q, double t_s)
 {
-    if (t_s - q->end_s <= TIME_JOIN_S)
+    if (t_s - q->end_s <= SEGQ_JOIN_S)
         return;
     push_rest(q, t_s, q->end_mm, 0);
 }
 
 void segq_set_position(struct segq *q, double t_s, const double pos_mm[3])
 {
-    CHECK(t_s - q->end_s > -TIME_JOIN_S);
+    CHECK(t_s - q->end_s > -SEGQ_JOIN_S);
     segq_rest_until(q, t_s);
     push_rest(q, q->end_s, pos_mm, SEG_MARKER);
 }
@@ -98,8 +97,8 @@ void segq_append(struct segq *q, double t_s, double accel_t, double cruise_t, do
                  const double r[3], double start_v, double cruise_v, double accel_mm_s2, uint32_t flags,
                  uint32_t cookie)
 {
-    CHECK(t_s - q->end_s > -TIME_JOIN_S);
-    if (t_s - q->end_s > TIME_JOIN_S)
+    CHECK(t_s - q->end_s > -SEGQ_JOIN_S);
+    if (t_s - q->end_s > SEGQ_JOIN_S)
         push_rest(q, t_s, start_mm, 0);
     struct append_state a = {.q = q, .r = r, .flags = flags, .cookie = cookie};
     memcpy(a.pos_mm, start_mm, sizeof a.pos_mm);

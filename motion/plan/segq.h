@@ -25,6 +25,8 @@ enum {
     SEG_MARKER = 16  /* zero length: the position was set anew here */
 };
 
+#define SEGQ_JOIN_S 1e-9 /* start times this close to the end of the queue are its end */
+
 struct seg {
     double t0_s, dt_s;
     double v0_mm_s, ha_mm_s2; /* speed at t0 and HALF the acceleration, along r */
