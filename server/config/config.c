@@ -372,16 +372,31 @@ static const char *keep(struct config *config, const char *text)
     return text ? arena_strdup(&config->arena, text) : NULL;
 }
 
-void config_warn(struct config *config, const char *type, const char *section, const char *option, const char *value,
-                 const char *message)
+static void add_warning(struct config *config, const struct config_warning *warning)
 {
+    for (size_t i = 0; i < config->warning_count; i++)
+        if (!strcmp(config->warnings[i].type, warning->type) && !strcmp(config->warnings[i].message, warning->message))
+            return;
     if (config->warning_count >= CONFIG_ERRORS_MAX)
         return;
     config->warnings = grow(config->warnings, config->warning_count, &config->warning_cap, sizeof *config->warnings);
-    config->warnings[config->warning_count++] =
-        (struct config_warning){.type = keep(config, type),
-                                .message = keep(config, message),
-                                .section = keep(config, section),
-                                .option = keep(config, option),
-                                .value = keep(config, value)};
+    config->warnings[config->warning_count++] = (struct config_warning){.type = keep(config, warning->type),
+                                                                        .message = keep(config, warning->message),
+                                                                        .section = keep(config, warning->section),
+                                                                        .option = keep(config, warning->option),
+                                                                        .value = keep(config, warning->value),
+                                                                        .command = keep(config, warning->command),
+                                                                        .parameter = keep(config, warning->parameter)};
+}
+
+void config_warn(struct config *config, const char *type, const char *section, const char *option, const char *value,
+                 const char *message)
+{
+    add_warning(config, &(struct config_warning){type, message, section, option, value, NULL, NULL});
+}
+
+void config_warn_command(struct config *config, const char *command, const char *parameter, const char *value,
+                         const char *message)
+{
+    add_warning(config, &(struct config_warning){"deprecated_gcode", message, NULL, NULL, value, command, parameter});
 }

@@ -106,15 +106,19 @@ void config_error_place(struct config *config, const char *file, int line, const
 size_t section_error_count(const struct config_section *section);
 
 struct config_warning {
-    const char *type; /* "deprecated_option", "deprecated_value", "runtime_warning" */
+    const char *type; /* "deprecated_option", "deprecated_value", "deprecated_gcode", "runtime_warning" */
     const char *message;
     const char *section, *option, *value; /* NULL if it does not apply */
+    const char *command, *parameter;      /* of "deprecated_gcode"; else NULL */
 };
 size_t config_warning_count(const struct config *config);
 const struct config_warning *config_warning_at(const struct config *config, size_t index);
-/* `option` and `value` NULL: a warning of the whole configuration. */
+/* `option` and `value` NULL: a warning of the whole configuration. The same warning again is none. */
 void config_warn(struct config *config, const char *type, const char *section, const char *option, const char *value,
                  const char *message);
+/* Of a command that was run: type "deprecated_gcode". `value` NULL: whatever the parameter is. */
+void config_warn_command(struct config *config, const char *command, const char *parameter, const char *value,
+                         const char *message);
 
 /* --- typed getters ---
  * The option must be in a table bound to the section (CHECK): type, default, limits and choices come from there, so the

@@ -54,16 +54,6 @@ static const char *take_text(struct config_section *section, const char *name)
     struct stored_option *option = section_stored(section, name);
     if (!option)
         return NULL;
-    if (!option->is_read) {
-        const struct option_desc *desc = find_desc(section, name);
-        if (desc && (desc->flags & OPTION_DEPRECATED)) {
-            struct strbuf message;
-            strbuf_init(&message);
-            strbuf_addf(&message, "Option '%s' in section '%s' is deprecated.", option->pub.name, section->name);
-            config_warn(section->config, "deprecated_option", section->name, option->pub.name, NULL, message.data);
-            strbuf_deinit(&message);
-        }
-    }
     option->is_read = true;
     return option->pub.value;
 }

@@ -82,7 +82,7 @@ char *config_warnings_json(const struct config *config)
         const struct {
             const char *key, *text;
         } parts[] = {{"type", w->type}, {"message", w->message}, {"section", w->section}, {"option", w->option},
-                     {"value", w->value}};
+                     {"command", w->command}, {"parameter", w->parameter}, {"value", w->value}};
         if (i)
             strbuf_adds(&json, ", ");
         strbuf_addc(&json, '{');

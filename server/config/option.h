@@ -20,8 +20,7 @@ enum option_type {
 
 enum option_flags {
     OPTION_REQUIRED = 1,     /* an error if absent */
-    OPTION_CONDITIONAL = 2,  /* required in cases that the object knows (section_*_required); `when` says them */
-    OPTION_DEPRECATED = 4    /* accepted with a warning */
+    OPTION_CONDITIONAL = 2   /* required in cases that the object knows (section_*_required); `when` says them */
 };
 
 struct option_desc {

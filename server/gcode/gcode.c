@@ -189,6 +189,8 @@ static enum err dispatch(struct gcode_command *frame, const char *line, size_t l
     void *ctx = entry->ctx;
     if (!entry->takes_text)
         e = entry->is_traditional ? lex_letters(frame, info) : lex_pairs(frame, info);
+    if (!e && entry->watch)
+        entry->watch(entry->watch_ctx, entry->watch_name, frame);
     return e ? e : fn(ctx, frame, info);
 }
 

@@ -62,6 +62,11 @@ enum err gcode_register_mux(struct gcode *g, const struct gcode_def *def, const 
  * is not. */
 enum err gcode_rename(struct gcode *g, const char *old_name, const char *new_name, struct err_info *info) ERR_NODISCARD;
 
+/* Call `fn` before each run of command `name` (kept), with its parameters, for as long as it is registered: also under a
+ * name it is given later, `name` stays what it was. One watcher for a command; nothing if there is no such command. */
+typedef void gcode_watch_fn(void *ctx, const char *name, const struct gcode_command *cmd);
+void gcode_watch(struct gcode *g, const char *name, gcode_watch_fn *fn, void *ctx);
+
 bool gcode_has_command(const struct gcode *g, const char *name);
 bool gcode_is_traditional(const char *name); /* "G1", "T0", "M486": parameters by letter */
 

@@ -57,6 +57,9 @@ struct entry {
     gcode_handler_fn *fn;
     void *ctx;
     struct mux *mux; /* NULL: a plain command */
+    gcode_watch_fn *watch; /* NULL: nobody */
+    const char *watch_name;
+    void *watch_ctx;
     struct list node;
 };
 

@@ -164,6 +164,16 @@ enum err gcode_rename(struct gcode *g, const char *old_name, const char *new_nam
     return OK;
 }
 
+void gcode_watch(struct gcode *g, const char *name, gcode_watch_fn *fn, void *ctx)
+{
+    struct entry *entry = table_find(&g->table, name, strlen(name));
+    if (!entry)
+        return;
+    entry->watch = fn;
+    entry->watch_name = name;
+    entry->watch_ctx = ctx;
+}
+
 /* --- commands shared by several objects --- */
 
 static enum err run_mux(void *ctx, struct gcode_command *cmd, struct err_info *info)

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
+#include "server/machine/deprecated.h"
 #include "server/machine/pins.h"
 #include "server/machine/status.h"
 
@@ -228,7 +229,8 @@ static void check_sections(struct printer *printer)
         if ((desc->flags & OBJECT_SETTINGS) && !section_is_bound(section))
             config_error_section(section, "Section '%s' is not used by this configuration (no other section asks for it)",
                                  section_name(section));
-        else
+        deprecated_check_section(section, deprecated_options, deprecated_option_count);
+        if (!(desc->flags & OBJECT_SETTINGS) || section_is_bound(section))
             section_check_unused(section);
     }
 }
@@ -240,14 +242,17 @@ void printer_create_objects(struct printer *printer)
         if (!desc_of_section(section_name(section)))
             refuse_section(printer, section);
     }
-    if (!config_find(printer->config, "mcu"))
+    if (!config_find(printer->config, "mcu")) {
         config_error_place(printer->config, "", 0, "Section 'mcu' must be specified");
+        pins_add_unknown_chip(printer->pins, "mcu"); /* one mistake, not one for each pin */
+    }
     create_sections(printer, OBJECT_FIRST);
     create_always(printer, 0);
     create_sections(printer, 0);
     create_sections(printer, OBJECT_LAST);
     create_always(printer, OBJECT_LAST);
     check_sections(printer);
+    deprecated_watch_commands(printer);
 }
 
 void printer_destroy_objects(struct printer *printer)

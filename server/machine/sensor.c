@@ -5,6 +5,7 @@
 #include "base/strbuf.h"
 #include "base/thermistor.h"
 #include "server/config/config.h"
+#include "server/machine/deprecated.h"
 #include "server/machine/query_adc.h"
 #include "server/machine/sensor_private.h"
 #include "server/machine/thermistor.h"
@@ -83,10 +84,13 @@ static void report_unknown(struct config_section *section, const char *type)
             strbuf_addf(&names, "%s%s", i ? ", " : "", sensor_builtin_name(i));
         for (size_t i = 0; i < ARRAY_COUNT(named_kinds); i++)
             strbuf_addf(&names, ", %s", named_kinds[i]->name);
+        const struct deprecation *removed =
+            deprecated_value(deprecated_options, deprecated_option_count, section_name(section), "sensor_type", type);
         config_error_option(section, "sensor_type",
-                            "Unknown temperature sensor '%s' in section '%s' (allowed: %s, or the name of a [thermistor] or "
-                            "[adc_temperature] section)",
-                            type, section_name(section), names.data);
+                            "Unknown temperature sensor '%s' in section '%s' (%s%s%s%s%sallowed: %s, or the name of a "
+                            "[thermistor] or [adc_temperature] section)",
+                            type, section_name(section), removed ? "Klipper removed it on " : "", removed ? removed->since : "",
+                            removed ? ": use " : "", removed ? removed->instead : "", removed ? "; " : "", names.data);
         strbuf_deinit(&names);
     }
     section_accept_all(section); /* its other options belong to the sensor */

@@ -182,7 +182,7 @@ static const struct option_desc table[] = {
     {.name = "variable_*", .type = OPTION_STRING},
     {.name = "only_pwm", .type = OPTION_FLOAT, .when = "pwm is True"},
     {.name = "pid_Kp", .type = OPTION_FLOAT, .flags = OPTION_CONDITIONAL},
-    {.name = "old", .type = OPTION_INT, .flags = OPTION_DEPRECATED},
+    {.name = "old", .type = OPTION_INT},
 };
 
 static struct config_section *bind(struct config *c, const char *name)
@@ -235,10 +235,15 @@ static void test_getters(void **state)
                         "\"flag\": true, \"mode\": \"pid\", \"names\": [\"a\", \"b\", \"c\"], \"point\": [1.0, 2.5], "
                         "\"gear_ratio\": [[80.0, 16.0], [2.0, 1.0]], \"aliases\": [[\"P1\", \"PA1\"], [\"P2\", \"<GND>\"]], "
                         "\"variable_speed\": \"3\", \"pid_kp\": 22.2, \"old\": 1}");
-    assert_int_equal(config_warning_count(c), 1);
+    config_warn(c, "deprecated_option", "x", "old", NULL, "Option 'old' in section 'x' is deprecated.");
+    config_warn_command(c, "G4", "S", "1", "Value 'S=1' in command 'G4' is deprecated.");
+    config_warn_command(c, "G4", "S", "1", "Value 'S=1' in command 'G4' is deprecated."); /* once */
+    assert_int_equal(config_warning_count(c), 2);
     char *warnings = config_warnings_json(c);
     assert_string_equal(warnings, "[{\"type\": \"deprecated_option\", \"message\": \"Option 'old' in section 'x' is "
-                                  "deprecated.\", \"section\": \"x\", \"option\": \"old\"}]");
+                                  "deprecated.\", \"section\": \"x\", \"option\": \"old\"}, "
+                                  "{\"type\": \"deprecated_gcode\", \"message\": \"Value 'S=1' in command 'G4' is "
+                                  "deprecated.\", \"command\": \"G4\", \"parameter\": \"S\", \"value\": \"1\"}]");
     mem_free(warnings);
     config_destroy(c);
 }

@@ -393,6 +393,26 @@ static void shared_commands(void **state)
     assert_false(gcode_unregister(b->g, "SET_FAN"));
 }
 
+static void note(void *ctx, const char *name, const struct gcode_command *cmd)
+{
+    struct bench *b = ctx;
+    const char *x = gcode_get(cmd, "X");
+    strbuf_addf(&b->seen, "(%s by %s X=%s)", name, gcode_name(cmd), x ? x : "");
+}
+
+static void watchers(void **state)
+{
+    struct bench *b = *state;
+    struct err_info info;
+    add(b, "PAUSE", record);
+    gcode_watch(b->g, "PAUSE", note, b);
+    gcode_watch(b->g, "NOBODY", note, b);
+    expect_seen(b, "PAUSE X=1", "(PAUSE by PAUSE X=1)PAUSE|X=1\n");
+    assert_int_equal(gcode_rename(b->g, "PAUSE", "PAUSE_BASE", &info), OK);
+    add(b, "PAUSE", record);
+    expect_seen(b, "PAUSE X=1\nPAUSE_BASE", "PAUSE|X=1\n(PAUSE by PAUSE_BASE X=)PAUSE_BASE\n");
+}
+
 static void names(void **state)
 {
     struct bench *b = *state;
@@ -583,6 +603,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(not_ready, setup, teardown),
         cmocka_unit_test_setup_teardown(shared_commands, setup, teardown),
         cmocka_unit_test_setup_teardown(names, setup, teardown),
+        cmocka_unit_test_setup_teardown(watchers, setup, teardown),
         cmocka_unit_test(emergency_is_seen_before_queueing),
         cmocka_unit_test_setup_teardown(scripts_take_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(random_lines, setup, teardown),

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "server/config/config.h"
+#include "server/machine/deprecated.h"
 #include "server/machine/printer.h"
 
 #include <glob.h>
@@ -105,21 +106,77 @@ static const struct check_case cases[] = {
       "Option 'pins' in section 'static_digital_output t' must be specified"}, 3},
 };
 
-static void test_cases(void **state)
+static void check_cases(const struct check_case *list, size_t count)
 {
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char *errors = check_text(cases[i].text, NULL, 0);
+    for (size_t i = 0; i < count; i++) {
+        const struct check_case *c = &list[i];
+        char *errors = check_text(c->text, NULL, 0);
         size_t lines = errors[0] ? 1 : 0;
         for (const char *p = errors; *p; p++)
             lines += *p == '\n';
-        for (size_t k = 0; k < 6 && cases[i].errors[k]; k++)
-            if (!strstr(errors, cases[i].errors[k]))
-                fail_msg("case %zu: '%s' is not in\n%s", i, cases[i].errors[k], errors);
-        if (lines != cases[i].count)
-            fail_msg("case %zu: %zu errors instead of %zu:\n%s", i, lines, cases[i].count, errors);
+        for (size_t k = 0; k < 6 && c->errors[k]; k++)
+            if (!strstr(errors, c->errors[k]))
+                fail_msg("case %zu: '%s' is not in\n%s", i, c->errors[k], errors);
+        if (lines != c->count)
+            fail_msg("case %zu: %zu errors instead of %zu:\n%s", i, lines, c->count, errors);
         mem_free(errors);
     }
+}
+
+static void test_cases(void **state)
+{
+    (void)state;
+    check_cases(cases, sizeof cases / sizeof cases[0]);
+}
+
+/* What was removed says what to write instead; what is deprecated is a warning. */
+static void test_removed_options(void **state)
+{
+    (void)state;
+    static const struct check_case removed[] = {
+        {HEAD "max_accel_to_decel: 1500\nbuffer_time_low: 1\n",
+         {":7: Option 'max_accel_to_decel' is not valid in section 'printer' (Klipper removed it on 2025-08-11: use "
+          "minimum_cruise_ratio)",
+          ":8: Option 'buffer_time_low' is not valid in section 'printer' (Klipper removed it on 2023-12-07: leave it out)"}, 2},
+        {HEAD "[heater_bed]\nheater_pin: PB4\nsensor_pin: PC5\nsensor_type: NTC 100K beta 3950\ncontrol: watermark\nmin_temp: 0\n"
+              "max_temp: 130\npid_integral_max: 1\n",
+         {":10: Unknown temperature sensor 'NTC 100K beta 3950' in section 'heater_bed' (Klipper removed it on 2024-02-15: use "
+          "Generic 3950, or a [thermistor] section",
+          ":14: Option 'pid_integral_max' is not valid in section 'heater_bed' (Klipper removed it"}, 2},
+        {HEAD "[gcode_macro a]\ngcode: G28\ndefault_parameter_X: 1\n[output_pin a]\npin: PA1\nstatic_value: 1\n",
+         {":9: Option 'default_parameter_x' is not valid in section 'gcode_macro a' (Klipper removed it on 2021-11-02: use {% set",
+          ":12: Option 'static_value' is not valid in section 'output_pin a' (Klipper removed it on 2024-09-12: use value and"}, 2},
+    };
+    check_cases(removed, sizeof removed / sizeof removed[0]);
+}
+
+/* The same with a table of our own: sections that are here have nothing deprecated at present. */
+static void test_deprecated_options(void **state)
+{
+    (void)state;
+    static const struct deprecation rows[] = {
+        {"fan", "kick_*", NULL, false, "2026-01-01", NULL},
+        {"output_pin", "pwm", "yes|true", false, "2026-01-01", NULL},
+        {"output_pin", "old", NULL, true, "2026-01-01", "new"},
+    };
+    static const char text[] = "[fan]\nkick_start_time: 1\n[output_pin a]\npwm: true\nold: 1\n[output_pin b]\npwm: false\n";
+    struct config *config = config_parse("printer.cfg", text, strlen(text));
+    for (int again = 0; again < 2; again++) /* the same warning again is none */
+        for (size_t i = 0; i < config_section_count(config); i++)
+            deprecated_check_section(config_section_at(config, i), rows, 3);
+    char *warnings = config_warnings_json(config), *errors = config_error_text(config);
+    assert_string_equal(warnings,
+                        "[{\"type\": \"deprecated_option\", \"message\": \"Option 'kick_start_time' in section 'fan' is "
+                        "deprecated.\", \"section\": \"fan\", \"option\": \"kick_start_time\"}, "
+                        "{\"type\": \"deprecated_value\", \"message\": \"Value 'true' in option 'pwm' in section 'output_pin a' "
+                        "is deprecated.\", \"section\": \"output_pin a\", \"option\": \"pwm\", \"value\": \"true\"}]");
+    assert_string_equal(errors, "printer.cfg:5: Option 'old' is not valid in section 'output_pin a' (Klipper removed it on "
+                                "2026-01-01: use new)");
+    assert_ptr_equal(deprecated_value(rows, 3, "output_pin x", "PWM", "yes"), &rows[1]);
+    assert_null(deprecated_value(rows, 3, "output_pin x", "pwm", "ye"));
+    mem_free(warnings);
+    mem_free(errors);
+    config_destroy(config);
 }
 
 static void test_pin_names_by_dictionary(void **state)
@@ -205,6 +262,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_removed_options),
+        cmocka_unit_test(test_deprecated_options),
         cmocka_unit_test(test_pin_names_by_dictionary),
         cmocka_unit_test(test_real_configurations),
         cmocka_unit_test(test_sample_sections_are_recognised),
