@@ -195,13 +195,17 @@ static void plan_fiber(void *arg)
 {
     struct plan *plan = arg;
     struct sd_reader *reader;
-    if (sd_reader_open(&reader, plan->gcode_path, &plan->error) == OK) {
+    struct err_info info;
+    if (sd_reader_open(&reader, plan->gcode_path, &info) != OK) {
+        (void)err_set(&plan->error, ERR_IO, "%s: %s", plan->gcode_path, info.text);
+    } else {
         enum err err = run_lines(plan, reader);
         sd_reader_close(reader);
         if (err == OK) {
             plan->error.text[0] = 0;
             if (boards_drain(plan->printer->boards, 0.0) != OK)
-                (void)err_set(&plan->error, ERR_IO, "the output was not written completely");
+                (void)err_set(&plan->error, ERR_IO, "'%s' could not be written completely: is there room for it?",
+                              plan->output_path[0]);
         }
     }
     plan->is_done = true;
@@ -235,7 +239,7 @@ static struct host_ns machine_step(struct actor *self, struct host_ns now)
     struct plan *plan = CONTAINER_OF(self, struct plan, machine);
     if (!plan->printer) {
         plan->printer = printer_create(&plan->services, PRINTER_RESTART_NONE);
-        plan->is_done = check_dicts(plan, &plan->error) != OK;
+        plan->is_done = printer_state(plan->printer) != PRINTER_ERROR && check_dicts(plan, &plan->error) != OK;
         if (plan->is_done)
             runtime_stop(plan->runtime);
     }

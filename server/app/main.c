@@ -52,6 +52,7 @@ int main(int argc, char **argv)
 {
     /* A peer that hangs up is an error return of write(), not the end of the printer. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* likewise a file that meets its limit */
     if (argc < 2) {
         print_usage(stderr);
         return CLI_EXIT_USAGE;

@@ -10,38 +10,11 @@ import tempfile
 import time
 
 
-class Server:
-    """`program` with `--data` in a fresh folder; prints "port N" when it listens; ends when its input closes."""
-
-    def __init__(self, program, *options, data=None, env=None):
-        self.folder = tempfile.TemporaryDirectory(prefix="lockstep-api-") if data is None else None
-        self.data = data or self.folder.name
-        self.process = subprocess.Popen([program, "--data", self.data, *options], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, env=env)
-        line = self.process.stdout.readline()
-        assert line.startswith("port "), f"the server did not start: {line!r}"
-        self.port = int(line.split()[1])
-
-    def stop(self):
-        self.process.stdin.close()
-        code = self.process.wait(timeout=30)
-        if self.folder:
-            self.folder.cleanup()
-        assert code == 0, f"the server ended with {code}"
+class Api:
+    """A server as a process (self.process) that listens on self.port of this machine."""
 
     def alive(self):
         return self.process.poll() is None
-
-    def path(self, *parts):
-        return os.path.join(self.data, *parts)
-
-    def rss_kib(self):
-        with open(f"/proc/{self.process.pid}/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
-
-    def is_sanitized(self):
-        with open(f"/proc/{self.process.pid}/maps") as maps:
-            return any("libasan" in line or "libtsan" in line for line in maps)
 
     def http(self, verb, target, body=b"", headers=None):
         return http(self.port, verb, target, body, headers)
@@ -80,6 +53,37 @@ class Server:
         return reply.status, json.loads(reply.body) if reply.body else None, reply.headers
 
 
+class Server(Api):
+    """`program` with `--data` in a fresh folder; prints "port N" when it listens; ends when its input closes."""
+
+    def __init__(self, program, *options, data=None, env=None):
+        self.folder = tempfile.TemporaryDirectory(prefix="lockstep-api-") if data is None else None
+        self.data = data or self.folder.name
+        self.process = subprocess.Popen([program, "--data", self.data, *options], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True, env=env)
+        line = self.process.stdout.readline()
+        assert line.startswith("port "), f"the server did not start: {line!r}"
+        self.port = int(line.split()[1])
+
+    def stop(self):
+        self.process.stdin.close()
+        code = self.process.wait(timeout=30)
+        if self.folder:
+            self.folder.cleanup()
+        assert code == 0, f"the server ended with {code}"
+
+    def path(self, *parts):
+        return os.path.join(self.data, *parts)
+
+    def rss_kib(self):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+    def is_sanitized(self):
+        with open(f"/proc/{self.process.pid}/maps") as maps:
+            return any("libasan" in line or "libtsan" in line for line in maps)
+
+
 class Reply:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -110,7 +114,7 @@ def read_reply(sock, verb="GET"):
     return Reply(status, headers, rest if length is None else rest[:length])
 
 
-def connect(port, timeout=30):
+def connect(port, timeout=60):
     return socket.create_connection(("127.0.0.1", port), timeout=timeout)
 
 

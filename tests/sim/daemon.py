@@ -1,12 +1,15 @@
-"""The daemon and a board of it as processes, driven over HTTP. Used by the end-to-end tests."""
+"""The daemon and a board of it as processes, driven over the API. Used by the end-to-end tests."""
 
-import http.client
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "api"))
+import client  # noqa: E402
 
 # The board and the axes of a small printer; a test appends what else it has.
 XYZ_CONFIG = """
@@ -48,8 +51,8 @@ position_max: 200
 """
 
 
-class Printer:
-    """The daemon as a process, and its API over HTTP."""
+class Printer(client.Api):
+    """The daemon as a process, and its API."""
 
     def __init__(self, program, config, data, *options):
         self.process = subprocess.Popen([program, "run", "-c", config, "--data", data, "--port", "0", *options],
@@ -58,27 +61,14 @@ class Printer:
         match = re.search(r"http://([0-9.]+):([0-9]+)/", line)
         assert match, f"no address in {line!r}"
         self.address = match.group(1), int(match.group(2))
+        self.port = self.address[1]
 
-    def request(self, verb, path, body=None, headers=None):
-        connection = http.client.HTTPConnection(*self.address, timeout=60)
-        connection.request(verb, path, body=body, headers=headers or {})
-        reply = connection.getresponse()
-        text = reply.read()
-        connection.close()
-        return reply.status, json.loads(text)
+    def request(self, verb, path, body=b"", headers=None):
+        reply = self.http(verb, path, body.encode() if isinstance(body, str) else body, headers)
+        return reply.status, json.loads(reply.body)
 
-    def get(self, path):
-        status, reply = self.request("GET", path)
-        assert status == 200, (path, status, reply)
-        return reply["result"]
-
-    def upload(self, name, data):
-        mark = "----lockstep-e2e"
-        body = (f'--{mark}\r\nContent-Disposition: form-data; name="root"\r\n\r\ngcodes\r\n'
-                f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
-                "Content-Type: application/octet-stream\r\n\r\n").encode() + data + f"\r\n--{mark}--\r\n".encode()
-        return self.request("POST", "/server/files/upload", body,
-                            {"Content-Type": f"multipart/form-data; boundary={mark}"})
+    def upload_file(self, name, data):
+        return self.upload([("root", "gcodes")], [("file", name, data)])[:2]
 
     def wait(self, what, condition, timeout_s):
         end = time.monotonic() + timeout_s
@@ -101,8 +91,7 @@ class Printer:
 
     def script(self, text):
         """Run G-code; returns (HTTP status, reply)."""
-        return self.request("POST", "/printer/gcode/script", json.dumps({"script": text}),
-                            {"Content-Type": "application/json"})
+        return self.call("POST", "/printer/gcode/script", {"script": text})
 
     def print_file(self, name, timeout_s):
         """Start a file and wait for its end; returns the last print_stats."""

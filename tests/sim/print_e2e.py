@@ -153,7 +153,7 @@ def main():
         try:
             printer.wait_ready()
             with open(gcode_path, "rb") as file:
-                status, reply = printer.upload(name, file.read())
+                status, reply = printer.upload_file(name, file.read())
             assert status == 201 and reply["item"]["path"] == name, (status, reply)
             begin = time.monotonic()
             stats = printer.print_file(name, PRINT_TIMEOUT_S)

@@ -79,7 +79,7 @@ LOST_TIMEOUT_S = 20
 
 
 def check_print(printer):
-    status, _ = printer.upload("square.gcode", FILE.encode())
+    status, _ = printer.upload_file("square.gcode", FILE.encode())
     assert status == 201
     printer.print_file("square.gcode", 120)
     position = printer.status("toolhead=position,homed_axes")["toolhead"]
