@@ -35,7 +35,6 @@
 #define LINK_PRIORITY   55 /* above motion: acknowledgements and trsync must not wait for planning */
 #define MACHINE_NICENESS (-10) /* it feeds the heaters */
 #define END_TIMEOUT_S   10.0 /* how long an orderly stop may take before it is made at once */
-#define OFF_TIME_S      0.7  /* a heater's pin follows its target with the next reading of its sensor, 0.3 s apart */
 #define WEBSOCKETS_MAX  50
 #define DISK_QUEUE_MAX   128 /* pieces of files on their way, most of them of print files that were let go of */
 #define DISK_STACK_KIB   512 /* SAVE_CONFIG reads configurations */
@@ -149,20 +148,15 @@ static void stop_printer(struct host *host)
 
 /* ---------------------------------------------------------------------------------------------- the orderly end */
 
+/* A job ends as cancelled; then the printer is closed as for a restart: brake, heaters, fans and motors off, every queue
+ * drained. */
 static void end_fiber(void *arg)
 {
     struct host *host = arg;
     struct err_info info;
     if (job_is_printing(host->printer) && job_cancel(host->printer, &info) != OK)
         log_warn(host->log, "host", "the job was not cancelled in order", "reason=%s", info.text);
-    gcode_cancel_running(host->printer->gcode); /* a wait of M109 or a homing move would keep the heaters on */
-    static const char script[] = "TURN_OFF_HEATERS\nM84";
-    if (gcode_run_script(host->printer->gcode, script, sizeof script - 1, &info) != OK)
-        log_warn(host->log, "host", "heaters and motors were not switched off in order", "reason=%s", info.text);
-    enum err slept = fiber_sleep(OFF_TIME_S);
-    if (slept != OK)
-        log_warn(host->log, "host", "the end was cut short", "reason=%s", err_name(slept));
-    runtime_stop(host->runtime);
+    printer_begin_close(host->printer);
 }
 
 static void begin_end(struct host *host, struct host_ns now)
@@ -171,7 +165,7 @@ static void begin_end(struct host *host, struct host_ns now)
     host->end_deadline = host_ns_add_s(now, END_TIMEOUT_S);
     bool can_script = host->printer && printer_state(host->printer) == PRINTER_READY;
     if (!can_script || !fiber_spawn(host->printer->fibers, "end", end_fiber, host))
-        runtime_stop(host->runtime);
+        printer_begin_close(host->printer);
 }
 
 /* ------------------------------------------------------------------------------------------------ machine actor */
@@ -193,10 +187,10 @@ static struct host_ns machine_step(struct actor *self, struct host_ns now)
         start_printer(host, PRINTER_RESTART_NONE);
     if (atomic_load(&host->stop_requests) > 0 && !host->is_ending)
         begin_end(host, now);
-    if (host->is_ending && now.ns >= host->end_deadline.ns)
-        runtime_stop(host->runtime);
     api_machine_run(host->api);
     struct host_ns next = printer_step(host->printer, now);
+    if (host->is_ending && (printer_is_closed(host->printer) || now.ns >= host->end_deadline.ns))
+        runtime_stop(host->runtime);
     enum printer_restart wanted = printer_wants_restart(host->printer);
     if (wanted != PRINTER_RESTART_NONE && !host->is_ending) {
         stop_printer(host);

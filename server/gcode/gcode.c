@@ -92,11 +92,14 @@ struct waiter {
     bool has_turn;
 };
 
-static enum err wait_turn(struct gcode *g, struct fiber *self)
+static enum err wait_turn(struct gcode *g, struct fiber *self, bool is_first)
 {
     struct waiter *waiter = MEM_NEW(struct waiter);
     waiter->fiber = self;
-    list_append(&g->waiters, &waiter->node);
+    if (is_first)
+        list_prepend(&g->waiters, &waiter->node);
+    else
+        list_append(&g->waiters, &waiter->node);
     enum err e = OK;
     while (!waiter->has_turn && !e)
         e = fiber_park(HOST_NS_NEVER);
@@ -113,11 +116,21 @@ enum err gcode_lock(struct gcode *g)
     struct fiber *self = fiber_current();
     if (g->hold_count && g->owner != self) {
         CHECK(self); /* only fibers can wait */
-        return wait_turn(g, self);
+        return wait_turn(g, self, false);
     }
     g->owner = self;
     g->hold_count++;
     return OK;
+}
+
+enum err gcode_seize(struct gcode *g)
+{
+    struct fiber *self = fiber_current();
+    if (!g->hold_count || g->owner == self)
+        return gcode_lock(g);
+    CHECK(self);
+    gcode_cancel_running(g);
+    return wait_turn(g, self, true);
 }
 
 /* The turn goes straight to the first who waits, so that nobody can come in between. */

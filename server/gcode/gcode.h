@@ -112,6 +112,9 @@ void gcode_run_console(struct gcode *g, const char *text, size_t len_bytes);
 
 /* Hold the turn over several runs (RESUME: macro, then the tail). Nests with the runs of the same fiber. */
 enum err gcode_lock(struct gcode *g) ERR_NODISCARD; /* OK or ERR_CANCELLED */
+/* The same ahead of all who wait already, and whose turn it is is cancelled (gcode_cancel_running): for what must not
+ * queue behind a command that may take minutes. */
+enum err gcode_seize(struct gcode *g) ERR_NODISCARD;
 void gcode_unlock(struct gcode *g);
 bool gcode_is_busy(const struct gcode *g); /* is a script running? */
 /* Cancel the fiber whose turn it is (unless that is the caller): its wait returns ERR_CANCELLED and its script ends. A

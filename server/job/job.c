@@ -128,7 +128,7 @@ static enum err cancel(struct printer *printer, struct err_info *info)
             err = OK; /* nothing that could be held */
     }
     if (!err)
-        err = gcode_lock(printer->gcode);
+        err = gcode_seize(printer->gcode); /* another client's command may have got the turn meanwhile */
     if (err)
         return err;
     err = run(printer, "CANCEL_PRINT", info); /* which drops what is held */
