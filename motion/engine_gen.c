@@ -51,16 +51,11 @@ void gen_begin(struct motion *m, double to_s, double send_until_s)
     stepteam_begin(m->gen.team, m->gen.jobs, m->gen.count);
 }
 
-static void retire(struct motion *m)
+static void retire_segments(struct motion *m)
 {
     struct engine *e = m->e;
     for (unsigned i = 0; i < e->queue_count; i++)
         segq_retire(&e->queues[i]->q, m->gen_s - m->kfd_s);
-    if (m->is_batch) {
-        lookahead_retire(&m->la, m->gen_s);
-        timed_run_due(m);
-        timed_trim(m);
-    }
 }
 
 static bool is_solved(const struct motion *m)
@@ -73,32 +68,92 @@ static bool is_solved(const struct motion *m)
     return true;
 }
 
+/* Wait for the work that was begun and take the records. False: a fault; nothing is to be sent. */
+static bool collect(struct motion *m)
+{
+    stepteam_finish(m->gen.team);
+    m->gen.is_running = false;
+    for (size_t i = 0; i < m->gen.count; i++) {
+        if (m->gen.jobs[i].result == OK)
+            continue;
+        motion_fault(m, m->gen.of_job[i], stepgen_fault(m->gen.of_job[i]->sg));
+        return false;
+    }
+    if (m->home.phase == HOME_DONE)
+        home_discard(m);
+    for (unsigned i = 0; i < m->e->stepper_count; i++) {
+        struct engine_stepper *s = m->e->steppers[i];
+        s->records = stepgen_take_output(s->sg, &s->record_count);
+    }
+    m->gen.is_whole = is_solved(m);
+    if (m->gen.is_whole)
+        m->gen_s = fmax(m->gen_s, m->gen.to_s);
+    return true;
+}
+
+/* Check and send what was collected. */
+static bool deliver(struct motion *m, double until_s)
+{
+    if (!send_check(m))
+        return false;
+    send_merge(m, until_s);
+    return true;
+}
+
+/* How far what waits for its time may be sent once the records are. */
+static double due_s(const struct motion *m)
+{
+    return m->gen.is_whole ? fmin(m->gen.send_until_s, m->gen.to_s) : m->gen_s;
+}
+
+/* The stretch is collected: deliver it, and again what it still lacked because an output was full. */
+static bool complete(struct motion *m)
+{
+    while (!m->gen.is_whole) {
+        if (!deliver(m, due_s(m)))
+            return false;
+        if (atomic_load(&m->e->is_stopped))
+            break;
+        stepteam_begin(m->gen.team, m->gen.jobs, m->gen.count);
+        if (!collect(m))
+            return false;
+    }
+    return true;
+}
+
+static void tidy(struct motion *m)
+{
+    if (!m->is_batch)
+        return;
+    lookahead_retire(&m->la, m->gen_s);
+    timed_run_due(m);
+    timed_trim(m);
+}
+
 void gen_finish(struct motion *m)
 {
-    if (!m->gen.is_running)
+    if (!m->gen.is_running || !collect(m) || !complete(m))
         return;
-    do {
-        stepteam_finish(m->gen.team);
-        m->gen.is_running = false;
-        for (size_t i = 0; i < m->gen.count; i++) {
-            if (m->gen.jobs[i].result == OK)
-                continue;
-            motion_fault(m, m->gen.of_job[i], stepgen_fault(m->gen.of_job[i]->sg));
+    if (m->gen.is_whole && !deliver(m, due_s(m)))
+        return;
+    retire_segments(m);
+    tidy(m);
+}
+
+/* Finish the stretch that runs and begin one that ends at to_s, which runs while the first one's records are sent. */
+static void begin_next(struct motion *m, double to_s)
+{
+    const bool was_running = m->gen.is_running;
+    double until_s = 0.0;
+    if (was_running) {
+        if (!collect(m) || !complete(m) || !m->gen.is_whole)
             return;
-        }
-        if (m->home.phase == HOME_DONE)
-            home_discard(m);
-        if (!send_check(m))
-            return;
-        const bool is_whole = is_solved(m);
-        if (is_whole)
-            m->gen_s = fmax(m->gen_s, m->gen.to_s);
-        send_merge(m, is_whole ? fmin(m->gen.send_until_s, m->gen.to_s) : m->gen_s);
-        if (is_whole)
-            break;
-        stepteam_begin(m->gen.team, m->gen.jobs, m->gen.count); /* an output was full: go on where it stopped */
-    } while (!atomic_load(&m->e->is_stopped));
-    retire(m);
+        until_s = due_s(m);
+        retire_segments(m);
+    }
+    gen_begin(m, to_s, to_s - SEND_LAG_S);
+    if (was_running && deliver(m, until_s))
+        tidy(m);
 }
 
 void gen_to(struct motion *m, double to_s, double send_until_s)
@@ -174,12 +229,13 @@ void gen_batch(struct motion *m)
     const double limit = batch_limit_s(m);
     if (limit - begun < BATCH_CHUNK_S && !is_batch_crowded(m))
         return;
-    gen_finish(m);
-    if (limit <= m->gen_s || atomic_load(&m->e->is_stopped))
-        return;
-    const double motor = timed_next_motor_s(m, m->gen_s) + MOTOR_AFTER_S;
+    const double from = fmax(begun, m->gen_s);
+    const double motor = timed_next_motor_s(m, from) + MOTOR_AFTER_S;
     const double to = fmin(limit, motor);
-    gen_begin(m, to, to - SEND_LAG_S);
+    if (to <= from || atomic_load(&m->e->is_stopped))
+        gen_finish(m);
+    else
+        begin_next(m, to);
 }
 
 void gen_batch_all(struct motion *m)

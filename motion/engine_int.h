@@ -41,7 +41,7 @@
 #define SEGS_LIVE        4096
 #define SEGS_BATCH       65536
 #define LOOKAHEAD_BATCH  8192
-#define BATCH_CHUNK_S    3.0  /* offline: steps are solved in stretches of about this length */
+#define BATCH_CHUNK_S    6.0  /* offline: steps are solved in stretches of about this length */
 #define SEGS_SMALL       512  /* manual queues */
 #define WAITERS_MAX      64
 #define LISTENERS_MAX    16
@@ -212,6 +212,8 @@ struct engine_stepper {
     uint64_t bytes;
     uint64_t steps_handed;
     int64_t net_steps;
+    const struct stepmsg *records; /* collected, not yet sent */
+    size_t record_count;
 };
 
 struct engine_endstop {
@@ -278,6 +280,7 @@ struct gen {
     size_t count;
     double to_s, send_until_s;
     bool is_running;
+    bool is_whole; /* what was collected last reaches to_s */
 };
 
 enum home_phase { HOME_NONE, HOME_DRIP, HOME_STOPPING, HOME_ASKING, HOME_DONE };

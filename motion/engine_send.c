@@ -53,8 +53,8 @@ bool send_check(struct motion *m)
 {
     for (size_t i = 0; i < m->gen.count; i++) {
         const struct engine_stepper *s = m->gen.of_job[i];
-        size_t count;
-        const struct stepmsg *r = stepgen_output(s->sg, &count);
+        const struct stepmsg *r = s->records;
+        const size_t count = s->record_count;
         const uint64_t now = m->is_batch ? 0 : board_ticks_now(s->board->board, m->now).t;
         uint64_t base = s->last_clock;
         for (size_t k = 0; k < count; k++) {
@@ -316,14 +316,14 @@ void send_merge(struct motion *m, double until_s)
         struct motion_board *mb = &m->e->mboards[i];
         struct stepmerge_input inputs[ENGINE_STEPPERS_MAX];
         for (unsigned k = 0; k < mb->stepper_count; k++)
-            inputs[k].items = stepgen_output(mb->steppers[k]->sg, &inputs[k].count);
+            inputs[k] = (struct stepmerge_input){mb->steppers[k]->records, mb->steppers[k]->record_count};
         struct merge_ctx c = {.m = m, .mb = mb};
         if (mb->stepper_count > 0)
             stepmerge_run(&mb->merge, inputs, mb->stepper_count, merge_sink, &c);
         send_due_until(&c, UINT64_MAX);
     }
     for (unsigned i = 0; i < m->e->stepper_count; i++)
-        stepgen_clear_output(m->e->steppers[i]->sg);
+        m->e->steppers[i]->record_count = 0;
     boards_wake(m->e->boards);
     send_tell_motors(m);
 }

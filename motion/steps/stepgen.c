@@ -10,6 +10,7 @@
 #define OUT_MAX       16384 /* records */
 #define OUT_PAUSE     8192  /* stop solving when this many wait to be taken */
 #define RUN_STEPS     1024  /* steps solved between looks at the output's room */
+#define SLICE_RUNS    4     /* times so many steps are a slice */
 #define HISTORY_COUNT 1024
 
 static void take_steps(void *ctx, int dir, const double *clocks, int count, bool is_committed);
@@ -31,6 +32,7 @@ struct stepgen *stepgen_create(const struct stepgen_config *config)
         sg->min_ticks = fmax(1.0, floor(config->step_mm / config->max_speed_mm_s * config->clock_hz));
     sg->wire_dir = -1;
     sg->out = MEM_ARRAY(struct stepmsg, OUT_MAX);
+    sg->out_taken = MEM_ARRAY(struct stepmsg, OUT_MAX);
     sg->past = MEM_ARRAY(struct stepgen_past, sg->config.history_count);
     return sg;
 }
@@ -41,6 +43,7 @@ void stepgen_destroy(struct stepgen *sg)
         return;
     compress_deinit(&sg->compress);
     mem_free(sg->out);
+    mem_free(sg->out_taken);
     mem_free(sg->past);
     mem_free(sg);
 }
@@ -251,16 +254,21 @@ static void take_steps(void *ctx, int dir, const double *clocks, int count, bool
 struct stepgen_goal stepgen_make_goal(const struct stepgen *sg, double until_s, uint64_t send_clock)
 {
     struct stepgen_goal goal = {.until_s = until_s, .send_clock = send_clock};
-    if (sg->queue)
+    if (sg->queue) {
         goal.view = *sg->queue;
+        goal.view.begin = goal.view.first; /* older ones may be overwritten while the work is done */
+    }
     return goal;
 }
 
-enum err stepgen_run(struct stepgen *sg, const struct stepgen_goal *goal)
+bool stepgen_run_slice(struct stepgen *sg, const struct stepgen_goal *goal, enum err *result)
 {
-    while (sg->solver.t_s < goal->until_s && !sg->is_faulted) {
+    *result = OK;
+    for (int runs = 0; sg->solver.t_s < goal->until_s && !sg->is_faulted; runs++) {
         if (sg->out_count > OUT_PAUSE)
-            return OK;
+            return true;
+        if (runs == SLICE_RUNS)
+            return false;
         solver_run(&sg->solver, &goal->view, goal->until_s, RUN_STEPS);
         if (sg->solver.is_lost)
             set_fault(sg, sg->solver.base_clock + (sg->solver.t_s - sg->solver.base_s) * sg->solver.hz,
@@ -271,7 +279,16 @@ enum err stepgen_run(struct stepgen *sg, const struct stepgen_goal *goal)
     while (sg->compress.base < (double)goal->send_clock && !sg->is_faulted && sg->out_count + 2 <= OUT_MAX)
         if (!send_one(sg, true))
             break;
-    return sg->is_faulted ? ERR_INVALID : OK;
+    *result = sg->is_faulted ? ERR_INVALID : OK;
+    return true;
+}
+
+enum err stepgen_run(struct stepgen *sg, const struct stepgen_goal *goal)
+{
+    enum err result;
+    while (!stepgen_run_slice(sg, goal, &result))
+        ;
+    return result;
 }
 
 const struct stepmsg *stepgen_output(const struct stepgen *sg, size_t *count)
@@ -283,6 +300,16 @@ const struct stepmsg *stepgen_output(const struct stepgen *sg, size_t *count)
 void stepgen_clear_output(struct stepgen *sg)
 {
     sg->out_count = 0;
+}
+
+const struct stepmsg *stepgen_take_output(struct stepgen *sg, size_t *count)
+{
+    struct stepmsg *taken = sg->out;
+    *count = sg->out_count;
+    sg->out = sg->out_taken;
+    sg->out_taken = taken;
+    sg->out_count = 0;
+    return taken;
 }
 
 /* --- position --- */

@@ -33,7 +33,7 @@ struct stepgen {
     int64_t steps_at_origin; /* count at grid index 0 */
     int64_t steps_sent;      /* count after everything in the output so far */
     uint64_t active_index;   /* segments before it were looked at by stepgen_first_active_s */
-    struct stepmsg *out;
+    struct stepmsg *out, *out_taken;
     size_t out_count;
     struct stepgen_past *past;
     uint64_t past_count;

@@ -1,5 +1,5 @@
-/* A fixed team of threads that runs step generation for many steppers at once, without locks on the work itself: each
- * stepper is taken by exactly one thread. The records are the same for any number of threads. */
+/* A fixed team of threads that runs step generation for many steppers at once, without locks on the work itself: a
+ * stepper is worked on by one thread at a time, slice by slice. The records are the same for any number of threads. */
 #ifndef MOTION_STEPS_STEPTEAM_H
 #define MOTION_STEPS_STEPTEAM_H
 
@@ -17,8 +17,10 @@ struct stepteam_job {
 struct stepteam *stepteam_create(unsigned threads);
 void stepteam_destroy(struct stepteam *team);
 
-/* Run all jobs (kept until done): begin returns at once, the helpers work on; finish takes part and returns when all
- * are done. Put the longest jobs first. */
+#define STEPTEAM_JOBS_MAX 64
+
+/* Run all jobs (kept until done; at most STEPTEAM_JOBS_MAX): begin returns at once, the helpers work on; finish takes
+ * part and returns when all are done. */
 void stepteam_begin(struct stepteam *team, struct stepteam_job *jobs, size_t count);
 void stepteam_finish(struct stepteam *team);
 
