@@ -19,10 +19,17 @@ unsigned vlq_size(uint32_t value)
 
 uint8_t *vlq_encode(uint8_t *out, uint32_t value)
 {
-    unsigned size = vlq_size(value);
-    for (unsigned i = size - 1; i > 0; i--) {
-        uint32_t group = i * 7 >= 32 ? 0 : value >> (i * 7);
-        *out++ = (uint8_t)((group & 0x7f) | 0x80);
+    const int32_t v = (int32_t)value;
+    if (v < -(1L << 5) || v >= (3L << 5)) {
+        if (v < -(1L << 12) || v >= (3L << 12)) {
+            if (v < -(1L << 19) || v >= (3L << 19)) {
+                if (v < -(1L << 26) || v >= (3L << 26))
+                    *out++ = (uint8_t)(value >> 28 | 0x80);
+                *out++ = (uint8_t)((value >> 21 & 0x7f) | 0x80);
+            }
+            *out++ = (uint8_t)((value >> 14 & 0x7f) | 0x80);
+        }
+        *out++ = (uint8_t)((value >> 7 & 0x7f) | 0x80);
     }
     *out++ = (uint8_t)(value & 0x7f);
     return out;

@@ -30,16 +30,6 @@ void lane_deinit(struct lane *lane)
     lane->bytes = NULL;
 }
 
-static size_t record_bytes(size_t len_bytes)
-{
-    return (offsetof(struct lane_record, data) + len_bytes + 7) & ~(size_t)7;
-}
-
-static struct lane_record *record_at(const struct lane *lane, size_t position)
-{
-    return (struct lane_record *)(void *)(lane->bytes + (position & lane->mask));
-}
-
 /* Is there room for `need` more bytes from `tail` on? Looks at the reader's position only if it must. The order of the
  * flag and the positions is total (seq_cst): either the reader sees that it was asked to tell, or we see its progress.
  */
@@ -63,17 +53,17 @@ bool lane_push(struct lane *lane, const uint8_t *data, size_t len_bytes, uint64_
                uint64_t slot_until, uint32_t tag)
 {
     size_t tail = atomic_load_explicit(&lane->tail, memory_order_relaxed);
-    size_t need = record_bytes(len_bytes), to_end = lane->mask + 1 - (tail & lane->mask);
+    size_t need = lane_record_bytes(len_bytes), to_end = lane->mask + 1 - (tail & lane->mask);
     size_t filler = to_end < need ? to_end : 0;
     if (!has_room(lane, tail, need + filler))
         return false;
     if (filler) {
         /* A filler shorter than a record's head still holds a marker: the reader knows by the distance to the end. */
         if (to_end >= offsetof(struct lane_record, data))
-            record_at(lane, tail)->is_skip = 1;
+            lane_record_at(lane, tail)->is_skip = 1;
         tail += filler;
     }
-    struct lane_record *r = record_at(lane, tail);
+    struct lane_record *r = lane_record_at(lane, tail);
     r->min_clock = min_clock;
     r->req_clock = req_clock;
     r->slot_until = slot_until;
@@ -95,15 +85,6 @@ size_t lane_room(const struct lane *lane)
     return free_bytes < 2 * LANE_RECORD_BYTES_MAX ? 0 : free_bytes / LANE_RECORD_BYTES_MAX - 1;
 }
 
-/* Skip a filler at `position`. */
-static size_t skip_filler(const struct lane *lane, size_t position)
-{
-    size_t to_end = lane->mask + 1 - (position & lane->mask);
-    if (to_end < offsetof(struct lane_record, data) || record_at(lane, position)->is_skip)
-        return position + to_end;
-    return position;
-}
-
 const struct lane_record *lane_unready(struct lane *lane)
 {
     if (lane->ready == lane->tail_seen) {
@@ -111,26 +92,18 @@ const struct lane_record *lane_unready(struct lane *lane)
         if (lane->ready == lane->tail_seen)
             return NULL;
     }
-    lane->ready = skip_filler(lane, lane->ready);
-    return record_at(lane, lane->ready);
+    lane->ready = lane_skip_filler(lane, lane->ready);
+    return lane_record_at(lane, lane->ready);
 }
 
 void lane_make_ready(struct lane *lane)
 {
-    lane->ready += record_bytes(record_at(lane, lane->ready)->len_bytes);
+    lane->ready += lane_record_bytes(lane_record_at(lane, lane->ready)->len_bytes);
 }
 
-const struct lane_record *lane_front(struct lane *lane)
+void lane_release(struct lane *lane)
 {
-    if (lane->head_seen == lane->ready)
-        return NULL;
-    lane->head_seen = skip_filler(lane, lane->head_seen);
-    return lane->head_seen == lane->ready ? NULL : record_at(lane, lane->head_seen);
-}
-
-static void release(struct lane *lane, size_t head)
-{
-    lane->head_seen = head;
+    const size_t head = lane->head_seen;
     atomic_store(&lane->head, head);
     if (!atomic_load(&lane->has_refused))
         return;
@@ -143,8 +116,8 @@ static void release(struct lane *lane, size_t head)
 
 void lane_drop_front(struct lane *lane)
 {
-    lane->taken_bytes += record_at(lane, lane->head_seen)->len_bytes;
-    release(lane, lane->head_seen + record_bytes(record_at(lane, lane->head_seen)->len_bytes));
+    lane_pass_front(lane);
+    lane_release(lane);
 }
 
 void lane_discard(struct lane *lane)

@@ -52,11 +52,50 @@ size_t lane_room(const struct lane *lane); /* records of the largest size that a
 
 /* The record at the reader's position `ready` (may be sent?) or at `head` (the next to send); NULL: none. */
 const struct lane_record *lane_unready(struct lane *lane);
-void lane_make_ready(struct lane *lane);                 /* steps over lane_unready */
-const struct lane_record *lane_front(struct lane *lane); /* the oldest ready record */
+void lane_make_ready(struct lane *lane);                        /* steps over lane_unready */
+static inline const struct lane_record *lane_front(struct lane *lane); /* the oldest ready record */
 void lane_drop_front(struct lane *lane);
+/* lane_drop_front in two parts: the reader goes on; the room of all that it has passed is given back. */
+static inline void lane_pass_front(struct lane *lane);
+void lane_release(struct lane *lane);
 /* Throw everything away. */
 void lane_discard(struct lane *lane);
 size_t lane_pending_bytes(const struct lane *lane); /* of commands that wait */
+
+/* --- inline: a few instructions each, several times a command --- */
+
+static inline size_t lane_record_bytes(size_t len_bytes)
+{
+    return (offsetof(struct lane_record, data) + len_bytes + 7) & ~(size_t)7;
+}
+
+static inline struct lane_record *lane_record_at(const struct lane *lane, size_t position)
+{
+    return (struct lane_record *)(void *)(lane->bytes + (position & lane->mask));
+}
+
+/* The position after the filler that may stand at `position`. A filler shorter than a record's head has no marker. */
+static inline size_t lane_skip_filler(const struct lane *lane, size_t position)
+{
+    const size_t to_end = lane->mask + 1 - (position & lane->mask);
+    if (to_end < offsetof(struct lane_record, data) || lane_record_at(lane, position)->is_skip)
+        return position + to_end;
+    return position;
+}
+
+static inline const struct lane_record *lane_front(struct lane *lane)
+{
+    if (lane->head_seen == lane->ready)
+        return NULL;
+    lane->head_seen = lane_skip_filler(lane, lane->head_seen);
+    return lane->head_seen == lane->ready ? NULL : lane_record_at(lane, lane->head_seen);
+}
+
+static inline void lane_pass_front(struct lane *lane)
+{
+    const size_t len_bytes = lane_record_at(lane, lane->head_seen)->len_bytes;
+    lane->taken_bytes += len_bytes;
+    lane->head_seen += lane_record_bytes(len_bytes);
+}
 
 #endif

@@ -116,25 +116,43 @@ uint64_t sendq_next_ready_clock(struct sendq *q)
 }
 
 /* The lane whose oldest ready record has the lowest req_clock; the first added wins a tie. With a dozen lanes a scan is
- * as quick as a heap, and it is the same on every machine. */
-static struct lane *find_front(struct sendq *q)
+ * as quick as a heap, and it is the same on every machine. *until: its records go before those of all other lanes while
+ * their req_clock is below that. */
+static struct lane *find_front(struct sendq *q, uint64_t *until)
 {
     struct lane *best = NULL;
-    uint64_t best_req = 0;
+    uint64_t best_req = 0, next_req = UINT64_MAX;
     for (size_t i = 0; i < q->lane_count; i++) {
         const struct lane_record *r = lane_front(q->lanes[i]);
-        if (r && (!best || r->req_clock < best_req)) {
+        if (!r)
+            continue;
+        if (!best || r->req_clock < best_req) {
+            next_req = best ? best_req : UINT64_MAX;
             best = q->lanes[i];
             best_req = r->req_clock;
+        } else if (r->req_clock < next_req) {
+            next_req = r->req_clock;
         }
     }
+    *until = next_req;
     return best;
 }
 
 uint64_t sendq_first_req(struct sendq *q)
 {
-    struct lane *lane = find_front(q);
+    uint64_t until;
+    struct lane *lane = find_front(q, &until);
     return lane ? lane_front(lane)->req_clock : UINT64_MAX;
+}
+
+static void put(struct sendq_block *block, const struct lane_record *r)
+{
+    memcpy(block->payload + block->len_bytes, r->data, r->len_bytes);
+    block->len_bytes = (uint8_t)(block->len_bytes + r->len_bytes);
+    if (r->tag)
+        block->tags[block->tag_count++] = r->tag;
+    if (r->req_clock && r->req_clock != SENDQ_REQ_BACKGROUND && r->req_clock < block->first_req)
+        block->first_req = r->req_clock;
 }
 
 void sendq_fill(struct sendq *q, struct sendq_block *block)
@@ -144,20 +162,18 @@ void sendq_fill(struct sendq *q, struct sendq_block *block)
     block->first_req = UINT64_MAX;
     block->is_full = false;
     struct lane *lane;
-    while ((lane = find_front(q))) {
+    uint64_t until;
+    while (!block->is_full && (lane = find_front(q, &until))) {
         const struct lane_record *r = lane_front(lane);
-        if (block->len_bytes + r->len_bytes > FRAME_PAYLOAD_MAX) {
-            block->is_full = true;
-            return;
-        }
-        memcpy(block->payload + block->len_bytes, r->data, r->len_bytes);
-        block->len_bytes = (uint8_t)(block->len_bytes + r->len_bytes);
-        if (r->tag)
-            block->tags[block->tag_count++] = r->tag;
-        if (r->req_clock && r->req_clock != SENDQ_REQ_BACKGROUND && r->req_clock < block->first_req)
-            block->first_req = r->req_clock;
-        q->ready_bytes -= r->len_bytes;
-        lane_drop_front(lane);
+        do {
+            block->is_full = block->len_bytes + r->len_bytes > FRAME_PAYLOAD_MAX;
+            if (block->is_full)
+                break;
+            put(block, r);
+            q->ready_bytes -= r->len_bytes;
+            lane_pass_front(lane);
+        } while ((r = lane_front(lane)) && r->req_clock < until);
+        lane_release(lane);
     }
 }
 

@@ -41,16 +41,29 @@ void stepmerge_run(struct stepmerge *m, const struct stepmerge_input *inputs, si
     CHECK(input_count <= INPUTS_MAX);
     size_t next[INPUTS_MAX] = {0};
     for (;;) {
+        /* The input whose next record is the lowest; it stays that while its clocks are below those of all others. */
         size_t best = input_count;
-        for (size_t i = 0; i < input_count; i++)
-            if (next[i] < inputs[i].count &&
-                (best == input_count || inputs[i].items[next[i]].req_clock < inputs[best].items[next[best]].req_clock))
+        uint64_t best_req = 0, until = UINT64_MAX;
+        for (size_t i = 0; i < input_count; i++) {
+            if (next[i] >= inputs[i].count)
+                continue;
+            const uint64_t req = inputs[i].items[next[i]].req_clock;
+            if (best == input_count || req < best_req) {
+                until = best == input_count ? UINT64_MAX : best_req;
                 best = i;
+                best_req = req;
+            } else if (req < until) {
+                until = req;
+            }
+        }
         if (best == input_count)
             return;
-        const struct stepmsg *msg = &inputs[best].items[next[best]++];
-        /* A slot is taken from arrival until the message starts to run (its req_clock), then the board frees it. */
-        const uint64_t free_at = msg->kind == STEPMSG_QUEUE ? stepmerge_take(m, msg->req_clock) : m->slots[m->oldest];
-        sink(ctx, msg, free_at);
+        do {
+            const struct stepmsg *msg = &inputs[best].items[next[best]++];
+            /* A slot is taken from arrival until the message starts to run (its req_clock), then the board frees it. */
+            const uint64_t free_at =
+                msg->kind == STEPMSG_QUEUE ? stepmerge_take(m, msg->req_clock) : m->slots[m->oldest];
+            sink(ctx, msg, free_at);
+        } while (next[best] < inputs[best].count && inputs[best].items[next[best]].req_clock < until);
     }
 }
