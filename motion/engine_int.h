@@ -41,7 +41,7 @@
 #define SEGS_LIVE        4096
 #define SEGS_BATCH       65536
 #define LOOKAHEAD_BATCH  8192
-#define BATCH_CHUNK_S    3.0  /* offline: steps are solved in stretches of about this length */
+#define BATCH_CHUNK_S    6.0  /* offline: steps are solved in stretches of about this length */
 #define SEGS_SMALL       512  /* manual queues */
 #define WAITERS_MAX      64
 #define LISTENERS_MAX    16

@@ -1,6 +1,7 @@
 #include "motion/steps/compress_scan.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* Which lanes have intervals, and which of them are too large for the step (low, high, x) that none of them takes. */
@@ -15,28 +16,44 @@ static void mark(struct scan *s, double high, double x)
     s->large = large & alive;
 }
 
+/* add * x is exact (32 bits by 17), so that a fused multiply-subtract rounds once as the two operations do: the same
+ * bits, on processors that have it. */
+static inline double less_bend(double window, double add, double x)
+{
+#ifdef __FP_FAST_FMA
+    return __builtin_fma(-add, x, window);
+#else
+    return window - add * x;
+#endif
+}
+
 static int scan_plain(struct scan *s, const double *low, const double *high, int from, int to)
 {
-    for (int i = 0; i < SCAN_LANES && from == 0; i++) {
-        s->min[i] = -INFINITY;
-        s->max[i] = INFINITY;
+    double min[SCAN_LANES], max[SCAN_LANES], next_min[SCAN_LANES], next_max[SCAN_LANES], add[SCAN_LANES];
+    memcpy(add, s->add, sizeof add);
+    for (int i = 0; i < SCAN_LANES; i++) {
+        min[i] = from == 0 ? (double)-INFINITY : s->min[i];
+        max[i] = from == 0 ? (double)INFINITY : s->max[i];
     }
     int k = from;
     for (; k < to; k++) {
         const double x = 0.5 * k, l = low[k], h = high[k];
-        double min[SCAN_LANES], max[SCAN_LANES];
-        unsigned alive = 0;
+        double widest = -INFINITY;
+#pragma omp simd reduction(max : widest)
         for (int i = 0; i < SCAN_LANES; i++) {
-            const double bend = s->add[i] * x, lo = l - bend, hi = h - bend;
-            min[i] = lo > s->min[i] ? lo : s->min[i];
-            max[i] = hi < s->max[i] ? hi : s->max[i];
-            alive |= min[i] <= max[i];
+            const double lo = less_bend(l, add[i], x), hi = less_bend(h, add[i], x);
+            next_min[i] = lo > min[i] ? lo : min[i];
+            next_max[i] = hi < max[i] ? hi : max[i];
+            const double width = next_max[i] - next_min[i];
+            widest = width > widest ? width : widest;
         }
-        if (!alive)
+        if (widest < 0.0)
             break;
-        memcpy(s->min, min, sizeof min);
-        memcpy(s->max, max, sizeof max);
+        memcpy(min, next_min, sizeof min);
+        memcpy(max, next_max, sizeof max);
     }
+    memcpy(s->min, min, sizeof min);
+    memcpy(s->max, max, sizeof max);
     mark(s, k < to ? high[k] : (double)INFINITY, 0.5 * k);
     return k;
 }
@@ -60,7 +77,45 @@ static void fill_plain(double *restrict low, double *restrict high, const double
     fill(low, high, clocks, inverse, base, max_error, from, to);
 }
 
-const struct scan_kernels scan_portable = {scan_plain, fill_plain};
+static inline __attribute__((always_inline)) int bounds(const double *low, const double *high, double scale,
+                                                        struct scan_bounds *b)
+{
+    static const double inverses[SCAN_LANES] = {0.0, 1.0, 1.0 / 2, 1.0 / 3, 1.0 / 4, 1.0 / 5, 1.0 / 6, 1.0 / 7};
+    double min[SCAN_LANES], max[SCAN_LANES];
+#pragma omp simd
+    for (int i = 0; i < SCAN_LANES; i++) {
+        min[i] = -INFINITY;
+        max[i] = INFINITY;
+    }
+#pragma GCC unroll 1
+    for (int d = 1; d < SCAN_LANES; d++) {
+        const double inverse = inverses[d];
+#pragma omp simd
+        for (int i = 0; i < SCAN_LANES; i++) {
+            const double least = (low[i] - high[i - d]) * inverse, most = (high[i] - low[i - d]) * inverse;
+            min[i] = least > min[i] ? least : min[i];
+            max[i] = most < max[i] ? most : max[i];
+        }
+    }
+    double lo = SCAN_ADD_MIN, hi = SCAN_ADD_MAX;
+    int count = 0;
+    for (int i = 0; i < SCAN_LANES; i++) {
+        const double least = min[i] * scale, most = max[i] * scale;
+        lo = least > lo ? least : lo;
+        hi = most < hi ? most : hi;
+        b->min[i] = lo;
+        b->max[i] = hi;
+        count += lo <= hi;
+    }
+    return count;
+}
+
+static int bounds_plain(const double *low, const double *high, double scale, struct scan_bounds *b)
+{
+    return bounds(low, high, scale, b);
+}
+
+const struct scan_kernels scan_portable = {scan_plain, fill_plain, bounds_plain};
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
@@ -72,7 +127,13 @@ __attribute__((target("avx2"))) static void fill_avx2(double *restrict low, doub
     fill(low, high, clocks, inverse, base, max_error, from, to);
 }
 
-__attribute__((target("avx2"))) static int scan_avx2(struct scan *s, const double *low, const double *high, int from,
+__attribute__((target("avx2"))) static int bounds_avx2(const double *low, const double *high, double scale,
+                                                       struct scan_bounds *b)
+{
+    return bounds(low, high, scale, b);
+}
+
+__attribute__((target("avx2,fma"))) static int scan_avx2(struct scan *s, const double *low, const double *high, int from,
                                                      int to)
 {
     const __m256d add0 = _mm256_loadu_pd(s->add), add1 = _mm256_loadu_pd(s->add + 4), half = _mm256_set1_pd(0.5);
@@ -87,11 +148,10 @@ __attribute__((target("avx2"))) static int scan_avx2(struct scan *s, const doubl
     int k = from;
     for (; k < to; k++, x = _mm256_add_pd(x, half)) {
         const __m256d l = _mm256_set1_pd(low[k]), h = _mm256_set1_pd(high[k]);
-        const __m256d bend0 = _mm256_mul_pd(add0, x), bend1 = _mm256_mul_pd(add1, x);
-        const __m256d lo0 = _mm256_max_pd(_mm256_sub_pd(l, bend0), min0);
-        const __m256d lo1 = _mm256_max_pd(_mm256_sub_pd(l, bend1), min1);
-        const __m256d hi0 = _mm256_min_pd(_mm256_sub_pd(h, bend0), max0);
-        const __m256d hi1 = _mm256_min_pd(_mm256_sub_pd(h, bend1), max1);
+        const __m256d lo0 = _mm256_max_pd(_mm256_fnmadd_pd(add0, x, l), min0);
+        const __m256d lo1 = _mm256_max_pd(_mm256_fnmadd_pd(add1, x, l), min1);
+        const __m256d hi0 = _mm256_min_pd(_mm256_fnmadd_pd(add0, x, h), max0);
+        const __m256d hi1 = _mm256_min_pd(_mm256_fnmadd_pd(add1, x, h), max1);
         const __m256d alive = _mm256_or_pd(_mm256_cmp_pd(lo0, hi0, _CMP_LE_OQ), _mm256_cmp_pd(lo1, hi1, _CMP_LE_OQ));
         if (!_mm256_movemask_pd(alive))
             break;
@@ -125,9 +185,8 @@ __attribute__((target("avx512f"))) static int scan_avx512(struct scan *s, const 
     __m512d x = _mm512_set1_pd(0.5 * from);
     int k = from;
     for (; k < to; k++, x = _mm512_add_pd(x, half)) {
-        const __m512d bend = _mm512_mul_pd(add, x);
-        const __m512d lo = _mm512_max_pd(_mm512_sub_pd(_mm512_set1_pd(low[k]), bend), min);
-        const __m512d hi = _mm512_min_pd(_mm512_sub_pd(_mm512_set1_pd(high[k]), bend), max);
+        const __m512d lo = _mm512_max_pd(_mm512_fnmadd_pd(add, x, _mm512_set1_pd(low[k])), min);
+        const __m512d hi = _mm512_min_pd(_mm512_fnmadd_pd(add, x, _mm512_set1_pd(high[k])), max);
         if (!_mm512_cmp_pd_mask(lo, hi, _CMP_LE_OQ))
             break;
         min = lo;
@@ -143,12 +202,14 @@ __attribute__((target("avx512f"))) static int scan_avx512(struct scan *s, const 
 
 int scan_all(const struct scan_kernels *kernels[SCAN_KERNELS_MAX])
 {
-    static const struct scan_kernels avx2 = {scan_avx2, fill_avx2}, avx512 = {scan_avx512, fill_avx2};
+    static const struct scan_kernels avx2 = {scan_avx2, fill_avx2, bounds_avx2},
+                                     avx512 = {scan_avx512, fill_avx2, bounds_avx2};
     int count = 0;
     kernels[count++] = &scan_portable;
-    if (__builtin_cpu_supports("avx2"))
+    const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (has_avx2)
         kernels[count++] = &avx2;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("avx512f"))
+    if (has_avx2 && __builtin_cpu_supports("avx512f"))
         kernels[count++] = &avx512;
     return count;
 }

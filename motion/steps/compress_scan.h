@@ -6,6 +6,9 @@
 
 #define SCAN_LANES 8
 
+#define SCAN_ADD_MIN (-32768.0) /* what a message can say */
+#define SCAN_ADD_MAX 32767.0
+
 struct scan {
     double add[SCAN_LANES];                  /* rising */
     double min[SCAN_LANES], max[SCAN_LANES]; /* intervals possible so far with each add; min > max: none */
@@ -23,9 +26,19 @@ typedef int scan_fn(struct scan *s, const double *low, const double *high, int f
 typedef void scan_fill_fn(double *restrict low, double *restrict high, const double *restrict clocks,
                           const double *restrict inverse, double base, double max_error, int from, int to);
 
+/* Adds with which runs of the first 1 .. SCAN_LANES of some windows are possible (as far as real numbers go): a line
+ * of a given slope passes through all windows if it passes through each two of them. */
+struct scan_bounds {
+    double min[SCAN_LANES], max[SCAN_LANES];
+};
+/* Windows 0 .. SCAN_LANES-1, at distances of 2/scale steps; before them stand SCAN_LANES pairs of -INFINITY, INFINITY.
+ * Returns the number of windows after which there are no more adds (min > max), or SCAN_LANES. */
+typedef int scan_bounds_fn(const double *low, const double *high, double scale, struct scan_bounds *b);
+
 struct scan_kernels {
     scan_fn *scan;
     scan_fill_fn *fill;
+    scan_bounds_fn *bounds;
 };
 extern const struct scan_kernels scan_portable;
 const struct scan_kernels *scan_choose(void); /* the fastest ones for this processor */

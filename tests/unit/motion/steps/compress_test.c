@@ -274,12 +274,70 @@ static void test_same_bits(void **state)
     }
 }
 
+/* Is there an interval with which `add` fits the first n windows, `stride` steps apart? By how much [ticks]. */
+static double width(const double *low, const double *high, int n, int stride, double add)
+{
+    double min = -INFINITY, max = INFINITY;
+    for (int k = 0; k < n; k++) {
+        min = fmax(min, low[k] - add * 0.5 * stride * k);
+        max = fmin(max, high[k] - add * 0.5 * stride * k);
+    }
+    return max - min;
+}
+
+/* The adds that the bounds leave fit; those that they leave out do not; and every variant says the same bits. */
+static void test_bounds(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, SEED + 5);
+    const struct scan_kernels *kernels[SCAN_KERNELS_MAX];
+    const int variants = scan_all(kernels);
+    int judged = 0;
+    for (int round = 0; round < 3000; round++) {
+        double padded_low[2 * SCAN_LANES], padded_high[2 * SCAN_LANES];
+        double *low = padded_low + SCAN_LANES, *high = padded_high + SCAN_LANES;
+        const int stride = 1 + (int)rng_below(&rng, 9);
+        const double slope = rng_range(&rng, -200.0, 200.0) * stride, noise = rng_range(&rng, 1.0, 300.0);
+        for (int i = 0; i < SCAN_LANES; i++) {
+            low[i - SCAN_LANES] = -INFINITY;
+            high[i - SCAN_LANES] = INFINITY;
+            high[i] = 5e4 + 0.5 * slope * i + rng_range(&rng, 0.0, noise);
+            low[i] = high[i] - rng_range(&rng, 1.0, 300.0);
+        }
+        struct scan_bounds first;
+        int first_n = 0;
+        for (int v = 0; v < variants; v++) {
+            struct scan_bounds b;
+            const int n = kernels[v]->bounds(low, high, 2.0 / stride, &b);
+            first_n = v ? first_n : n;
+            first = v ? first : b;
+            assert_int_equal(n, first_n);
+            assert_memory_equal(&b, &first, sizeof b);
+        }
+        for (int n = 1; n <= SCAN_LANES; n++) {
+            const double min = first.min[n - 1], max = first.max[n - 1];
+            assert_true((min <= max) == (n <= first_n));
+            for (int i = 0; i < 20; i++) {
+                const double add = rng_range(&rng, slope / stride - 300.0, slope / stride + 300.0);
+                const double room = width(low, high, n, stride, add);
+                if (fabs(room) < 1e-6)
+                    continue;
+                assert_true((room > 0.0) == (add >= min && add <= max));
+                judged += n > 1 && room > 0.0;
+            }
+        }
+    }
+    assert_true(judged > 1000);
+}
+
 int main(void)
 {
     print_message("seed %d\n", SEED);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rule),    cmocka_unit_test(test_long_runs), cmocka_unit_test(test_longest),
         cmocka_unit_test(test_vectors), cmocka_unit_test(test_far),       cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
