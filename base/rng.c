@@ -68,3 +68,19 @@ void rng_secret(void *data, unsigned len_bytes)
         len_bytes -= (unsigned)n;
     }
 }
+
+void rng_uuid(char out[RNG_UUID_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned char b[16];
+    rng_secret(b, sizeof b);
+    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+    for (unsigned i = 0; i < sizeof b; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *out++ = '-';
+        *out++ = digits[b[i] >> 4];
+        *out++ = digits[b[i] & 15];
+    }
+    *out = 0;
+}

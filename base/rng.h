@@ -15,5 +15,8 @@ double rng_unit(struct rng *rng);                    /* [0, 1) */
 double rng_range(struct rng *rng, double lo, double hi);
 /* Bytes nobody can guess (getrandom), for tokens; not for anything that must repeat. */
 void rng_secret(void *data, unsigned len_bytes);
+/* A random UUID (RFC 4122, version 4) from the same source, as text. */
+#define RNG_UUID_BYTES 37
+void rng_uuid(char out[RNG_UUID_BYTES]);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/worker.h"
 #include "server/api/access.h"
 #include "server/api/console_store.h"
+#include "server/api/file_watch.h"
 #include "server/api/handlers.h"
 #include "server/api/proc_stats.h"
 #include "server/api/temperature_store.h"
@@ -191,6 +192,7 @@ void api_event_klippy(struct api *api, enum api_klippy state, const char *messag
             api->sink.klippy_gone(api->sink.ctx);
         api_notify(api, "notify_klippy_disconnected", NULL);
     } else if (state == API_KLIPPY_READY) {
+        file_watch_look(api->watch); /* this printer may have its G-code folder elsewhere */
         api_notify(api, "notify_klippy_ready", NULL);
     } else if (state == API_KLIPPY_SHUTDOWN) {
         api_notify(api, "notify_klippy_shutdown", NULL);
@@ -282,6 +284,7 @@ struct api *api_create(const struct api_options *options)
     proc_stats_sample(api->proc_stats, api->started_s, 0); /* clients may ask before the first second is over */
     api->tokens = tokens_create(api->options.db);
     api->worker = worker_create("worker", 2 * API_CALLS_MAX, WORKER_STACK_KIB);
+    api->watch = file_watch_create(api);
     if (options->backend->bind)
         options->backend->bind(options->backend->ctx, api);
     return api;
@@ -289,8 +292,10 @@ struct api *api_create(const struct api_options *options)
 
 void api_stop(struct api *api)
 {
-    if (!atomic_exchange(&api->is_stopped, true))
+    if (!atomic_exchange(&api->is_stopped, true)) {
+        file_watch_stop(api->watch);
         worker_stop(api->worker);
+    }
     struct api_call *call;
     while (mpsc_pop(&api->machine_queue, &call))
         api_reply_error(call, 503, "Klippy Disconnected");
@@ -303,6 +308,7 @@ void api_destroy(struct api *api)
     api_stop(api);
     worker_destroy(api->worker);
     mpsc_deinit(&api->machine_queue);
+    file_watch_destroy(api->watch);
     tokens_destroy(api->tokens);
     proc_stats_destroy(api->proc_stats);
     temperature_store_destroy(api->temperatures);

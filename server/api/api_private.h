@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 struct console_store;
+struct file_watch;
 struct temperature_store;
 struct proc_stats;
 struct tokens;
@@ -35,6 +36,7 @@ struct api {
     struct temperature_store *temperatures;
     struct proc_stats *proc_stats;
     struct tokens *tokens;
+    struct file_watch *watch;
     double started_s; /* wall clock */
     char *upload_dir, *hostname, *cpu_model, *cpu_info;
     pthread_mutex_t lock; /* guards klippy and klippy_message */

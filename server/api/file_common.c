@@ -1,6 +1,7 @@
 #include "server/api/file_common.h"
 
 #include "base/strbuf.h"
+#include "server/api/file_watch.h"
 #include "server/machine/status.h"
 #include "server/store/jsontext.h"
 #include "server/store/metadata.h"
@@ -44,7 +45,7 @@ json_t *file_result(const char *action, const struct files_path *path)
     return json_pack("{s:o, s:s}", "item", files_item(path), "action", action);
 }
 
-void file_notify(struct api *api, const char *action, const struct files_path *path, const struct files_path *source)
+void file_tell(struct api *api, const char *action, const struct files_path *path, const struct files_path *source)
 {
     json_t *change = json_pack("{s:s, s:o}", "action", action, "item", files_item(path));
     if (source)
@@ -57,6 +58,14 @@ void file_notify(struct api *api, const char *action, const struct files_path *p
     json_decref(change);
     api_notify(api, "notify_filelist_changed", params.data);
     strbuf_deinit(&params);
+}
+
+void file_notify(struct api *api, const char *action, const struct files_path *path, const struct files_path *source)
+{
+    file_watch_note(api->watch, path);
+    if (source)
+        file_watch_note(api->watch, source);
+    file_tell(api, action, path, source);
 }
 
 void file_notify_pictures(struct api *api, const char *rel, const json_t *metadata)

@@ -11,8 +11,11 @@ bool file_is_in_use(struct api *api, const char *full);
 /* Is a job printing or paused? From the newest status; any thread. */
 bool job_is_active(struct api *api);
 
-/* Send notify_filelist_changed. `source` NULL: none. */
+/* A method has changed `path`: send notify_filelist_changed. `source` NULL: none. Worker. */
 void file_notify(struct api *api, const char *action, const struct files_path *path, const struct files_path *source);
+
+/* The same for a change that file_watch has found. */
+void file_tell(struct api *api, const char *action, const struct files_path *path, const struct files_path *source);
 
 /* Tell of the pictures that a scan has written. */
 void file_notify_pictures(struct api *api, const char *rel, const json_t *metadata);

@@ -6,7 +6,10 @@
 
 /* server.c */
 api_handler_fn handle_server_info, handle_server_config, handle_server_gcode_store, handle_server_temperature_store,
-    handle_server_connection_identify, handle_server_restart, handle_server_webcams_list;
+    handle_server_connection_identify, handle_server_restart;
+/* webcams.c */
+api_handler_fn handle_server_webcams_list, handle_server_webcams_get_item, handle_server_webcams_post_item,
+    handle_server_webcams_delete_item;
 /* access.c */
 api_handler_fn handle_access_info, handle_access_oneshot_token, handle_access_get_api_key, handle_access_post_api_key,
     handle_access_get_user, handle_access_users_list;

@@ -128,9 +128,3 @@ void handle_server_restart(struct api_call *call)
         sink->disconnect_all(sink->ctx);
     api_reply_ok(call);
 }
-
-void handle_server_webcams_list(struct api_call *call)
-{
-    strbuf_adds(api_result(call), "{\"webcams\":[]}");
-    api_reply(call);
-}

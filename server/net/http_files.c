@@ -198,6 +198,21 @@ static bool is_plain_path(const char *path)
     return path[0] == '/' && strlen(path) < 1024 && !strchr(path, '\\');
 }
 
+/* Pages that route by themselves (Mainsail: /console, /heightmap) ask for their own addresses when somebody reloads them:
+ * a browser that wants a page gets the first one. Names of files and of the API stay not found. */
+static bool is_page_route(const struct http_request *r)
+{
+    static const char *const api_roots[] = {"/server/", "/printer/", "/machine/", "/access/", "/api/", "/debug/"};
+    const char *accept = http_header(r, MHD_HTTP_HEADER_ACCEPT);
+    const char *name = strrchr(r->path, '/');
+    if (!accept || !strstr(accept, "text/html") || (name && strchr(name, '.')))
+        return false;
+    for (size_t i = 0; i < sizeof api_roots / sizeof api_roots[0]; i++)
+        if (!strncmp(r->path, api_roots[i], strlen(api_roots[i])))
+            return false;
+    return true;
+}
+
 enum MHD_Result http_serve_page(struct http_request *r)
 {
     const char *www = r->http->options.www_dir;
@@ -206,10 +221,15 @@ enum MHD_Result http_serve_page(struct http_request *r)
         char *full = mem_sprintf("%s%s", www, is_index ? "/index.html" : r->path);
         struct stat st;
         int fd = open_file(full, &st);
-        enum MHD_Result result = fd >= 0 ? send_file(r, is_index ? "index.html" : r->path, fd, &st, false) : MHD_NO;
         mem_free(full);
+        if (fd < 0 && !is_index && is_page_route(r)) {
+            is_index = true;
+            full = mem_sprintf("%s/index.html", www);
+            fd = open_file(full, &st);
+            mem_free(full);
+        }
         if (fd >= 0)
-            return result;
+            return send_file(r, is_index ? "index.html" : r->path, fd, &st, false);
     }
     if (!is_index)
         return http_reply_error(r, MHD_HTTP_NOT_FOUND, "Not Found");

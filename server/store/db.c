@@ -271,26 +271,49 @@ static enum err get_locked(struct db *db, const char *ns, const struct key_parts
     return value ? OK : err == OK || err == ERR_NOT_FOUND ? missing_key(key, ns, info) : sqlite_err(db, info, "read");
 }
 
-enum err db_get(struct db *db, const char *ns, const json_t *key, json_t **out, struct err_info *info)
+/* What the three of db_get, db_put and db_delete do with a key that has been taken apart, under the lock. */
+struct key_request {
+    const json_t *value; /* to write */
+    json_t **out;        /* what was read or deleted */
+    bool needs_key;
+    enum err (*run)(struct db *db, const char *ns, const struct key_parts *key, const struct key_request *r,
+                    struct err_info *info);
+};
+
+static enum err with_key(struct db *db, const char *ns, const json_t *key, const struct key_request *r,
+                         struct err_info *info)
 {
     struct key_parts parts = {.count = 0};
     enum err err = check_name(ns, "namespace", info);
     if (!err)
         err = split_key(key, &parts, info);
+    if (!err && r->needs_key && parts.count == 0)
+        err = err_set(info, ERR_INVALID, "No data for argument: key");
     if (!err) {
         pthread_mutex_lock(&db->lock);
-        err = get_locked(db, ns, &parts, out, info);
+        err = r->run(db, ns, &parts, r, info);
         pthread_mutex_unlock(&db->lock);
     }
     free_key(&parts);
     return err;
 }
 
-static enum err put_locked(struct db *db, const char *ns, const struct key_parts *key, const json_t *value,
-                           struct err_info *info)
+static enum err run_get(struct db *db, const char *ns, const struct key_parts *key, const struct key_request *r,
+                        struct err_info *info)
+{
+    return get_locked(db, ns, key, r->out, info);
+}
+
+enum err db_get(struct db *db, const char *ns, const json_t *key, json_t **out, struct err_info *info)
+{
+    return with_key(db, ns, key, &(struct key_request){.out = out, .run = run_get}, info);
+}
+
+static enum err run_put(struct db *db, const char *ns, const struct key_parts *key, const struct key_request *r,
+                        struct err_info *info)
 {
     if (key->count == 1)
-        return write_row(db, ns, key->parts[0], value, info);
+        return write_row(db, ns, key->parts[0], r->value, info);
     json_t *row = NULL;
     enum err err = read_row(db, ns, key->parts[0], &row, info);
     if (err == ERR_IO)
@@ -308,7 +331,7 @@ static enum err put_locked(struct db *db, const char *ns, const struct key_parts
         }
         at = next;
     }
-    json_object_set_new(at, key->parts[key->count - 1], json_deep_copy(value));
+    json_object_set_new(at, key->parts[key->count - 1], json_deep_copy(r->value));
     err = write_row(db, ns, key->parts[0], row, info);
     json_decref(row);
     return err;
@@ -316,25 +339,13 @@ static enum err put_locked(struct db *db, const char *ns, const struct key_parts
 
 enum err db_put(struct db *db, const char *ns, const json_t *key, const json_t *value, struct err_info *info)
 {
-    struct key_parts parts = {.count = 0};
-    enum err err = check_name(ns, "namespace", info);
-    if (!err)
-        err = split_key(key, &parts, info);
-    if (!err && parts.count == 0)
-        err = err_set(info, ERR_INVALID, "No data for argument: key");
-    if (!err) {
-        pthread_mutex_lock(&db->lock);
-        err = put_locked(db, ns, &parts, value, info);
-        pthread_mutex_unlock(&db->lock);
-    }
-    free_key(&parts);
-    return err;
+    return with_key(db, ns, key, &(struct key_request){.value = value, .needs_key = true, .run = run_put}, info);
 }
 
-static enum err delete_locked(struct db *db, const char *ns, const struct key_parts *key, json_t **out,
-                              struct err_info *info)
+static enum err run_delete(struct db *db, const char *ns, const struct key_parts *key, const struct key_request *r,
+                           struct err_info *info)
 {
-    enum err err = get_locked(db, ns, key, out, info);
+    enum err err = get_locked(db, ns, key, r->out, info);
     if (err)
         return err;
     if (key->count == 1)
@@ -351,19 +362,8 @@ static enum err delete_locked(struct db *db, const char *ns, const struct key_pa
 
 enum err db_delete(struct db *db, const char *ns, const json_t *key, json_t **out, struct err_info *info)
 {
-    struct key_parts parts = {.count = 0};
     json_t *old = NULL;
-    enum err err = check_name(ns, "namespace", info);
-    if (!err)
-        err = split_key(key, &parts, info);
-    if (!err && parts.count == 0)
-        err = err_set(info, ERR_INVALID, "No data for argument: key");
-    if (!err) {
-        pthread_mutex_lock(&db->lock);
-        err = delete_locked(db, ns, &parts, &old, info);
-        pthread_mutex_unlock(&db->lock);
-    }
-    free_key(&parts);
+    enum err err = with_key(db, ns, key, &(struct key_request){.out = &old, .needs_key = true, .run = run_delete}, info);
     if (err)
         json_decref(old);
     else

@@ -83,16 +83,6 @@ static void store_picture(void *ctx, const char *format, unsigned width, unsigne
     mem_free(data);
 }
 
-static json_t *make_uuid(void)
-{
-    unsigned char b[16];
-    rng_secret(b, sizeof b);
-    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); /* RFC 4122, version 4 */
-    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-    return json_sprintf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
-                        b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-}
-
 static double modified_s(const struct stat *st)
 {
     return (double)st->st_mtim.tv_sec + (double)st->st_mtim.tv_nsec * 1e-9;
@@ -111,7 +101,9 @@ static enum err scan(struct files *files, const struct files_path *path, const s
     json_t *all = json_object();
     json_object_set_new(all, "size", json_integer((json_int_t)st->st_size));
     json_object_set_new(all, "modified", json_real(modified_s(st)));
-    json_object_set_new(all, "uuid", make_uuid());
+    char uuid[RNG_UUID_BYTES];
+    rng_uuid(uuid);
+    json_object_set_new(all, "uuid", json_string(uuid));
     json_object_set_new(all, "file_processors", json_array());
     json_object_update(all, found);
     if (json_array_size(pictures.list) > 0)

@@ -248,6 +248,32 @@ class Rest(Case):
         self.assertEqual(self.server.call("GET", "/server/database/item?namespace=lockstep_private")[0], 403)
         self.assertNotIn("lockstep_private", self.server.get("/server/database/list")["namespaces"])
 
+    def test_webcams(self):
+        ws = self.server.ws()
+        self.addCleanup(ws.close)
+        self.assertEqual(self.server.get("/server/webcams/list"), {"webcams": []})
+        cam = ws.call("server.webcams.post_item", {"name": "bed", "stream_url": "/webcam/?action=stream"})["result"]["webcam"]
+        self.assertEqual((cam["service"], cam["rotation"], cam["source"], cam["target_fps"]), ("mjpegstreamer", 0, "database", 15))
+        self.assertEqual(ws.wait_for("notify_webcams_changed"), [{"webcams": [cam]}])
+        changed = ws.call("server.webcams.post_item", {"uid": cam["uid"], "name": "top", "rotation": "180", "enabled": False,
+                                                       "extra_data": {"a": 1}})["result"]["webcam"]
+        self.assertEqual(changed, {**cam, "name": "top", "rotation": 180, "enabled": False, "extra_data": {"a": 1}})
+        again = self.server.call("POST", "/server/webcams/item", {"name": "top", "stream_url": "/2"})[1]["result"]["webcam"]
+        self.assertEqual((again["uid"], again["stream_url"]), (cam["uid"], "/2"))  # the same name is the same webcam
+        self.assertEqual(self.server.get("/server/webcams/item?uid=" + cam["uid"])["webcam"], again)
+        other = ws.call("server.webcams.post_item", {"name": "side", "stream_url": "/3"})["result"]["webcam"]
+        for bad, code in (({"name": "n"}, 400), ({"stream_url": "/"}, 400), ({"name": "n", "stream_url": "/", "rotation": 45}, 400),
+                          ({"name": "n", "stream_url": "/", "target_fps": -1}, 400), ({"name": 5, "stream_url": "/"}, 400),
+                          ({"name": "n", "stream_url": "/", "extra_data": []}, 400), ({"uid": "nobody", "name": "n"}, 404),
+                          ({"name": "n" * 3000, "stream_url": "/"}, 400), ({"uid": other["uid"], "name": "top"}, 400)):
+            self.assertEqual(self.server.call("POST", "/server/webcams/item", bad)[0], code, bad)
+        self.assertEqual(len(self.server.get("/server/webcams/list")["webcams"]), 2)
+        self.assertEqual(self.server.call("DELETE", "/server/webcams/item?name=nobody")[0], 404)
+        self.assertEqual(self.server.call("DELETE", "/server/webcams/item")[0], 400)
+        self.assertEqual(self.server.call("DELETE", "/server/webcams/item?name=top")[1]["result"]["webcam"], again)
+        self.assertEqual(ws.call("server.webcams.delete_item", {"uid": other["uid"]})["result"]["webcam"], other)
+        self.assertEqual(self.server.get("/server/webcams/list"), {"webcams": []})
+
     def test_mmu(self):
         self.assertEqual(self.server.get("/printer/mmu/print_job_state")["state"], "standby")
         with self.server.ws() as ws:
@@ -539,14 +565,70 @@ class Files(Case):
             self.assertEqual((status, reply["error"]["message"]), (404, f"Metadata not available for <{name}>"))
 
     def test_notify_after_metadata(self):
+        def change_of(ws, path):  # other tests of this class change files too, and that is noticed later
+            while (params := ws.wait_for("notify_filelist_changed"))[0]["item"]["path"] != path:
+                pass
+            return params
+
         with self.server.ws() as ws:
             self.server.upload([], [("file", "note.gcode", GCODE)])
-            params = ws.wait_for("notify_filelist_changed")
+            params = change_of(ws, "note.gcode")
             self.assertEqual((params[0]["action"], params[0]["item"]["path"]), ("create_file", "note.gcode"))
             self.server.call("DELETE", "/server/files/gcodes/note.gcode")
-            params = ws.wait_for("notify_filelist_changed")
+            params = change_of(ws, "note.gcode")
             self.assertEqual(params[0], {"action": "delete_file", "item": {"path": "note.gcode", "root": "gcodes", "modified": 0,
                                                                             "size": 0, "permissions": ""}})
+
+
+    def test_files_of_others_are_noticed(self):
+        """What scp, an editor or rm do below the roots; what the API does itself is told once."""
+        ws = self.server.ws()
+        self.addCleanup(ws.close)
+
+        def next_change():
+            (change,) = ws.wait_for("notify_filelist_changed")
+            return change["action"], change["item"]["root"], change["item"]["path"]
+
+        def nothing_more():
+            with self.assertRaises((TimeoutError, socket.timeout)):
+                ws.wait_for("notify_filelist_changed", 1.0)
+
+        time.sleep(0.5)  # the first look is over
+        with open(self.server.path("gcodes", "copied.gcode"), "wb") as file:
+            file.write(GCODE)
+        self.assertEqual(next_change(), ("create_file", "gcodes", "copied.gcode"))
+        self.assertEqual(self.server.get("/server/files/metadata?filename=copied.gcode")["estimated_time"], 3723)
+        with open(self.server.path("gcodes", "copied.gcode"), "wb") as file:
+            file.write(GCODE.replace(b"1h 2m 3s", b"2h"))
+        self.assertEqual(next_change(), ("modify_file", "gcodes", "copied.gcode"))
+        self.assertEqual(self.server.get("/server/files/metadata?filename=copied.gcode")["estimated_time"], 7200)
+        os.makedirs(self.server.path("gcodes", "deep", "er"))
+        self.assertEqual([next_change(), next_change()], [("create_dir", "gcodes", "deep"), ("create_dir", "gcodes", "deep/er")])
+        with open(self.server.path("gcodes", "deep", "er", "a.gcode"), "wb") as file:
+            file.write(GCODE)
+        self.assertEqual(next_change(), ("create_file", "gcodes", "deep/er/a.gcode"))
+        os.rename(self.server.path("gcodes", "deep"), self.server.path("gcodes", "other"))
+        self.assertEqual([next_change() for _ in range(4)],
+                         [("create_dir", "gcodes", "other"), ("create_dir", "gcodes", "other/er"),
+                          ("create_file", "gcodes", "other/er/a.gcode"), ("delete_dir", "gcodes", "deep")])
+        with open(self.server.path("config", "extra.cfg"), "w") as file:
+            file.write("[respond]\n")
+        self.assertEqual(next_change(), ("create_file", "config", "extra.cfg"))
+        for name in (".hidden", ".extra.cfg.swp"):
+            with open(self.server.path("config", name), "w") as file:
+                file.write("x")
+        self.assertEqual(self.server.upload([], [("file", "sent.gcode", GCODE)])[0], 201)
+        self.assertEqual(next_change(), ("create_file", "gcodes", "sent.gcode"))
+        self.server.call("POST", "/server/files/move", {"source": "gcodes/other", "dest": "gcodes/moved"})
+        self.assertEqual(next_change(), ("move_dir", "gcodes", "moved"))
+        self.server.call("DELETE", "/server/files/directory", {"path": "gcodes/moved", "force": True})
+        self.assertEqual(next_change(), ("delete_dir", "gcodes", "moved"))
+        nothing_more()
+        for name in ("copied.gcode", "sent.gcode"):
+            os.unlink(self.server.path("gcodes", name))
+            self.assertEqual(next_change(), ("delete_file", "gcodes", name))
+        self.assertEqual(self.server.call("GET", "/server/files/metadata?filename=copied.gcode")[0], 404)
+        nothing_more()
 
 
 class UploadLimit(Case):
@@ -737,6 +819,14 @@ class Page(unittest.TestCase):
                 self.assertEqual(server.http("GET", "/a.js", headers={"If-Modified-Since": date}).status, 304)
                 for target in ("/.hidden", "/../beside.txt", "/%2e%2e/beside.txt", "/..%2fbeside.txt", "/nothing", "/a.js/"):
                     self.assertEqual(server.http("GET", target).status, 404, target)
+                wants_page = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+                for target in ("/console", "/heightmap?x=1", "/settings/deep"):  # a page that routes by itself, reloaded
+                    self.assertEqual(server.http("GET", target).status, 404, target)
+                    reply = server.http("GET", target, headers=wants_page)
+                    self.assertEqual((reply.status, reply.body, reply.headers["content-type"]),
+                                     (200, b"<html>", "text/html; charset=utf-8"), target)
+                for target in ("/nothing.js", "/.hidden", "/server/nothing", "/printer/x", "/api/nothing", "/../beside.txt"):
+                    self.assertEqual(server.http("GET", target, headers=wants_page).status, 404, target)
                 self.assertEqual(server.http("POST", "/a.js").status, 405)
                 self.assertEqual(server.http("GET", "/", headers={"Host": "evil.example"}).status, 403)
             finally:
