@@ -96,9 +96,10 @@ static bool place_line(const char *text, unsigned index, double *x, double *y)
 {
     for (; text && *text; text = strchr(text, '\n'), text = text ? text + 1 : NULL) {
         char *end;
-        double first = strtod(text, &end);
-        if (end == text)
+        text += strspn(text, " \t\r");
+        if (*text == '\n' || *text == 0)
             continue; /* a blank line */
+        double first = strtod(text, &end);
         end += strspn(end, " \t,");
         *x = first;
         *y = strtod(end, NULL);
