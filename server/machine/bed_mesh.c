@@ -82,14 +82,21 @@ enum err bed_mesh_use(struct bed_mesh *bm, struct mesh *take_mesh, const char *p
 {
     double target_mm = 0.0;
     struct print_time at;
+    struct bed_mesh_texts texts = {0};
+    char *name = mem_strdup(profile); /* it may be the caller's, who waits here as well */
     enum err e = take_mesh ? settle_target(bm, take_mesh, &target_mm, info) : OK;
+    if (!e && take_mesh)
+        e = bed_mesh_write_down(bm, &take_mesh, &texts, info);
     if (!e)
         e = toolhead_last_move_time(printer_toolhead(bm->obj.printer), &at, info);
     if (e) {
+        bed_mesh_free_texts(&texts);
+        mem_free(name);
         mesh_destroy(take_mesh);
         return e;
     }
-    char *name = mem_strdup(profile);
+    bed_mesh_free_texts(&bm->texts);
+    bm->texts = texts;
     mesh_destroy(bm->mesh);
     mem_free(bm->profile_name);
     bm->mesh = take_mesh;
@@ -465,19 +472,16 @@ static void destroy(struct printer_object *obj)
     bed_mesh_forget_run(bm);
     probe_round_deinit(&bm->round);
     bed_mesh_free_profiles(bm);
+    bed_mesh_free_texts(&bm->texts);
     mesh_destroy(bm->mesh);
     mem_free(bm->profile_name);
 }
 
 /* --- status --- */
 
-static void write_rows(struct status_writer *writer, const char *field, const double *values, const unsigned size[2])
+static void write_rows(struct status_writer *writer, const char *field, const char *text)
 {
-    struct strbuf *json = status_begin_json(writer, field);
-    if (values)
-        bed_mesh_rows_json(json, values, size[0], size[1]);
-    else
-        strbuf_adds(json, "[[]]");
+    strbuf_adds(status_begin_json(writer, field), text ? text : "[[]]");
     status_end_json(writer);
 }
 
@@ -490,9 +494,9 @@ static void write_status(struct printer_object *obj, struct status_writer *write
     status_floats(writer, "mesh_min", mesh ? mesh->params.min_mm : zero, 2);
     status_floats(writer, "mesh_max", mesh ? mesh->params.max_mm : zero, 2);
     if (status_needs(writer, "probed_matrix", bm->revision))
-        write_rows(writer, "probed_matrix", mesh ? mesh->measured_mm : NULL, mesh ? mesh->params.count : NULL);
+        write_rows(writer, "probed_matrix", bm->texts.probed);
     if (status_needs(writer, "mesh_matrix", bm->revision))
-        write_rows(writer, "mesh_matrix", mesh ? mesh->node_mm : NULL, mesh ? mesh->nodes : NULL);
+        write_rows(writer, "mesh_matrix", bm->texts.nodes);
     if (status_needs(writer, "profiles", bm->profiles_revision)) {
         bed_mesh_profiles_json(bm, status_begin_json(writer, "profiles"));
         status_end_json(writer);

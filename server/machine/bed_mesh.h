@@ -57,11 +57,17 @@ struct bed_mesh_run {
     char *profile; /* NULL: adapted to a print, not kept */
 };
 
+/* The active mesh as status shows it, in JSON. */
+struct bed_mesh_texts {
+    char *probed, *nodes;
+};
+
 struct bed_mesh {
     struct printer_object obj;
     struct gcode_transform transform;
     struct mesh_effect effect;   /* its mesh is `mesh` */
     struct mesh *mesh;           /* the active one; NULL: none */
+    struct bed_mesh_texts texts; /* of it; NULL: none */
     char *profile_name;          /* of the active one; "": none */
     double last_pos[GCODE_AXIS_COUNT_MAX]; /* where the last move ended, before correction */
     bool has_fade_target;
@@ -79,6 +85,15 @@ struct bed_mesh {
 /* Make `mesh` (taken; NULL: none) the active one, under the name `profile` ("" if it has none). Lets the moves before end;
  * G-code's position is taken anew. The mesh is refused if it does not fit the fade range. From a fiber. */
 enum err bed_mesh_use(struct bed_mesh *bm, struct mesh *take_mesh, const char *profile, struct err_info *info) ERR_NODISCARD;
+
+/* --- for the worker (bed_mesh_work.c); all [fiber] --- */
+/* mesh_create elsewhere; `params` and `measured_mm` are copied. The result is the caller's. */
+enum err bed_mesh_make(struct bed_mesh *bm, const struct mesh_params *params, const double *measured_mm,
+                       struct mesh **mesh, struct err_info *info) ERR_NODISCARD;
+/* The texts of *mesh; the caller's. *mesh is lent to the worker: NULL, and gone, if this fails. */
+enum err bed_mesh_write_down(struct bed_mesh *bm, struct mesh **mesh, struct bed_mesh_texts *texts,
+                             struct err_info *info) ERR_NODISCARD;
+void bed_mesh_free_texts(struct bed_mesh_texts *texts);
 
 /* --- profiles (bed_mesh_profiles.c) --- */
 extern const struct command_param bed_mesh_profile_params[];

@@ -204,8 +204,10 @@ enum err bed_mesh_measured(void *ctx, const struct probe_round_result *result, b
     double *heights = gather(&bm->run, result, &zero_mm);
     enum err e = check_complete(heights, &area->params, info);
     (void)again;
+    struct mesh *mesh = NULL;
+    if (!e)
+        e = bed_mesh_make(bm, &area->params, heights, &mesh, info);
     if (!e) {
-        struct mesh *mesh = mesh_create(&area->params, heights);
         if (area->has_zero)
             mesh_lower(mesh, isnan(zero_mm) ? mesh_height_mm(mesh, area->zero_mm[0], area->zero_mm[1]) : zero_mm);
         e = keep(bm, mesh, info);

@@ -265,7 +265,9 @@ static enum err cmd_load(struct bed_mesh *bm, const char *name, struct err_info 
     const struct bed_mesh_profile *profile = find(bm, name);
     if (!profile)
         return err_set(info, ERR_NOT_FOUND, "bed_mesh: Unknown profile [%s]", name);
-    return bed_mesh_use(bm, mesh_create(&profile->params, profile->points_mm), name, info);
+    struct mesh *mesh;
+    enum err e = bed_mesh_make(bm, &profile->params, profile->points_mm, &mesh, info);
+    return e ? e : bed_mesh_use(bm, mesh, name, info);
 }
 
 static enum err cmd_save(struct bed_mesh *bm, struct gcode *g, const char *name, struct err_info *info)
