@@ -143,12 +143,12 @@ static void test_restart_while_printing(void **state)
 static void test_bad_configuration_is_corrected(void **state)
 {
     (void)state;
-    struct rig *rig = start(HEAD "[bed_tilt]\nspeed: 100\n[fan]\nmax_power: 2\ntypo: 1\n[nonsense]\nx: 1\n", 3);
+    struct rig *rig = start(HEAD "[palette2]\nserial: x\n[fan]\nmax_power: 2\ntypo: 1\n[nonsense]\nx: 1\n", 3);
     rig_run(rig, 0.1);
     assert_int_equal(printer_state(rig_printer(rig)), PRINTER_ERROR);
     const char *text = printer_state_message(rig_printer(rig));
     print_message("%s", text);
-    assert_non_null(strstr(text, "printer.cfg:14: Section 'bed_tilt' is not supported yet"));
+    assert_non_null(strstr(text, "printer.cfg:14: Section 'palette2' is not supported yet"));
     assert_non_null(strstr(text, "printer.cfg:16: Option 'pin' in section 'fan' must be specified"));
     assert_non_null(strstr(text, "printer.cfg:17: Option 'max_power' in section 'fan' must have maximum of 1.0 (found: 2.0"));
     assert_non_null(strstr(text, "printer.cfg:18: Option 'typo' is not valid in section 'fan'"));
