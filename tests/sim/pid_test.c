@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "firmware/plant/plant.h"
 #include "server/gcode/gcode.h"
+#include "server/machine/heater.h"
 #include "server/machine/printer.h"
 
 #include <math.h>
@@ -157,6 +158,42 @@ static void test_restart(void **state)
     end_early("restart");
 }
 
+/* Somebody else sets the heater (a fault handler, the MMU): the calibration ends, the new target stays. */
+static void test_another_target(void **state)
+{
+    (void)state;
+    struct rig *rig = start();
+    struct err_info info;
+    rig_begin_script(rig, "PID_CALIBRATE HEATER=extruder TARGET=200");
+    rig_run(rig, 60);
+    assert_int_equal(heater_set_target(heater_find(rig_printer(rig), "extruder"), 80, &info), OK);
+    rig_run(rig, 3);
+    assert_non_null(strstr(rig_console(rig), "pid_calibrate interrupted: the heater was given another target"));
+    assert_null(strstr(rig_console(rig), "PID parameters"));
+    expect_status(rig, "extruder", "target", "80.0");
+    expect_status(rig, "configfile", "save_config_pending", "false");
+    script(rig, "M104 S0"); /* the turn is free again */
+    rig_destroy(rig);
+}
+
+/* A target that lies so near the room's temperature that the heater never falls 5 degrees below it: an hour, then off. */
+static void test_one_hour(void **state)
+{
+    (void)state;
+    struct rig *rig = start();
+    double before = rig_now_s(rig);
+    assert_int_equal(rig_script(rig, "PID_CALIBRATE HEATER=extruder TARGET=27", 7200), ERR_TIMEOUT);
+    double took_s = rig_now_s(rig) - before;
+    assert_non_null(strstr(rig_error(rig), "pid_calibrate interrupted: the heater stays on one side of the target"));
+    assert_true(took_s > 3600 && took_s < 3700);
+    rig_run(rig, 1);
+    assert_true(duty(rig, "extruder") == 0);
+    expect_status(rig, "extruder", "target", "0.0");
+    expect_status(rig, "configfile", "save_config_pending", "false");
+    assert_int_equal(printer_state(rig_printer(rig)), PRINTER_READY);
+    rig_destroy(rig);
+}
+
 /* A heater that is cut in the middle: the host notices as it does for any other heating. */
 static void test_cut_heater(void **state)
 {
@@ -176,7 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_extruder),   cmocka_unit_test(test_bed),     cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_cancel),     cmocka_unit_test(test_restart), cmocka_unit_test(test_emergency_stop),
-        cmocka_unit_test(test_cut_heater),
+        cmocka_unit_test(test_cut_heater), cmocka_unit_test(test_another_target), cmocka_unit_test(test_one_hour),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,11 +154,40 @@ def run_case(program, case, number):
         print(f"{case.name}: {signal.Signals(number).name}, ended after {took:.2f} s, all off", flush=True)
 
 
+def emergency(program):
+    """M112 through the API never waits for the command that runs; after it, and after a signal, all is off."""
+    with tempfile.TemporaryDirectory(prefix="lockstep-stop-") as folder:
+        config, record = os.path.join(folder, "printer.cfg"), os.path.join(folder, "record")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(CONFIG.replace("FOLDER", folder))
+        printer = daemon.Printer(program, config, folder, "--sim", "--record", record)
+        try:
+            printer.wait_ready()
+            case = Case("tuning a heater", script="PID_CALIBRATE HEATER=extruder TARGET=200", after_s=2)
+            case.begin(printer)
+            begin = time.monotonic()
+            printer.script("M112")
+            printer.wait("shutdown", lambda: printer.klippy_state() == "shutdown", 5)
+            took = time.monotonic() - begin
+            state = printer.status("extruder=target&configfile=save_config_pending&webhooks=state_message")
+            assert state["extruder"]["target"] == 0 and not state["configfile"]["save_config_pending"], state
+            assert "Shutdown due to" in state["webhooks"]["state_message"], state
+            printer.stop()
+        finally:
+            printer.process.poll() is None and printer.process.kill()
+        board = wire.Board(os.path.join(record, "mcu.wire"))
+        assert is_off(board.output_at("PB3")) and is_off(board.output_at("PB4"))
+        assert took < 2, took
+        print(f"M112 while tuning a heater: shut down after {took:.2f} s")
+
+
 def main():
     wanted = sys.argv[2:]
     for i, case in enumerate(CASES):
         if not wanted or case.name in wanted:
             run_case(sys.argv[1], case, signal.SIGTERM if i % 2 else signal.SIGINT)
+    if not wanted:
+        emergency(sys.argv[1])
 
 
 if __name__ == "__main__":
