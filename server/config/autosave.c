@@ -373,13 +373,25 @@ static enum err compose(const struct config *config, const struct config *block,
     return check_result(out, block, info);
 }
 
+/* Copy `text` with every line end as '\n', as the file is written by the hosts people switch from and to: a block of one
+ * kind below lines of another would be neither. Returns the new length. */
+static size_t copy_lines(char *out, const char *text, size_t len_bytes)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len_bytes; i++) {
+        bool is_pair = text[i] == '\r' && i + 1 < len_bytes && text[i + 1] == '\n';
+        if (!is_pair)
+            out[n++] = text[i] == '\r' ? '\n' : text[i];
+    }
+    return n;
+}
+
 char *config_apply_autosave(const struct config *config, const char *text, size_t len_bytes, bool *has_block,
                             struct err_info *info)
 {
     struct config *scratch = config_create();
     char *copy = mem_alloc(len_bytes + 1);
-    if (len_bytes)
-        memcpy(copy, text, len_bytes);
+    len_bytes = copy_lines(copy, text, len_bytes);
     config_check_bytes(scratch, config_add_file(scratch, "printer.cfg"), copy, len_bytes);
     const char *begin = scan(scratch, copy, len_bytes, NULL);
     struct config *old = read_block(begin, (size_t)(copy + len_bytes - begin)), *block = next_block(config, old);

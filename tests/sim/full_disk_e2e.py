@@ -82,6 +82,32 @@ def while_full(printer, disk, config):
     print("\n".join(line.split("\n")[0] for line in said))
 
 
+def read_only(program, folder):
+    """A configuration folder that is mounted read-only: SAVE_CONFIG says so, and what is pending stays pending."""
+    conf = os.path.join(folder, "conf")
+    os.mkdir(conf)
+    config = os.path.join(conf, "printer.cfg")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(CONFIG % (folder, folder))
+    subprocess.run(["mount", "--bind", conf, conf], check=True)
+    subprocess.run(["mount", "-o", "remount,ro,bind", conf], check=True)
+    printer = daemon.Printer(program, config, folder, "--sim", "--speed", "max")
+    try:
+        printer.wait_ready()
+        assert printer.script("G28\nSET_GCODE_OFFSET Z=0.1\nZ_OFFSET_APPLY_ENDSTOP")[0] == 200
+        before = read(config)
+        status, reply = printer.script("SAVE_CONFIG")
+        assert status == 400 and "Read-only file system" in message(reply), reply
+        assert read(config) == before and names(conf) == ["printer.cfg"]
+        assert printer.status("configfile=save_config_pending")["configfile"]["save_config_pending"] is True
+        assert printer.klippy_state() == "ready"
+        print(message(reply))
+        printer.stop()
+    finally:
+        printer.process.poll() is None and printer.process.kill()
+        subprocess.run(["umount", "-l", conf], check=False)
+
+
 def run(program, folder):
     disk = Disk(folder)
     config = os.path.join(folder, "printer.cfg")
@@ -108,6 +134,8 @@ def run(program, folder):
         printer.wait_ready()
         disk.fill()
         printer.stop()  # in order, although its last lines of the log have no room
+        disk.free()
+        read_only(program, folder)
     finally:
         printer.process.poll() is None and printer.process.kill()
         subprocess.run(["umount", "-l", folder], check=False)

@@ -116,6 +116,26 @@ static void test_example(void **state)
     config_destroy(config);
 }
 
+/* What Klipper's host made of the same file and the same change (compared byte by byte; backup names too). */
+static void test_as_klipper_writes(void **state)
+{
+    (void)state;
+    static const char before[] = "[stepper_z]\r\nposition_endstop: 0.5   ; the endstop\r\nposition_max: 200\r\n\r\n"
+                                 "[probe]\rz_offset = 1.5 # old\r";
+    static const char after[] = "[stepper_z]\n#position_endstop: 0.5   ; the endstop\nposition_max: 200\n\n"
+                                "[probe]\n#z_offset = 1.5 # old\n\n"
+                                "#*# <---------------------- SAVE_CONFIG ---------------------->\n"
+                                "#*# DO NOT EDIT THIS BLOCK OR BELOW. The contents are auto-generated.\n#*#\n"
+                                "#*# [stepper_z]\n#*# position_endstop = 0.400\n#*#\n#*# [probe]\n#*# z_offset = 1.400\n";
+    struct config *config = config_parse("printer.cfg", before, sizeof before - 1);
+    set(config, "stepper_z", "position_endstop", "0.400");
+    set(config, "probe", "z_offset", "1.400");
+    char *text = apply(config, before);
+    assert_string_equal(text, after);
+    mem_free(text);
+    config_destroy(config);
+}
+
 static void test_removing_all(void **state)
 {
     (void)state;
@@ -583,6 +603,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_example),
+        cmocka_unit_test(test_as_klipper_writes),
         cmocka_unit_test(test_removing_all),
         cmocka_unit_test(test_values_no_file_can_hold),
         cmocka_unit_test(test_random_edits),
