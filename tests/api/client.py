@@ -16,6 +16,14 @@ class Api:
     def alive(self):
         return self.process.poll() is None
 
+    def rss_kib(self):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+    def is_sanitized(self):
+        with open(f"/proc/{self.process.pid}/maps") as maps:
+            return any("libasan" in line or "libtsan" in line for line in maps)
+
     def http(self, verb, target, body=b"", headers=None):
         return http(self.port, verb, target, body, headers)
 
@@ -74,14 +82,6 @@ class Server(Api):
 
     def path(self, *parts):
         return os.path.join(self.data, *parts)
-
-    def rss_kib(self):
-        with open(f"/proc/{self.process.pid}/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
-
-    def is_sanitized(self):
-        with open(f"/proc/{self.process.pid}/maps") as maps:
-            return any("libasan" in line or "libtsan" in line for line in maps)
 
 
 class Reply:
