@@ -24,7 +24,7 @@ static void end_resident(const struct engine *e)
         resident_end();
 }
 
-static struct engine_queue *queue_create(struct engine *e, enum queue_kind kind, const char *name)
+static struct engine_queue *queue_create(struct engine *e, enum queue_kind kind, const char *name, size_t segs)
 {
     CHECK(!e->is_started && e->queue_count < ENGINE_QUEUES_MAX);
     begin_resident(e);
@@ -33,10 +33,15 @@ static struct engine_queue *queue_create(struct engine *e, enum queue_kind kind,
     q->index = (int)e->queue_count;
     q->kind = kind;
     q->name = mem_strdup(name);
-    segq_init(&q->q, kind == QUEUE_MANUAL ? SEGS_SMALL : e->is_batch ? SEGS_BATCH : SEGS_LIVE);
+    segq_init(&q->q, segs);
     e->queues[e->queue_count++] = q;
     end_resident(e);
     return q;
+}
+
+static size_t segs_of(const struct engine *e)
+{
+    return e->is_batch ? SEGS_BATCH : SEGS_LIVE;
 }
 
 struct engine *engine_create(const struct engine_config *config)
@@ -58,10 +63,10 @@ struct engine *engine_create(const struct engine_config *config)
     spsc_init(&e->ring, sizeof(struct item), e->is_batch ? 2 : RING_ITEMS);
     spsc_init(&e->control, sizeof(struct control), CONTROL_RING);
     spsc_init(&e->events, sizeof(struct engine_internal_event), EVENT_RING);
-    queue_create(e, QUEUE_TOOLHEAD, "toolhead");
+    queue_create(e, QUEUE_TOOLHEAD, "toolhead", segs_of(e));
     for (int i = 0; i < 3; i++)
         shaper_none(&e->m.shapers[i]);
-    e->force_queue = queue_create(e, QUEUE_MANUAL, "force_move");
+    e->force_queue = queue_create(e, QUEUE_MANUAL, "force_move", SEGS_SMALL);
     motion_init(&e->m, e);
     if (!e->is_batch)
         e->m.port = board_port_create(e->boards, &e->m.actor);
@@ -152,7 +157,7 @@ struct engine_queue *engine_toolhead(struct engine *e)
 
 struct engine_queue *engine_add_extruder(struct engine *e, const struct engine_extruder_spec *spec)
 {
-    struct engine_queue *q = queue_create(e, QUEUE_EXTRUDER, spec->name);
+    struct engine_queue *q = queue_create(e, QUEUE_EXTRUDER, spec->name, segs_of(e));
     q->extruder = *spec;
     q->extruder.name = mem_strdup(spec->name);
     struct engine_extruder_spec *x = &q->extruder;
@@ -177,7 +182,7 @@ struct engine_queue *engine_add_extruder(struct engine *e, const struct engine_e
 
 struct engine_queue *engine_add_manual(struct engine *e, const char *name)
 {
-    return queue_create(e, QUEUE_MANUAL, name);
+    return queue_create(e, QUEUE_MANUAL, name, segs_of(e)); /* it may become an axis of the moves */
 }
 
 static struct motion_board *board_of(struct engine *e, struct board *board)

@@ -45,7 +45,7 @@ struct engine_enable;   /* a motor-enable line, which several steppers may share
 struct engine_output;   /* something with a value that changes at print times: fan, pin, servo, ... */
 struct engine_endstop;
 
-#define ENGINE_AXES_MAX     8    /* x y z e, then extra G-code axes in the order of engine_add_axis */
+#define ENGINE_AXES_MAX     8    /* x y z e, then extra G-code axes in the order of engine_set_axes */
 #define ENGINE_STEPPERS_MAX 48
 #define ENGINE_BOARDS_MAX   16
 #define ENGINE_QUEUES_MAX   32
@@ -246,6 +246,23 @@ enum err engine_bind(struct engine *e, struct engine_stepper *stepper, struct en
 enum err engine_activate_extruder(struct engine *e, struct engine_queue *extruder, struct engine_source source,
                                   struct err_info *info) ERR_NODISCARD;
 
+/* A manual queue that goes along with the moves as an axis of its own. */
+struct engine_axis_spec {
+    struct engine_queue *queue;          /* a manual one */
+    double corner_velocity_mm_s;         /* [0, ..): its speed may jump by so much between two moves */
+    double max_velocity_mm_s, max_accel_mm_s2; /* > 0: limits of this axis, along itself */
+    double own_accel_mm_s2;              /* of moves without x, y and z; 0: max_accel_mm_s2 */
+    double position_min_mm, position_max_mm; /* -INFINITY, INFINITY: none */
+};
+#define ENGINE_EXTRA_AXES_MAX (ENGINE_AXES_MAX - 4)
+/* [stream] The extra axes from here on, all of them, in the order of their coordinates 4, 5, ...: a transaction. Each
+ * begins where its queue is; a queue that is not listed any more takes engine_queue_move again from where the axis was.
+ * ERR_STATE while motion is held: the tail's moves have the axes they were made with. */
+enum err engine_set_axes(struct engine *e, const struct engine_axis_spec *axes, unsigned count,
+                         struct engine_source source, struct err_info *info) ERR_NODISCARD;
+/* The queue that coordinate 4 + index drives, NULL past the last: read state. */
+struct engine_queue *engine_axis_queue(const struct engine *e, unsigned index);
+
 /* [stream] Pressure advance of one extruder stepper. advance_s >= 0, smooth_time_s in [0, 0.2]. A change of advance alone
  * holds for moves after it and stops nothing; a change of the effective smooth time stops the motion. */
 enum err engine_set_pressure_advance(struct engine *e, struct engine_stepper *stepper, double advance_s,
@@ -268,7 +285,7 @@ enum err engine_set_shapers(struct engine *e, const struct engine_shaper shapers
 enum err engine_set_step_dist(struct engine *e, struct engine_stepper *stepper, double step_dist_mm,
                               struct engine_source source, struct err_info *info) ERR_NODISCARD;
 
-/* [stream] Move a manual queue to `pos_mm` (accel <= 0: none). It starts when the toolhead's stream gets here and the
+/* [stream] Move a manual queue that is no axis (ERR_STATE) to `pos_mm` (accel <= 0: none). It starts when the toolhead's stream gets here and the
  * queue's previous move is over; with `is_synced` the stream waits until it has ended. */
 struct engine_queue_move {
     struct engine_queue *queue;
@@ -345,7 +362,7 @@ enum err engine_home(struct engine *e, const struct engine_home_request *request
  * (they belong behind the tail) and others are executed from the held position. Also works when nothing moves.
  * ERR_STATE while held, being held, or homing. */
 enum err engine_hold(struct engine *e, struct err_info *info) ERR_NODISCARD;
-/* Play the tail, then take the stream again. x y z must be where they were held (ERR_STATE with a text otherwise); if e
+/* Play the tail, then take the stream again. x y z and extra axes must be where they were held (ERR_STATE with a text otherwise); if e
  * was moved meanwhile, the tail's e moves with it. Moves are planned from rest; everything appended while held is
  * executed first. ERR_FULL as for [stream]. */
 enum err engine_release(struct engine *e, struct err_info *info) ERR_NODISCARD;

@@ -104,14 +104,22 @@ void motion_set_toolhead(struct motion *m, const double pos[AXES], unsigned axes
         motion_set_queue(m, m->e->queues[0], m->pos, fence_s, line);
     if (axes & 8 && m->active)
         motion_set_queue(m, m->active, &(const double[3]){m->pos[3]}[0], fence_s, line);
+    for (unsigned i = 0; i < m->extra.count; i++)
+        if (axes >> (AXIS_EXTRA + i) & 1)
+            motion_set_queue(m, m->extra.axis[i].queue, &(const double[3]){m->pos[AXIS_EXTRA + i]}[0], fence_s, line);
 }
 
 static unsigned marked_queues(const struct motion *m, const struct item *item)
 {
+    unsigned queues = 0;
     switch (item->kind) {
     case ITEM_SET_POSITION:
-        return (item->a.position.axes & 7 ? 1u : 0) |
-               (item->a.position.axes & 8 && m->active ? 1u << m->active->index : 0);
+        queues = (item->a.position.axes & 7 ? 1u : 0) |
+                 (item->a.position.axes & 8 && m->active ? 1u << m->active->index : 0);
+        for (unsigned i = 0; i < m->extra.count; i++)
+            if (item->a.position.axes >> (AXIS_EXTRA + i) & 1)
+                queues |= 1u << m->extra.axis[i].queue->index;
+        return queues;
     case ITEM_QUEUE_POSITION:
         return 1u << item->a.queue_move.queue;
     default:
@@ -157,6 +165,22 @@ static void activate(struct motion *m, struct engine_queue *extruder)
     m->pos[3] = extruder ? extruder->pos_mm : 0.0;
 }
 
+/* The queues that were axes end where the axes are; those that become axes go on from where they are. */
+void motion_set_axes(struct motion *m, const struct extra_axes *axes)
+{
+    for (unsigned i = 0; i < m->extra.count; i++) {
+        struct engine_queue *q = m->extra.axis[i].queue;
+        q->pos_mm = m->pos[AXIS_EXTRA + i];
+        q->is_axis = false;
+    }
+    m->extra = *axes;
+    for (unsigned i = 0; i < ENGINE_EXTRA_AXES_MAX; i++) {
+        m->pos[AXIS_EXTRA + i] = i < axes->count ? axes->axis[i].queue->pos_mm : 0.0;
+        if (i < axes->count)
+            axes->axis[i].queue->is_axis = true;
+    }
+}
+
 static void set_step_dist(struct engine_stepper *s, double step_mm)
 {
     s->is_dir_inverted = (step_mm < 0.0) != s->is_spec_inverted;
@@ -190,6 +214,9 @@ static void apply(struct motion *m, const struct item *item, double fence_s)
     case ITEM_SHAPERS:
         memcpy(m->shapers, item->shapers, sizeof m->shapers);
         rebind_queue(m, m->e->queues[0], fence_s, line);
+        break;
+    case ITEM_AXES:
+        motion_set_axes(m, &item->axes);
         break;
     case ITEM_STEP_DIST:
         set_step_dist(m->e->steppers[item->a.bind.stepper], item->a.bind.step_mm);

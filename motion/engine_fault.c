@@ -103,6 +103,10 @@ static void fill(struct motion *m, struct motion_snapshot *s)
         s->live_pos[3] = pos[0];
         s->live_e_velocity = vel[0];
     }
+    for (unsigned i = 0; i < m->extra.count; i++) {
+        (void)segq_position(&m->extra.axis[i].queue->q, m->est_s, pos, vel);
+        s->live_pos[AXIS_EXTRA + i] = pos[0];
+    }
     s->executed = executing(m);
     s->stalls = m->stalls;
     s->late_count = m->late_count;

@@ -54,7 +54,7 @@ static void cut_queues(struct motion *m, double at_s)
 {
     for (unsigned i = 0; i < m->e->queue_count; i++) {
         struct engine_queue *q = m->e->queues[i];
-        if (q->kind != QUEUE_MANUAL && q->q.end_s > at_s)
+        if (queue_is_planned(q) && q->q.end_s > at_s)
             segq_cut(&q->q, at_s);
     }
 }
@@ -76,10 +76,12 @@ static void add_part(void *ctx, const struct lookahead_part *part)
     if (mv->is_kinematic)
         segq_append(&e->queues[0]->q, part->print_time_s, part->accel_t, part->cruise_t, part->decel_t, part->start_mm,
                     mv->r, part->start_v, part->cruise_v, part->accel_mm_s2, 0, mv->tag.line);
-    if (mv->r[MOVE_EXTRA] != 0.0 && mv->extra_queue[0] != MOVE_QUEUE_NONE)
-        segq_append(&e->queues[mv->extra_queue[0]]->q, part->print_time_s, part->accel_t, part->cruise_t, part->decel_t,
-                    (const double[3]){part->start_mm[MOVE_EXTRA]}, (const double[3]){mv->r[MOVE_EXTRA]}, part->start_v,
-                    part->cruise_v, part->accel_mm_s2, mv->extra_flags[0], mv->tag.line);
+    for (unsigned i = 0; i + MOVE_EXTRA < mv->axes_count; i++)
+        if (mv->r[MOVE_EXTRA + i] != 0.0 && mv->extra_queue[i] != MOVE_QUEUE_NONE)
+            segq_append(&e->queues[mv->extra_queue[i]]->q, part->print_time_s, part->accel_t, part->cruise_t,
+                        part->decel_t, (const double[3]){part->start_mm[MOVE_EXTRA + i]},
+                        (const double[3]){mv->r[MOVE_EXTRA + i]}, part->start_v, part->cruise_v, part->accel_mm_s2,
+                        mv->extra_flags[i], mv->tag.line);
     m->brake_source = (struct engine_source){(int64_t)mv->tag.file_offset, mv->tag.line, mv->tag.cookie};
     const double end_s = part->print_time_s + part->accel_t + part->cruise_t + part->decel_t;
     const uint64_t behind = index_of(&m->la, mv) + 1;
@@ -209,7 +211,7 @@ static void settle(struct motion *m, double stop_s)
 {
     double running_s = 0.0;
     for (unsigned i = 0; i < m->e->queue_count; i++)
-        if (m->e->queues[i]->kind == QUEUE_MANUAL)
+        if (!queue_is_planned(m->e->queues[i]))
             running_s = fmax(running_s, m->e->queues[i]->next_s);
     m->print_time_s = fmax(fmin(m->print_time_s, stop_s), fmin(m->print_time_s, running_s));
     m->motion_end_s = fmax(fmin(m->motion_end_s, stop_s), fmin(m->motion_end_s, running_s));
@@ -253,6 +255,8 @@ static double take_back(struct motion *m)
         memcpy(m->pos, stop.pos_mm, sizeof m->pos);
         if (m->active)
             m->active->pos_mm = m->pos[MOVE_EXTRA];
+        for (unsigned i = 0; i < m->extra.count; i++)
+            m->extra.axis[i].queue->pos_mm = m->pos[AXIS_EXTRA + i];
     }
     const struct cut c = {.cut_s = b.cut_s,
                           .stop_s = stop.stop_s,

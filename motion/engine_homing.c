@@ -17,7 +17,9 @@ static enum err check_request(struct engine *e, const struct engine_home_request
     for (unsigned i = 0; i < 3; i++)
         if (!(fabs(r->pos[i]) <= 1e8))
             return err_set(info, ERR_INVALID, "Homing to an impossible position");
-    (void)e;
+    for (unsigned i = 0; i < e->extra.count; i++)
+        if (e->extra.axis[i].queue == r->queue)
+            return err_set(info, ERR_STATE, "'%s' is an axis of the moves now", r->queue->name);
     return OK;
 }
 

@@ -31,7 +31,8 @@
 
 #include <stdatomic.h>
 
-#define AXES 4 /* x y z e: what a move carries today; positions in the interface have room for more */
+#define AXES       ENGINE_AXES_MAX
+#define AXIS_EXTRA 4 /* coordinates before it: x y z e */
 
 #define RING_ITEMS       512  /* appended, not yet taken by the motion thread */
 #define LOOKAHEAD_MOVES  1024
@@ -42,7 +43,7 @@
 #define SEGS_BATCH       65536
 #define LOOKAHEAD_BATCH  8192
 #define BATCH_CHUNK_S    6.0  /* offline: steps are solved in stretches of about this length */
-#define SEGS_SMALL       512  /* manual queues */
+#define SEGS_SMALL       512  /* force moves */
 #define WAITERS_MAX      64
 #define LISTENERS_MAX    16
 #define DUE_MAX          (TIMED_ITEMS + 2 * ENGINE_STEPPERS_MAX)
@@ -80,6 +81,7 @@ enum item_kind {
     ITEM_ACTIVATE,
     ITEM_SMOOTH,         /* pressure advance with another smooth time */
     ITEM_SHAPERS,
+    ITEM_AXES,
     ITEM_STEP_DIST
 };
 
@@ -119,6 +121,11 @@ struct item_args {
     };
 };
 
+struct extra_axes {
+    unsigned count;
+    struct engine_axis_spec axis[ENGINE_EXTRA_AXES_MAX];
+};
+
 struct item {
     uint8_t kind;
     struct engine_source source;
@@ -127,6 +134,7 @@ struct item {
         struct move move;
         struct item_args a;
         struct shaper shapers[3];
+        struct extra_axes axes;
     };
 };
 
@@ -158,6 +166,7 @@ struct engine_queue {
     struct segq q;
     double pos_mm;                /* where the plan ends (extruder, manual) */
     double next_s;                /* manual: its last move ends here */
+    bool is_axis;                 /* manual: it goes along with the moves */
 };
 
 struct engine_enable {
@@ -343,6 +352,7 @@ struct motion {
     double print_time_s;       /* end of what is planned */
     double pos[AXES];          /* where the stream ends, as far as it was taken */
     struct engine_queue *active;
+    struct extra_axes extra;
     double kfd_s;              /* kin_flush_delay: longest filter window */
     double motion_end_s;       /* end of the last segment that moves anything */
     struct host_ns prime_due;  /* PRIMING: release then, if nothing more comes */
@@ -411,6 +421,7 @@ struct waiter {
 struct read_state {
     double pos[AXES];
     struct engine_queue *active;
+    struct extra_axes extra;
     double queue_mm[ENGINE_QUEUES_MAX];
     struct engine_queue *stepper_queue[ENGINE_STEPPERS_MAX];
 };
@@ -441,6 +452,7 @@ struct engine {
     /* read state */
     double pos[AXES];
     struct engine_queue *active;
+    struct extra_axes extra;
     double appended_s;         /* least time of all moves and dwells appended so far */
     bool is_holding, is_held, is_homing, is_fault_told;
     struct read_state tail_end;     /* where the stream ended when it was held */
@@ -481,7 +493,14 @@ struct engine {
 /* engine.c */
 void stepper_func(const struct engine_stepper *s, const struct engine_queue *queue, struct kin_func *func);
 
+/* Does the queue move with the toolhead's stream of moves (and not on its own)? Motion's half. */
+static inline bool queue_is_planned(const struct engine_queue *q)
+{
+    return q->kind != QUEUE_MANUAL || q->is_axis;
+}
+
 /* engine_stream.c */
+void stream_note_extra(struct engine *e); /* the queues of the extra axes are where the stream's position says */
 enum err stream_ready(struct engine *e, struct engine_source source, struct err_info *info);
 enum err stream_append(struct engine *e, struct item *item, double time_s, struct err_info *info);
 bool stream_has_room(const struct engine *e);
@@ -546,6 +565,7 @@ void send_command(struct motion *m, struct motion_board *mb, const struct board_
 void barrier_start(struct motion *m, const struct item *item);
 void barrier_run(struct motion *m);
 void motion_set_toolhead(struct motion *m, const double pos[AXES], unsigned axes, double fence_s, uint32_t line);
+void motion_set_axes(struct motion *m, const struct extra_axes *axes);
 void motion_set_queue(struct motion *m, struct engine_queue *q, const double pos[3], double fence_s, uint32_t line);
 /* Earliest fence time at which everything rests over the present windows; marked_queues: bit mask of those whose position
  * changes. */

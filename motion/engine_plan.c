@@ -82,7 +82,7 @@ void motion_resync(struct motion *m)
     m->print_time_s = fmax(m->print_time_s, fmax(m->est_s + START_LEAD_S, restart));
     /* A transaction has promised rest until then. */
     for (unsigned i = 0; i < m->e->queue_count; i++)
-        if (m->e->queues[i]->kind != QUEUE_MANUAL)
+        if (queue_is_planned(m->e->queues[i]))
             m->print_time_s = fmax(m->print_time_s, m->e->queues[i]->q.end_s);
 }
 
@@ -95,12 +95,14 @@ static void append_segments(struct motion *m, const struct move *mv)
     if (mv->is_kinematic)
         segq_append(&e->queues[0]->q, t, mv->accel_t, mv->cruise_t, mv->decel_t, mv->start_mm, mv->r, mv->start_v,
                     mv->cruise_v, mv->accel_mm_s2, 0, mv->tag.line);
-    const double r = mv->r[MOVE_EXTRA];
-    if (r != 0.0 && mv->extra_queue[0] != MOVE_QUEUE_NONE) {
-        struct engine_queue *q = e->queues[mv->extra_queue[0]];
-        segq_append(&q->q, t, mv->accel_t, mv->cruise_t, mv->decel_t, (const double[3]){mv->start_mm[MOVE_EXTRA]},
-                    (const double[3]){r}, mv->start_v, mv->cruise_v, mv->accel_mm_s2, mv->extra_flags[0], mv->tag.line);
-        q->pos_mm = mv->end_mm[MOVE_EXTRA];
+    for (unsigned i = 0; i + MOVE_EXTRA < mv->axes_count; i++) {
+        const double r = mv->r[MOVE_EXTRA + i];
+        if (r == 0.0 || mv->extra_queue[i] == MOVE_QUEUE_NONE)
+            continue;
+        struct engine_queue *q = e->queues[mv->extra_queue[i]];
+        segq_append(&q->q, t, mv->accel_t, mv->cruise_t, mv->decel_t, (const double[3]){mv->start_mm[MOVE_EXTRA + i]},
+                    (const double[3]){r}, mv->start_v, mv->cruise_v, mv->accel_mm_s2, mv->extra_flags[i], mv->tag.line);
+        q->pos_mm = mv->end_mm[MOVE_EXTRA + i];
     }
 }
 

@@ -59,8 +59,8 @@ static void become_released(struct engine *e)
     memcpy(e->pos, end->pos, sizeof e->pos);
     e->pos[3] += e_shift;
     e->active = end->active;
-    if (e->active)
-        e->active->read_mm = e->pos[3];
+    e->extra = end->extra;
+    stream_note_extra(e);
     e->is_held = false;
 }
 
@@ -73,6 +73,10 @@ enum err engine_release(struct engine *e, struct err_info *info)
             return err_set(info, ERR_STATE,
                            "The toolhead is not where it was paused: at %.3f %.3f %.3f, paused at %.3f %.3f %.3f", e->pos[0],
                            e->pos[1], e->pos[2], e->held.pos[0], e->held.pos[1], e->held.pos[2]);
+    for (unsigned i = 0; i < e->extra.count; i++)
+        if (fabs(e->pos[AXIS_EXTRA + i] - e->held.pos[AXIS_EXTRA + i]) > 1e-6)
+            return err_set(info, ERR_STATE, "%s is not where it was paused: at %.3f, paused at %.3f",
+                           e->extra.axis[i].queue->name, e->pos[AXIS_EXTRA + i], e->held.pos[AXIS_EXTRA + i]);
     if (e->active != e->held.active)
         return err_set(info, ERR_STATE, "Another extruder is active than when the motion was paused");
     enum err err = stream_ready(e, ENGINE_SOURCE_NONE, info);

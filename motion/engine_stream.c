@@ -85,14 +85,36 @@ static enum err check_extruder(const struct engine *e, struct move *m, double e_
     return OK;
 }
 
-static enum err check_numbers(const struct engine_move *move, struct err_info *info)
+static enum err check_numbers(const struct engine *e, const struct engine_move *move, struct err_info *info)
 {
-    for (int i = 0; i < AXES; i++)
+    for (unsigned i = 0; i < AXIS_EXTRA + e->extra.count; i++)
         if (!(fabs(move->pos[i]) <= POS_MAX_MM))
             return err_set(info, ERR_INVALID, "Move to an impossible position: %g %g %g [%g]", move->pos[0],
-                           move->pos[1], move->pos[2], move->pos[3]);
+                           move->pos[1], move->pos[2], i > 3 ? move->pos[i] : move->pos[3]);
     if (!(move->speed_mm_s > 0.0) || !isfinite(move->speed_mm_s))
         return err_set(info, ERR_INVALID, "Invalid speed in '%.3f'", move->speed_mm_s);
+    return OK;
+}
+
+/* Each extra axis keeps the move within its range, speed and acceleration. */
+static enum err check_extra(const struct engine *e, struct move *m, struct err_info *info)
+{
+    for (unsigned i = 0; i < e->extra.count; i++) {
+        const struct engine_axis_spec *axis = &e->extra.axis[i];
+        const double r = m->r[AXIS_EXTRA + i], end = m->end_mm[AXIS_EXTRA + i];
+        m->corner_v_mm_s[1 + i] = axis->corner_velocity_mm_s;
+        m->extra_queue[1 + i] = (uint8_t)axis->queue->index;
+        if (r == 0.0)
+            continue;
+        if (!(end >= axis->position_min_mm && end <= axis->position_max_mm))
+            return err_set(info, ERR_LIMIT, "Move out of range: %.3f %.3f %.3f [%.3f] (%s to %.3f)", m->end_mm[0],
+                           m->end_mm[1], m->end_mm[2], m->end_mm[3], axis->queue->name, end);
+        double accel = axis->max_accel_mm_s2;
+        if (!m->is_kinematic && axis->own_accel_mm_s2 > 0.0)
+            accel = fmin(accel, axis->own_accel_mm_s2);
+        const double length_per_mm = 1.0 / fabs(r);
+        move_limit_speed(m, axis->max_velocity_mm_s * length_per_mm, accel * length_per_mm);
+    }
     return OK;
 }
 
@@ -102,7 +124,7 @@ enum err stream_prepare_move(struct engine *e, const struct engine_move *move, s
                                        .max_accel_mm_s2 = e->limits.max_accel_mm_s2,
                                        .square_corner_velocity_mm_s = e->limits.square_corner_velocity_mm_s,
                                        .minimum_cruise_ratio = e->limits.minimum_cruise_ratio};
-    if (!move_init(m, &limits, AXES, e->pos, move->pos, move->speed_mm_s))
+    if (!move_init(m, &limits, AXIS_EXTRA + e->extra.count, e->pos, move->pos, move->speed_mm_s))
         return OK;
     enum err err = kin_check_move(&e->kin, m, info);
     if (err != OK)
@@ -113,6 +135,9 @@ enum err stream_prepare_move(struct engine *e, const struct engine_move *move, s
         if (err != OK)
             return err;
     }
+    err = check_extra(e, m, info);
+    if (err != OK)
+        return err;
     if (!(m->min_time_s <= MOVE_TIME_MAX_S))
         return err_set(info, ERR_LIMIT, "Move would take %.0f seconds", m->min_time_s);
     if (e->active) {
@@ -127,12 +152,20 @@ enum err stream_prepare_move(struct engine *e, const struct engine_move *move, s
     return OK;
 }
 
+void stream_note_extra(struct engine *e)
+{
+    if (e->active)
+        e->active->read_mm = e->pos[3];
+    for (unsigned i = 0; i < e->extra.count; i++)
+        e->extra.axis[i].queue->read_mm = e->pos[AXIS_EXTRA + i];
+}
+
 enum err engine_move(struct engine *e, const struct engine_move *move, struct err_info *info)
 {
     enum err err = stream_ready(e, move->source, info);
     if (err != OK)
         return err;
-    err = check_numbers(move, info);
+    err = check_numbers(e, move, info);
     if (err != OK)
         return err;
     struct item item;
@@ -145,8 +178,7 @@ enum err engine_move(struct engine *e, const struct engine_move *move, struct er
     if (err != OK)
         return err;
     memcpy(e->pos, item.move.end_mm, sizeof e->pos);
-    if (e->active)
-        e->active->read_mm = e->pos[3];
+    stream_note_extra(e);
     return OK;
 }
 
@@ -216,14 +248,16 @@ enum err engine_set_position(struct engine *e, const double pos[ENGINE_AXES_MAX]
     a.position.axes = axes & ((1u << AXES) - 1);
     if (!e->active)
         a.position.axes &= ~8u;
+    for (unsigned i = AXIS_EXTRA; i < AXES; i++) /* a declaration costs the motor its place between two steps */
+        if (i >= AXIS_EXTRA + e->extra.count || pos[i] == e->pos[i])
+            a.position.axes &= ~(1u << i);
     for (unsigned i = 0; i < AXES; i++)
         a.position.pos[i] = a.position.axes >> i & 1 ? pos[i] : e->pos[i];
     err = append_args(e, ITEM_SET_POSITION, &a, 0.0, source, info);
     if (err != OK)
         return err;
     memcpy(e->pos, a.position.pos, sizeof e->pos);
-    if (e->active)
-        e->active->read_mm = e->pos[3];
+    stream_note_extra(e);
     return OK;
 }
 
@@ -259,6 +293,58 @@ enum err engine_activate_extruder(struct engine *e, struct engine_queue *extrude
     e->active = extruder;
     e->pos[3] = extruder ? extruder->read_mm : 0.0;
     return OK;
+}
+
+static bool is_axis(const struct engine *e, const struct engine_queue *queue)
+{
+    for (unsigned i = 0; i < e->extra.count; i++)
+        if (e->extra.axis[i].queue == queue)
+            return true;
+    return false;
+}
+
+static enum err check_axes(const struct engine_axis_spec *axes, unsigned count, struct err_info *info)
+{
+    if (count > ENGINE_EXTRA_AXES_MAX)
+        return err_set(info, ERR_LIMIT, "More than %d extra axes", ENGINE_EXTRA_AXES_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        const struct engine_axis_spec *a = &axes[i];
+        CHECK(a->queue->kind == QUEUE_MANUAL);
+        if (!(a->corner_velocity_mm_s >= 0.0) || !(a->max_velocity_mm_s > 0.0) || !(a->max_accel_mm_s2 > 0.0) ||
+            !(a->own_accel_mm_s2 >= 0.0))
+            return err_set(info, ERR_LIMIT, "Impossible limits of axis '%s'", a->queue->name);
+    }
+    return OK;
+}
+
+enum err engine_set_axes(struct engine *e, const struct engine_axis_spec *axes, unsigned count,
+                         struct engine_source source, struct err_info *info)
+{
+    enum err err = stream_ready(e, source, info);
+    if (err == OK)
+        err = check_axes(axes, count, info);
+    if (err == OK && e->is_held)
+        err = err_set(info, ERR_STATE, "The axes can't change while the motion is paused");
+    if (err != OK)
+        return err;
+    struct item item;
+    memset(&item, 0, sizeof item);
+    item.kind = ITEM_AXES;
+    item.source = source;
+    item.axes.count = count;
+    memcpy(item.axes.axis, axes, count * sizeof *axes);
+    err = stream_append(e, &item, 0.0, info);
+    if (err != OK)
+        return err;
+    e->extra = item.axes;
+    for (unsigned i = 0; i < ENGINE_EXTRA_AXES_MAX; i++)
+        e->pos[AXIS_EXTRA + i] = i < count ? axes[i].queue->read_mm : 0.0;
+    return OK;
+}
+
+struct engine_queue *engine_axis_queue(const struct engine *e, unsigned index)
+{
+    return index < e->extra.count ? e->extra.axis[index].queue : NULL;
 }
 
 enum err engine_set_pressure_advance(struct engine *e, struct engine_stepper *stepper, double advance_s,
@@ -342,8 +428,10 @@ static enum err check_rate(const struct engine *e, const struct engine_queue *qu
     return OK;
 }
 
-static enum err check_queue_move(const struct engine_queue_move *move, struct err_info *info)
+static enum err check_queue_move(const struct engine *e, const struct engine_queue_move *move, struct err_info *info)
 {
+    if (is_axis(e, move->queue))
+        return err_set(info, ERR_STATE, "'%s' is an axis of the moves now", move->queue->name);
     if (!(fabs(move->pos_mm) <= POS_MAX_MM))
         return err_set(info, ERR_INVALID, "Impossible position %.3f", move->pos_mm);
     if (!(move->speed_mm_s > 0.0) || !isfinite(move->speed_mm_s) || !isfinite(move->accel_mm_s2))
@@ -359,7 +447,7 @@ enum err engine_queue_move(struct engine *e, const struct engine_queue_move *mov
     CHECK(move->queue->kind == QUEUE_MANUAL);
     enum err err = stream_ready(e, move->source, info);
     if (err == OK)
-        err = check_queue_move(move, info);
+        err = check_queue_move(e, move, info);
     if (err == OK)
         err = check_rate(e, move->queue, move->speed_mm_s, info);
     if (err != OK)
@@ -383,6 +471,8 @@ enum err engine_queue_set_position(struct engine *e, struct engine_queue *queue,
     enum err err = stream_ready(e, source, info);
     if (err == OK)
         err = check_position(&pos_mm, 1, info);
+    if (err == OK && is_axis(e, queue))
+        err = err_set(info, ERR_STATE, "'%s' is an axis of the moves now", queue->name);
     if (err != OK)
         return err;
     const struct item_args a = {.queue_move = {.pos_mm = pos_mm, .queue = (int16_t)queue->index}};
@@ -405,7 +495,7 @@ enum err engine_force_move(struct engine *e, struct engine_stepper *stepper, dou
                                            .accel_mm_s2 = accel_mm_s2,
                                            .is_synced = true,
                                            .source = source};
-    err = check_queue_move(&move, info);
+    err = check_queue_move(e, &move, info);
     if (err == OK && speed_mm_s / stepper->read_step_dist_mm > STEP_RATE_MAX_HZ)
         err = err_set(info, ERR_LIMIT, "Stepper '%s' can't move at %.0f mm/s", stepper->name, speed_mm_s);
     if (err != OK)

@@ -41,8 +41,9 @@ static bool take_move(struct motion *m, const struct item *item)
     if (!make_move_room(m))
         return false;
     struct move mv = item->move;
-    for (int i = 0; i < 3; i++)
-        CHECK(fabs(mv.start_mm[i] - m->pos[i]) < XYZ_JOIN_MM);
+    CHECK(mv.axes_count == AXIS_EXTRA + m->extra.count);
+    for (unsigned i = 0; i < mv.axes_count; i++)
+        CHECK(i == MOVE_EXTRA || fabs(mv.start_mm[i] - m->pos[i]) < XYZ_JOIN_MM);
     /* Filament is relative: what was fed while a tail was held shifts the tail's coordinates. */
     const double shift = m->pos[3] - mv.start_mm[MOVE_EXTRA];
     if (fabs(shift) > E_JOIN_MM) {
@@ -167,6 +168,18 @@ static void take_motor(struct motion *m, const struct item *item)
     m->print_time_s += MOTOR_PAUSE_S;
 }
 
+/* Offline nothing is taken back, so the axes change in the plan: the moves before it end, and nothing else is waited for. */
+static void take_axes(struct motion *m, const struct item *item)
+{
+    motion_flush_all(m);
+    motion_need_prime(m);
+    for (unsigned i = 0; i < item->axes.count; i++) {
+        const struct engine_queue *q = item->axes.axis[i].queue;
+        m->print_time_s = fmax(m->print_time_s, fmax(q->next_s, q->q.end_s));
+    }
+    motion_set_axes(m, &item->axes);
+}
+
 bool motion_take(struct motion *m, const struct item *item)
 {
     if (item->kind != ITEM_MOVE && !timed_has_room(m)) {
@@ -198,6 +211,12 @@ bool motion_take(struct motion *m, const struct item *item)
         return true;
     case ITEM_RELEASE:
         hold_release(m);
+        return true;
+    case ITEM_AXES:
+        if (!m->is_batch)
+            barrier_start(m, item);
+        else
+            take_axes(m, item);
         return true;
     default:
         barrier_start(m, item);

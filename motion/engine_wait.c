@@ -211,6 +211,7 @@ static void save_read_state(const struct engine *e, struct read_state *r)
 {
     memcpy(r->pos, e->pos, sizeof r->pos);
     r->active = e->active;
+    r->extra = e->extra;
     for (unsigned i = 0; i < e->queue_count; i++)
         r->queue_mm[i] = e->queues[i]->read_mm;
     for (unsigned i = 0; i < e->stepper_count; i++)
@@ -224,10 +225,10 @@ static void become_held(struct engine *e, const struct engine_internal_event *ev
     save_read_state(e, &e->tail_end);
     memcpy(e->pos, e->m.pos, sizeof e->pos);
     e->active = e->m.active;
+    e->extra = e->m.extra;
     for (unsigned i = 0; i < e->queue_count; i++)
         e->queues[i]->read_mm = e->queues[i]->pos_mm;
-    if (e->active)
-        e->active->read_mm = e->pos[3];
+    stream_note_extra(e);
     for (unsigned i = 0; i < e->stepper_count; i++)
         e->steppers[i]->read_queue = e->steppers[i]->queue;
     save_read_state(e, &e->held);

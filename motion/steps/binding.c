@@ -75,7 +75,7 @@ enum err binding_make(struct stepgen *sg, const struct binding *to, double fence
         return err_set(info, ERR_STATE, "stepper %s: its kinematics cannot reach the position of queue %s",
                        sg->config.name, to->queue_name);
     if (sg->queue)
-        segq_rest_until(sg->queue, fence_s + old.after_s);
+        segq_rest_until(sg->queue, fence_s); /* its steps are made: what it looked at behind the fence was at rest */
     sg->binding = *to;
     sg->queue = to->queue;
     sg->bound_s = fence_s;

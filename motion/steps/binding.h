@@ -29,7 +29,7 @@ double binding_earliest_s(const struct stepgen *sg, const struct binding *to, do
 void binding_margin_s(const struct stepgen *sg, const struct binding *to, double *before_s, double *after_s);
 
 /* Make it at `fence_s`. ERR_STATE with the reason in words if a condition above does not hold: nothing has changed.
- * On success the queue is known to rest until fence_s + pre (segq_rest_until is done here). */
+ * On success the new queue is known to rest until fence_s + pre of the new filter (segq_rest_until is done here). */
 enum err binding_make(struct stepgen *sg, const struct binding *to, double fence_s,
                       struct err_info *info) ERR_NODISCARD;
 

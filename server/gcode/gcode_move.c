@@ -103,11 +103,20 @@ void gcode_move_extruder_changed(struct gcode_move *gm)
 void gcode_move_set_extra_axes(struct gcode_move *gm, const char *letters, size_t count)
 {
     CHECK(4 + count <= GCODE_AXIS_COUNT_MAX);
+    if (gm->axis_count == 4 + count && memcmp(gm->letters + 4, letters, count) == 0)
+        return;
+    double base_pos[GCODE_AXIS_COUNT_MAX] = {0.0}; /* an axis that stays keeps its origin */
+    for (size_t i = 0; i < count; i++) {
+        const char *old = strchr(gm->letters + 4, letters[i]);
+        base_pos[4 + i] = old && letters[i] ? gm->modal.base_pos[old - gm->letters] : 0.0;
+    }
     memcpy(gm->letters + 4, letters, count);
     gm->letters[4 + count] = 0;
     gm->axis_count = 4 + count;
-    for (size_t i = 4; i < GCODE_AXIS_COUNT_MAX; i++)
-        gm->modal.base_pos[i] = gm->last_pos[i] = 0.0;
+    for (size_t i = 4; i < GCODE_AXIS_COUNT_MAX; i++) {
+        gm->modal.base_pos[i] = base_pos[i];
+        gm->last_pos[i] = 0.0;
+    }
     gm->is_modal_new = true;
     gcode_move_reset_position(gm);
 }

@@ -92,6 +92,10 @@ static enum err go_back(struct sdcard *sd, struct err_info *info)
         is_there = is_there && fabs(pos[i] - sd->tail.pos[i]) <= SAME_PLACE_MM;
         pos[i] = sd->tail.pos[i];
     }
+    for (int i = 4; i < ENGINE_AXES_MAX; i++) {
+        is_there = is_there && fabs(pos[i] - sd->tail.pos[i]) <= SAME_PLACE_MM;
+        pos[i] = sd->tail.pos[i];
+    }
     return is_there ? OK
                     : toolhead_move(printer_toolhead(sd->obj.printer), pos,
                                     pause_resume_recover_velocity(sd->obj.printer), info);

@@ -81,14 +81,11 @@ static enum err settle_target(const struct bed_mesh *bm, const struct mesh *mesh
 enum err bed_mesh_use(struct bed_mesh *bm, struct mesh *take_mesh, const char *profile, struct err_info *info)
 {
     double target_mm = 0.0;
-    struct print_time at;
     struct bed_mesh_texts texts = {0};
     char *name = mem_strdup(profile); /* it may be the caller's, who waits here as well */
     enum err e = take_mesh ? settle_target(bm, take_mesh, &target_mm, info) : OK;
     if (!e && take_mesh)
         e = bed_mesh_write_down(bm, &take_mesh, &texts, info);
-    if (!e)
-        e = toolhead_last_move_time(printer_toolhead(bm->obj.printer), &at, info);
     if (e) {
         bed_mesh_free_texts(&texts);
         mem_free(name);
@@ -125,14 +122,11 @@ static enum err cmd_offset(void *ctx, struct gcode_command *cmd, struct err_info
         return OK;
     }
     struct mesh_effect effect = bm->effect;
-    struct print_time at;
     enum err e = gcode_opt_double(cmd, "X", GCODE_ANY, &effect.shift_mm[0], info);
     if (!e)
         e = gcode_opt_double(cmd, "Y", GCODE_ANY, &effect.shift_mm[1], info);
     if (!e)
         e = gcode_opt_double(cmd, "ZFADE", GCODE_ANY, &effect.tool_z_mm, info);
-    if (!e)
-        e = toolhead_last_move_time(printer_toolhead(bm->obj.printer), &at, info);
     if (e)
         return e;
     bm->effect = effect;

@@ -2,11 +2,13 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "motion/engine.h"
+#include "server/gcode/gcode_move.h"
 #include "server/machine/extruder.h"
 #include "server/machine/object.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
 #include "server/machine/stepper.h"
+#include "server/machine/toolhead.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +48,7 @@ static void write_lists(struct printer *printer, struct status_writer *writer)
     count = 0;
     names[count++] = "toolhead";
     for (struct printer_object *obj = printer_first_object(printer); obj && count < ENGINE_QUEUES_MAX; obj = obj->next)
-        if (extruder_find(printer, obj->name) == obj)
+        if (extruder_find(printer, obj->name) == obj || strcmp(obj->desc->section, "manual_stepper") == 0)
             names[count++] = obj->name;
     write_names(writer, "trapq", names, count);
 }
@@ -56,7 +58,7 @@ static void write_status(struct printer_object *obj, struct status_writer *write
     struct engine_status status = {0};
     if (obj->printer->engine)
         engine_get_status(obj->printer->engine, printer_now(obj->printer), &status);
-    status_floats(writer, "live_position", status.live_pos, 4);
+    status_floats(writer, "live_position", status.live_pos, gcode_move_axis_count(printer_gcode_move(obj->printer)));
     status_float(writer, "live_velocity", status.live_velocity_mm_s);
     status_float(writer, "live_extruder_velocity", status.live_extruder_velocity_mm_s);
     if (status_needs(writer, "steppers", 1))

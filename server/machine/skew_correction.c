@@ -60,10 +60,7 @@ static void get_position(void *ctx, double *pos)
 
 static enum err use(struct skew_correction *s, const double factor[PLANES], const char *profile, struct err_info *info)
 {
-    struct print_time at;
-    enum err e = toolhead_last_move_time(printer_toolhead(s->obj.printer), &at, info);
-    if (e)
-        return e;
+    (void)info;
     memcpy(s->factor, factor, sizeof s->factor);
     snprintf(s->profile_name, sizeof s->profile_name, "%s", profile);
     gcode_move_reset_position(printer_gcode_move(s->obj.printer));

@@ -6,6 +6,7 @@
 #include "server/machine/extruder.h"
 #include "server/machine/kinematics.h"
 #include "server/machine/kinematics_options.h"
+#include "server/machine/manual_stepper.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
 #include "server/machine/toolhead_private.h"
@@ -196,6 +197,7 @@ enum err toolhead_show_executed(struct toolhead *th, const struct engine_source 
     if (!th->is_executed_shown)
         gcode_move_get_modal(gm, &th->read_modal);
     th->is_executed_shown = true;
+    manual_steppers_name_axes(th->base.printer);
     enum err e = held->state ? gcode_move_modal_of(gm, held->state, &executed) : OK;
     gcode_move_set_modal(gm, held->state && !e ? &executed : &th->read_modal);
     return e;
@@ -206,12 +208,14 @@ void toolhead_show_read(struct toolhead *th)
     if (!th->is_executed_shown)
         return;
     th->is_executed_shown = false;
+    manual_steppers_name_axes(th->base.printer);
     gcode_move_set_modal(printer_gcode_move(th->base.printer), &th->read_modal);
 }
 
 void toolhead_forget_read(struct toolhead *th)
 {
     th->is_executed_shown = false;
+    manual_steppers_name_axes(th->base.printer);
 }
 
 /* --- the object --- */
@@ -291,6 +295,8 @@ static void write_extra_axes(const struct toolhead *th, struct status_writer *wr
         strbuf_add_json_string(json, th->extruder, strlen(th->extruder));
         strbuf_adds(json, ": 3");
     }
+    if (th->base.printer->engine)
+        manual_steppers_add_axes_json(th->base.printer, json, th->extruder != NULL);
     strbuf_addc(json, '}');
     status_end_json(writer);
 }

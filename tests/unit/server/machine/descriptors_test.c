@@ -114,7 +114,7 @@ static bool has_heater(const struct object_desc *desc)
 static bool has_stepper(const struct object_desc *desc)
 {
     return !strncmp(desc->section, "stepper_", 8) || !strcmp(desc->section, "extruder") ||
-           !strcmp(desc->section, "extruder_stepper");
+           !strcmp(desc->section, "extruder_stepper") || !strcmp(desc->section, "manual_stepper");
 }
 
 static const struct option_desc *find_option(const struct object_desc *desc, const char *name)
@@ -413,7 +413,8 @@ static void check_params(const struct command_desc *command, const char *text)
         size_t len = strcspn(p, ":;"), whole = strcspn(p, ";");
         const char *only = strstr(p, "pwm_cycle_time only"); /* SET_PIN of a section that is not there yet */
         bool is_elsewhere = only && only < p + whole;
-        if (len && p[0] != '<' && !is_elsewhere && !has_param(command, p, len))
+        bool is_remark = len == whole; /* a condition with a semicolon in it goes on after the semicolon */
+        if (len && p[0] != '<' && !is_elsewhere && !is_remark && !has_param(command, p, len))
             complain("%s: parameter %.*s is missing", command->name, (int)len, p);
         p += strcspn(p, ";");
         p += strspn(p, "; ");
