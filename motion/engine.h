@@ -303,8 +303,11 @@ enum err engine_queue_set_position(struct engine *e, struct engine_queue *queue,
 enum err engine_force_move(struct engine *e, struct engine_stepper *stepper, double distance_mm, double speed_mm_s,
                            double accel_mm_s2, struct engine_source source, struct err_info *info) ERR_NODISCARD;
 
-/* [stream] Motor current on or off in order; `stepper` NULL: all. Waits 0.1 s of print time before and after, as Klipper.
- * (Motors go on by themselves with their first step.) */
+/* [stream] Come to rest over all filter windows, as for a transaction (Klipper's flush_step_generation). */
+enum err engine_flush(struct engine *e, struct engine_source source, struct err_info *info) ERR_NODISCARD;
+
+/* [stream] Motor current on or off in order; `stepper` NULL: all. Stops the motion; a motor that goes off rests 0.1 s of
+ * print time before and after, as in Klipper. (Motors go on by themselves with their first step.) */
 enum err engine_motor_enable(struct engine *e, struct engine_stepper *stepper, bool on, struct engine_source source,
                              struct err_info *info) ERR_NODISCARD;
 
@@ -455,7 +458,7 @@ enum err engine_stepper_position_at(struct engine *e, struct engine_stepper *ste
 const char *engine_stepper_name(const struct engine_stepper *stepper);
 double engine_stepper_step_dist_mm(const struct engine_stepper *stepper);
 struct engine_queue *engine_stepper_queue(const struct engine_stepper *stepper); /* read state; NULL: none */
-bool engine_stepper_is_on(const struct engine_stepper *stepper); /* as of the last MOTOR event */
+bool engine_stepper_is_on(const struct engine_stepper *stepper); /* as of the last MOTOR event; offline: as planned */
 const char *engine_queue_name(const struct engine_queue *queue);
 
 /* Forward kinematics: x y z from stepper positions [mm] of rails 0 1 2. ERR_INVALID if no position fits (delta). */

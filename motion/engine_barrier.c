@@ -218,6 +218,8 @@ static void apply(struct motion *m, const struct item *item, double fence_s)
     case ITEM_AXES:
         motion_set_axes(m, &item->axes);
         break;
+    case ITEM_FLUSH:
+        break;
     case ITEM_STEP_DIST:
         set_step_dist(m->e->steppers[item->a.bind.stepper], item->a.bind.step_mm);
         break;
@@ -249,8 +251,11 @@ void barrier_start(struct motion *m, const struct item *item)
         barrier_run(m);
         return;
     }
+    /* Klipper's fence knows the windows before the change only. Where those after it are longer ours is later, but what
+     * follows need not wait longer for that: it is the rest between that both sides need. */
+    const double klipper_fence_s = fmin(m->motion_end_s + m->kfd_s, m->fence_s);
     run(m);
-    m->kgen_s = fmax(m->kgen_s, m->fence_s);
+    m->kgen_s = fmax(m->kgen_s, klipper_fence_s);
 }
 
 void barrier_run(struct motion *m)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define RELEASE_POLL_S 0.001
+#define HOME_DWELL_S   0.001
 
 static enum err check_request(struct engine *e, const struct engine_home_request *r, struct err_info *info)
 {
@@ -131,7 +132,9 @@ static enum err home_batch(struct engine *e, const struct engine_home_request *r
     }
     motion_resync(m);
     const struct print_time start = {m->print_time_s};
-    m->print_time_s += 0.001;
+    m->print_time_s += HOME_DWELL_S;
+    if (item->kind == ITEM_MOVE)
+        m->print_time_s += m->kfd_s; /* Klipper's steps are flushed once more before the toolhead homes */
     for (unsigned i = 0; i < r->endstop_count; i++)
         if (board_trigger_start(r->endstops[i]->trigger, (struct host_ns){0}, start, ignore_result, NULL) != OK)
             return err_set(info, ERR_STATE, "Endstop '%s' is in use", r->endstops[i]->name);

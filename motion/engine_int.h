@@ -82,6 +82,7 @@ enum item_kind {
     ITEM_SMOOTH,         /* pressure advance with another smooth time */
     ITEM_SHAPERS,
     ITEM_AXES,
+    ITEM_FLUSH,
     ITEM_STEP_DIST
 };
 
@@ -559,6 +560,7 @@ bool send_check(struct motion *m);                  /* self-check of the step re
 void send_merge(struct motion *m, double until_s);  /* they and what else is due up to until_s go into the lanes */
 bool send_spill(struct motion *m);                  /* what did not fit; true: nothing is left */
 void send_tell_motors(struct motion *m);
+bool send_is_motor_planned_on(const struct motion *m, const struct engine_stepper *s); /* at the end of what is planned */
 void send_command(struct motion *m, struct motion_board *mb, const struct board_msg *msg, struct board_timing timing);
 
 /* engine_barrier.c: transactions */

@@ -80,6 +80,9 @@ void motion_resync(struct motion *m)
     const double generated = m->is_batch ? m->kgen_s : m->gen_s;
     const double restart = fmax(m->est_s + MIN_LEAD_S, generated) + m->kfd_s;
     m->print_time_s = fmax(m->print_time_s, fmax(m->est_s + START_LEAD_S, restart));
+    /* No filter may find motion within what it has looked at already. */
+    for (unsigned i = 0; m->is_batch && i < m->e->stepper_count; i++)
+        m->print_time_s = fmax(m->print_time_s, m->gen_s + stepgen_pre_s(m->e->steppers[i]->sg));
     /* A transaction has promised rest until then. */
     for (unsigned i = 0; i < m->e->queue_count; i++)
         if (queue_is_planned(m->e->queues[i]))

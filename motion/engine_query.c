@@ -79,7 +79,7 @@ struct engine_queue *engine_stepper_queue(const struct engine_stepper *stepper)
 
 bool engine_stepper_is_on(const struct engine_stepper *stepper)
 {
-    return stepper->read_is_on;
+    return stepper->e->is_batch ? send_is_motor_planned_on(&stepper->e->m, stepper) : stepper->read_is_on;
 }
 
 const char *engine_queue_name(const struct engine_queue *queue)

@@ -215,6 +215,25 @@ static double first_moving_s(const struct motion *m, struct engine_stepper *s)
     return first;
 }
 
+bool send_is_motor_planned_on(const struct motion *m, const struct engine_stepper *s)
+{
+    bool is_on = s->is_on;
+    double since_s = -INFINITY;
+    for (uint64_t i = m->timed_begin; i < m->timed_stamped; i++) {
+        const struct timed *t = timed_at(m, i);
+        if (t->kind != ITEM_MOTOR || t->is_done || (t->a.motor.stepper >= 0 && t->a.motor.stepper != (int16_t)s->index))
+            continue;
+        is_on = t->a.motor.on;
+        since_s = t->time_s;
+    }
+    const struct segq *q = stepgen_queue(s->sg);
+    for (uint64_t i = q ? (s->active_index > q->begin ? s->active_index : q->begin) : 0; !is_on && q && i < q->end; i++) {
+        const struct seg *seg = segq_at(q, i);
+        is_on = (seg->flags & s->filter.func.axes) && seg->t0_s >= since_s;
+    }
+    return is_on;
+}
+
 static void collect_due(struct motion *m, double until_s)
 {
     double first_s[ENGINE_STEPPERS_MAX];

@@ -520,6 +520,12 @@ enum err engine_force_move(struct engine *e, struct engine_stepper *stepper, dou
     return err;
 }
 
+enum err engine_flush(struct engine *e, struct engine_source source, struct err_info *info)
+{
+    enum err err = stream_ready(e, source, info);
+    return err != OK ? err : append_args(e, ITEM_FLUSH, NULL, 0.0, source, info);
+}
+
 enum err engine_motor_enable(struct engine *e, struct engine_stepper *stepper, bool on, struct engine_source source,
                              struct err_info *info)
 {
@@ -527,5 +533,5 @@ enum err engine_motor_enable(struct engine *e, struct engine_stepper *stepper, b
     if (err != OK)
         return err;
     const struct item_args a = {.motor = {.stepper = (int16_t)(stepper ? stepper->index : -1), .on = on}};
-    return append_args(e, ITEM_MOTOR, &a, 2.0 * MOTOR_PAUSE_S, source, info);
+    return append_args(e, ITEM_MOTOR, &a, on ? 0.0 : 2.0 * MOTOR_PAUSE_S, source, info);
 }

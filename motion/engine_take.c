@@ -157,15 +157,20 @@ static bool take_queue_move(struct motion *m, const struct item *item)
     return true;
 }
 
+/* Off takes a rest before and after; on, and off for one that is off, cost a stop only. All of them at once always rest. */
 static void take_motor(struct motion *m, const struct item *item)
 {
     motion_flush_all(m);
     motion_need_prime(m);
     motion_resync(m);
-    m->print_time_s += MOTOR_PAUSE_S;
+    const int16_t stepper = item->a.motor.stepper;
+    const bool rests = !item->a.motor.on && (stepper < 0 || send_is_motor_planned_on(m, m->e->steppers[stepper]));
+    if (rests)
+        m->print_time_s += MOTOR_PAUSE_S;
     (void)timed_add(m, ITEM_MOTOR, item->source, &item->a);
     timed_stamp(m, m->la.end, m->print_time_s);
-    m->print_time_s += MOTOR_PAUSE_S;
+    if (rests)
+        m->print_time_s += MOTOR_PAUSE_S;
 }
 
 /* Offline nothing is taken back, so the axes change in the plan: the moves before it end, and nothing else is waited for. */

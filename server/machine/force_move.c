@@ -72,6 +72,9 @@ static enum err cmd_stepper_buzz(void *ctx, struct gcode_command *cmd, struct er
     enum err e = find_stepper(printer, cmd, &stepper, info);
     if (e)
         return e;
+    e = toolhead_wait_moves(th, info); /* they may switch it on */
+    if (e)
+        return e;
     bool was_on = engine_stepper_is_on(stepper->engine);
     e = stepper_enable_set(printer, stepper, true, info);
     for (int i = 0; i < BUZZ_COUNT && !e; i++) {

@@ -143,6 +143,16 @@ static enum err sync(struct manual_stepper *self, struct err_info *info)
     return move(self, &wait, info);
 }
 
+static enum err flush(struct manual_stepper *self, struct err_info *info)
+{
+    struct printer *printer = self->base.printer;
+    enum err e;
+    do {
+        e = engine_flush(printer->engine, toolhead_source(printer), info);
+    } while (toolhead_may_retry(printer, &e, info));
+    return e;
+}
+
 static enum err set_position(struct manual_stepper *self, double pos_mm, struct err_info *info)
 {
     struct printer *printer = self->base.printer;
@@ -357,6 +367,8 @@ static enum err cmd_manual_stepper(void *ctx, struct gcode_command *cmd, struct 
         e = gcode_get_int_in(cmd, "ENABLE", GCODE_ANY, &on, info);
         if (!e)
             e = sync(self, info);
+        if (!e)
+            e = flush(self, info);
         if (!e)
             e = stepper_enable_set(self->base.printer, &self->stepper, on != 0, info);
     }
