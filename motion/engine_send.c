@@ -278,6 +278,7 @@ struct merge_ctx {
     struct motion *m;
     struct motion_board *mb;
     unsigned next_due;
+    uint64_t now; /* of the board; 0 in batch mode */
 };
 
 static void send_due_until(struct merge_ctx *c, uint64_t clock)
@@ -323,9 +324,10 @@ static void merge_sink(void *ctx, const struct stepmsg *r, uint64_t min_clock)
         s->net_steps += r->dir ? (int64_t)r->count : -(int64_t)r->count;
         s->last_clock = r->last_clock;
     }
+    /* After a rest the clock from which the first interval counts has passed: at once, and by no deadline of its own. */
     send_command(m, c->mb, &msg,
                  (struct board_timing){.min_clock = min_clock,
-                                       .req_clock = r->req_clock});
+                                       .req_clock = r->req_clock > c->now ? r->req_clock : 0});
 }
 
 void send_merge(struct motion *m, double until_s)
@@ -336,7 +338,7 @@ void send_merge(struct motion *m, double until_s)
         struct stepmerge_input inputs[ENGINE_STEPPERS_MAX];
         for (unsigned k = 0; k < mb->stepper_count; k++)
             inputs[k] = (struct stepmerge_input){mb->steppers[k]->records, mb->steppers[k]->record_count};
-        struct merge_ctx c = {.m = m, .mb = mb};
+        struct merge_ctx c = {.m = m, .mb = mb, .now = m->is_batch ? 0 : board_ticks_now(mb->board, m->now).t};
         if (mb->stepper_count > 0)
             stepmerge_run(&mb->merge, inputs, mb->stepper_count, merge_sink, &c);
         send_due_until(&c, UINT64_MAX);
