@@ -3,6 +3,7 @@
 #include "server/api/file_watch.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/strmap.h"
@@ -23,6 +24,7 @@
 
 #define QUIET_MS   250  /* a burst of events is over */
 #define BURST_MS   2000 /* or has lasted long enough */
+#define YOUNG_NS   100000000LL /* less than QUIET_MS: what was closed before the quiet is older */
 #define EVENTS     (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR | IN_EXCL_UNLINK)
 #define STACK_BYTES (128 * 1024)
 
@@ -75,6 +77,13 @@ static void tell(const struct pass *pass, const char *action, const char *rel, b
     json_decref(metadata);
 }
 
+/* Somebody may still be writing this file: it is left until its end is heard of, which asks for another look. */
+static bool is_unfinished(const struct pass *pass, int64_t modified_ns)
+{
+    int64_t age_ns = (int64_t)(clock_wall_s() * 1e9) - modified_ns;
+    return !pass->is_silent && age_ns >= 0 && age_ns < YOUNG_NS;
+}
+
 /* One entry as it is now. */
 static void look_at(const struct pass *pass, const char *rel, const struct stat *st)
 {
@@ -86,7 +95,10 @@ static void look_at(const struct pass *pass, const char *rel, const struct stat 
                         .modified_ns = is_dir ? 0 : st->st_mtim.tv_sec * 1000000000LL + st->st_mtim.tv_nsec};
     char *key = mem_sprintf("%s/%s", pass->root, rel);
     struct known *before = strmap_get(&w->known, key);
-    if (!before && w->count < FILES_LIST_MAX) {
+    if (!is_dir && is_unfinished(pass, now.modified_ns)) {
+        if (before)
+            before->is_seen = true;
+    } else if (!before && w->count < FILES_LIST_MAX) {
         before = MEM_NEW(struct known);
         *before = now;
         strmap_set(&w->known, key, before);
@@ -252,7 +264,7 @@ static void *thread_main(void *arg)
             waited_ms += QUIET_MS;
         if (waited_ms >= 0 && (n == 0 || waited_ms >= BURST_MS)) {
             file_watch_look(w);
-            waited_ms = -1;
+            waited_ms = n == 0 ? -1 : 0; /* a burst that goes on gets a look at its end too */
         }
     }
     return NULL;

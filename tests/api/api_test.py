@@ -591,7 +591,7 @@ class Files(Case):
 
         def nothing_more():
             with self.assertRaises((TimeoutError, socket.timeout)):
-                ws.wait_for("notify_filelist_changed", 1.0)
+                raise AssertionError(ws.wait_for("notify_filelist_changed", 1.0))
 
         time.sleep(0.5)  # the first look is over
         with open(self.server.path("gcodes", "copied.gcode"), "wb") as file:
