@@ -2,6 +2,7 @@
 #include "server/mmu/mmu.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
 #include "server/job/idle_timeout.h"
@@ -168,6 +169,15 @@ static void ready(struct printer_object *obj)
         printer_shutdown(obj->printer, "[mmu] cannot stand around PAUSE and RESUME: %s", info.text);
 }
 
+/* Nothing is left to go on with: a job that was under way has ended in an error, whose words are the printer's. */
+static void shutdown(struct printer_object *obj)
+{
+    const char *message = printer_state_message(obj->printer);
+    char *reason = mem_strndup(message, strcspn(message, "\n"));
+    mmu_raise(mmu_of(obj), MMU_EVENT_END_ERROR, false, reason);
+    mem_free(reason);
+}
+
 static void destroy(struct printer_object *obj)
 {
     mmu_clear_history(mmu_of(obj));
@@ -242,6 +252,7 @@ const struct object_desc mmu_desc = {
     OBJECT_EVENTS(events),
     .create = create,
     .ready = ready,
+    .shutdown = shutdown,
     .destroy = destroy,
     .status = status,
 };

@@ -85,7 +85,7 @@ static void call_macro(struct mmu *m, const struct mmu_transition *row)
 {
     struct printer *printer = m->obj.printer;
     if (row->next == row->state || row->event == MMU_EVENT_JOB_SEEN || !*m->changed_macro ||
-        !gcode_has_command(printer->gcode, m->changed_macro))
+        printer_is_shutdown(printer) || !gcode_has_command(printer->gcode, m->changed_macro))
         return;
     char *script = mem_sprintf("%s STATE='%s' OLD_STATE='%s'", m->changed_macro, mmu_state_name(row->next),
                                mmu_state_name(row->state));

@@ -357,6 +357,28 @@ static void idle_leads_to_standby_but_never_takes_a_paused_job(void **unused)
 
 /* -------------------------------------------------------------------------------------------------------- clients */
 
+/* An emergency stop ends the job that was under way, also when the printer was being closed for a restart already. */
+static void a_stop_ends_the_job(void **unused)
+{
+    (void)unused;
+    for (int is_closing = 0; is_closing < 2; is_closing++) {
+        struct rig *rig = job_rig_start(CONFIG_MMU);
+        script(rig, HOME);
+        add_squares(rig, "long.gcode", 50);
+        script(rig, "SDCARD_PRINT_FILE FILENAME=long.gcode");
+        rig_run(rig, 2);
+        expect_job(rig, "printing");
+        if (is_closing) {
+            printer_request_restart(rig_printer(rig), PRINTER_RESTART_HOST);
+            rig_run(rig, 0.03);
+        }
+        printer_emergency_stop(rig_printer(rig), "the test");
+        printer_refresh_status(rig_printer(rig));
+        expect_job(rig, "error");
+        rig_destroy(rig);
+    }
+}
+
 static enum err unlock_request(struct printer *printer, struct err_info *info)
 {
     return mmu_unlock(printer, info);
@@ -425,6 +447,7 @@ int main(void)
         cmocka_unit_test(outside_a_print_nothing_moves),
         cmocka_unit_test(a_forced_pause_outside_a_print),
         cmocka_unit_test(idle_leads_to_standby_but_never_takes_a_paused_job),
+        cmocka_unit_test(a_stop_ends_the_job),
         cmocka_unit_test(the_api_has_the_same_words),
         cmocka_unit_test(without_the_section_there_is_nothing),
     };
