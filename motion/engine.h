@@ -206,6 +206,7 @@ struct engine_queue *engine_active_extruder(const struct engine *e);
 struct engine_move {
     double pos[ENGINE_AXES_MAX];  /* end point, absolute [mm] */
     double speed_mm_s;            /* > 0; cut to the limits */
+    double feed_factor;           /* > 0: the feed override that is in speed_mm_s; 0: none applies to this move */
     struct engine_source source;
 };
 /* [stream] Straight move from the commanded position. Checked here: homed, range, extruder temperature and limits. A move
@@ -374,10 +375,13 @@ enum err engine_drop_tail(struct engine *e, struct err_info *info) ERR_NODISCARD
 bool engine_is_held(const struct engine *e);     /* between HELD and release or drop */
 bool engine_is_holding(const struct engine *e);  /* between engine_hold and HELD */
 
-/* Feed override downwards at the horizon: everything appended and not committed goes on at `factor` (0.01 .. 1) of its speed,
- * from a stop within limits. (Moves appended later are the caller's to scale; faster than appended would need their checks
- * again.) ERR_STATE while held, being held, or homing. */
-enum err engine_override_speed(struct engine *e, double factor, struct err_info *info) ERR_NODISCARD;
+/* Feed override at the horizon: all moves appended before this and not committed that have a feed_factor go on at `factor`
+ * of their feed, from the speed the motion has there, without a stop: slower as fast as their acceleration limits allow,
+ * faster as the lookahead plans it. The path stays; what limits a move otherwise still does. Moves appended later are the
+ * caller's to scale. The latest one counts. ERR_LIMIT; ERR_STATE while held or being held: nothing is changed then. */
+#define ENGINE_FEED_MIN 1e-3
+#define ENGINE_FEED_MAX 1e3
+enum err engine_override_feed(struct engine *e, double factor, struct err_info *info) ERR_NODISCARD;
 
 /* Emergency: forget stream, plan and tail at once; nothing more is handed to the boards. Wakes all waiting fibers with
  * ERR_SHUTDOWN. Boards are stopped by board_emergency_stop. Any thread. */

@@ -40,6 +40,7 @@ void hold_replay_drop(struct motion *m)
     tail_pop_front(m);
     if (m->tail_count == 0)
         m->is_replaying = false;
+    atomic_store(&m->e->tail_left, m->tail_count);
 }
 
 /* ------------------------------------------------------------------------------------------------------ braking */
@@ -50,7 +51,13 @@ struct brake {
     uint64_t next_timed; /* timed items before it stand before a move that braking went through */
 };
 
-static void cut_queues(struct motion *m, double at_s)
+double hold_cut_s(const struct motion *m)
+{
+    const double free_s = fmax(m->gen_s + m->kfd_s, m->est_s + MIN_LEAD_S);
+    return fmax(free_s, m->brake_until_s); /* a stop that is under way is not cut short: its moves are forgotten */
+}
+
+void hold_cut_queues(struct motion *m, double at_s)
 {
     for (unsigned i = 0; i < m->e->queue_count; i++) {
         struct engine_queue *q = m->e->queues[i];
@@ -94,17 +101,13 @@ static void add_part(void *ctx, const struct lookahead_part *part)
 
 /* ---------------------------------------------------------------------------------------------------- the tail */
 
-struct cut {
-    double cut_s, stop_s;
-    uint64_t first;       /* index of the first move of the tail */
-    bool is_rest;         /* that move has been executed in part */
-};
-
 /* Has the place of the item in the stream been reached when everything stands still? */
-static bool is_passed(const struct timed *t, const struct cut *c)
+static bool is_passed(const struct timed *t, uint64_t index, const struct hold_cut *c)
 {
     if (t->is_done)
         return true;
+    if (c->is_replan)
+        return index < c->first_timed;
     if (!t->is_stamped)
         return false;
     if (t->natural_s <= c->cut_s)
@@ -112,7 +115,7 @@ static bool is_passed(const struct timed *t, const struct cut *c)
     return t->move_index < c->first || (t->move_index == c->first && c->is_rest);
 }
 
-static void put_timed(struct item *item, const struct timed *t, const struct cut *c)
+static void put_timed(struct item *item, const struct timed *t, const struct hold_cut *c)
 {
     item->kind = t->kind;
     item->source = t->source;
@@ -140,21 +143,27 @@ static void take_back_queue_move(struct motion *m, const struct timed *t)
     q->next_s = fmin(q->next_s, t->natural_s);
 }
 
-/* Weave the moves and the timed items that were not reached together again, by their places, in front of the tail. */
-static void build_tail(struct motion *m, const struct cut *c, const struct move *moves, size_t move_count)
+static void keep_pending(struct engine_output *o, uint64_t index, int64_t now)
+{
+    if (o->pending == (int64_t)index)
+        o->pending = now;
+}
+
+void hold_put_back(struct motion *m, const struct hold_cut *c, const struct move *moves, size_t move_count)
 {
     uint32_t count = (uint32_t)move_count + (m->has_barrier ? 1u : 0);
     for (uint64_t i = m->timed_begin; i < m->timed_end; i++)
-        count += is_passed(timed_at(m, i), c) ? 0 : 1;
+        count += is_passed(timed_at(m, i), i, c) ? 0 : 1;
     tail_open_front(m, count);
     uint32_t at = 0;
     size_t next = 0;
     uint64_t kept = m->timed_begin;
     for (uint64_t i = m->timed_begin; i < m->timed_end; i++) {
         struct timed *t = timed_at(m, i);
-        if (is_passed(t, c)) {
-            if (t->kind == ITEM_OUTPUT && m->e->outputs[t->a.output.output]->pending == (int64_t)i)
-                m->e->outputs[t->a.output.output]->pending = (int64_t)kept;
+        const bool is_kept = is_passed(t, i, c);
+        if (t->kind == ITEM_OUTPUT)
+            keep_pending(m->e->outputs[t->a.output.output], i, is_kept ? (int64_t)kept : -1);
+        if (is_kept) {
             *timed_at(m, kept++) = *t;
             continue;
         }
@@ -171,7 +180,9 @@ static void build_tail(struct motion *m, const struct cut *c, const struct move 
         m->has_barrier = false;
     }
     CHECK(at == count);
-    m->timed_end = m->timed_stamped = kept;
+    m->timed_end = kept;
+    if (m->timed_stamped > kept)
+        m->timed_stamped = kept;
 }
 
 static void reverse(struct motion *m, uint32_t from, uint32_t to)
@@ -245,9 +256,8 @@ static double take_back(struct motion *m)
     /* What waits in the lookahead gets its speeds, so that braking may run through it. */
     if (m->state == PLAN_MAIN)
         motion_flush_all(m);
-    struct brake b = {.m = m, .cut_s = fmax(m->gen_s + m->kfd_s, m->est_s + MIN_LEAD_S), .next_timed = m->timed_begin};
-    b.cut_s = fmax(b.cut_s, m->brake_until_s); /* a stop that is under way is not cut short: its moves are forgotten */
-    cut_queues(m, b.cut_s);
+    struct brake b = {.m = m, .cut_s = hold_cut_s(m), .next_timed = m->timed_begin};
+    hold_cut_queues(m, b.cut_s);
     const uint64_t la_end = m->la.end;
     struct lookahead_stop stop;
     lookahead_stop(&m->la, b.cut_s, add_part, &b, m->stop_moves, &stop);
@@ -258,30 +268,18 @@ static double take_back(struct motion *m)
         for (unsigned i = 0; i < m->extra.count; i++)
             m->extra.axis[i].queue->pos_mm = m->pos[AXIS_EXTRA + i];
     }
-    const struct cut c = {.cut_s = b.cut_s,
-                          .stop_s = stop.stop_s,
-                          .first = la_end - stop.tail_count,
-                          .is_rest = stop.tail_count > 0 && stop.stop_s > b.cut_s};
+    const struct hold_cut c = {.cut_s = b.cut_s,
+                               .first = la_end - stop.tail_count,
+                               .is_rest = stop.tail_count > 0 && stop.stop_s > b.cut_s};
     const uint32_t old_count = m->tail_count;
-    build_tail(m, &c, m->stop_moves, stop.tail_count);
+    hold_put_back(m, &c, m->stop_moves, stop.tail_count);
+    m->timed_stamped = m->timed_end;
     append_ring(m, m->tail_count - old_count);
     m->brake_until_s = stop.stop_s;
     settle(m, stop.stop_s);
     m->is_replaying = false;
+    atomic_store(&m->e->tail_left, 0);
     return stop.stop_s;
-}
-
-static void override(struct motion *m, double factor)
-{
-    (void)take_back(m);
-    for (uint32_t i = 0; i < m->tail_count; i++) {
-        struct item *item = tail_at(m, i);
-        if (item->kind == ITEM_MOVE)
-            move_limit_speed(&item->move, fm_sqrt(item->move.max_cruise_v2) * factor, item->move.accel_mm_s2);
-        else if (item->kind == ITEM_QUEUE_MOVE)
-            item->a.queue_move.speed_mm_s *= factor;
-    }
-    m->is_replaying = m->tail_count > 0;
 }
 
 /* In the middle of a force move a stepper does not follow the toolhead: a hold waits until it does again. */
@@ -295,11 +293,10 @@ static bool is_force_moving(const struct motion *m)
 
 void hold_start_due(struct motion *m)
 {
-    if ((!m->is_hold_due && m->override_due == 0.0) || is_force_moving(m))
+    if ((!m->is_hold_due && !m->is_feed_due) || is_force_moving(m))
         return;
-    if (m->override_due != 0.0)
-        override(m, m->override_due);
-    m->override_due = 0.0;
+    if (m->is_feed_due)
+        feed_replan(m);
     if (m->is_hold_due)
         announce_held(m, take_back(m));
     m->is_hold_due = false;
@@ -310,6 +307,7 @@ void hold_start_due(struct motion *m)
 void hold_release(struct motion *m)
 {
     m->is_replaying = m->tail_count > 0;
+    atomic_store(&m->e->tail_left, m->tail_count);
     const struct engine_internal_event ev = {
         .event = {.kind = ENGINE_EVENT_RELEASED, .at = {m->print_time_s}, .source = ENGINE_SOURCE_NONE}};
     (void)motion_emit(m, &ev);

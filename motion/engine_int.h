@@ -59,6 +59,7 @@
 #define SEND_LAG_S       0.050 /* and stay open to a longer queue_step for this long */
 #define DRIP_AHEAD_S     0.100 /* while homing: steps are generated no further ahead */
 #define WINDOW_MIN_S     0.001 /* least of kin_flush_delay */
+#define TAIL_LEFT_MAX    64   /* a released tail must be planned up to so many items before more is taken */
 #define MOTOR_PAUSE_S    0.100
 
 /* ---------------------------------------------------------------------------------------------- items of the stream */
@@ -274,12 +275,13 @@ struct engine_internal_event {
     bool tail_resets_e;                      /* HELD: the tail sets e anew */
 };
 
-enum control_kind { CONTROL_HOLD, CONTROL_DROP, CONTROL_OVERRIDE, CONTROL_HOME, CONTROL_HOME_CANCEL, CONTROL_QUERY, CONTROL_READ_POSITIONS };
+enum control_kind { CONTROL_HOLD, CONTROL_DROP, CONTROL_FEED, CONTROL_HOME, CONTROL_HOME_CANCEL, CONTROL_QUERY, CONTROL_READ_POSITIONS };
 struct control {
     enum control_kind kind;
     uint64_t ticket;
     double at_s;    /* QUERY: print time */
-    double factor;  /* OVERRIDE */
+    double factor;  /* FEED */
+    uint32_t serial;
     int16_t stepper;
 };
 
@@ -375,7 +377,10 @@ struct motion {
     struct item *tail;
     uint32_t tail_cap, tail_begin, tail_count;
     bool is_replaying, is_dropping, is_held_event_due, is_hold_due;
-    double override_due;       /* factor, 0: none */
+    /* the newest feed override: it applies to all moves whose serial is older */
+    double feed_factor;
+    uint32_t feed_serial;
+    bool is_feed_due;          /* what is planned does not know it yet */
     struct engine_internal_event held_event;
     struct move *stop_moves;   /* LOOKAHEAD_MOVES: what lookahead_stop hands back */
 
@@ -460,6 +465,7 @@ struct engine {
     struct read_state held;         /* where it was cut */
     bool tail_resets_e;
     uint32_t tail_count;
+    uint32_t feed_serial;      /* of the last feed override: what is appended now knows it */
 
     struct waiter waiters[WAITERS_MAX];
     uint64_t last_ticket;
@@ -483,6 +489,7 @@ struct engine {
     /* between the halves */
     struct spsc ring, control, events;
     _Atomic double consumed_s;
+    _Atomic uint32_t tail_left; /* items of a released tail that wait to be planned: until then nothing more is taken */
     atomic_bool is_room_wanted, is_stopped, is_faulted;
     struct published snapshot; /* a struct motion_snapshot */
     char fault_text[FAULT_TEXT_MAX]; /* written before is_faulted is set */
@@ -525,6 +532,7 @@ void motion_deinit(struct motion *m);
 void motion_consume(struct motion *m);
 void motion_flush_all(struct motion *m);                     /* lookahead to a full stop */
 void motion_flush_lazy(struct motion *m);
+void motion_append_move(struct motion *m, struct move *mv, double at_s); /* its profile becomes segments */
 void motion_release(struct motion *m, size_t count);         /* what the lookahead has just made final */
 void motion_resync(struct motion *m);
 void motion_need_prime(struct motion *m);
@@ -536,6 +544,7 @@ void motion_batch_yield(struct motion *m);
 bool timed_has_room(const struct motion *m);
 struct timed *timed_add(struct motion *m, uint8_t kind, struct engine_source source, const struct item_args *a);
 void timed_stamp(struct motion *m, uint64_t released, double at_s); /* those that stand before move `released` or earlier */
+void timed_unstamp(struct motion *m, double from_s); /* those whose place lies behind from_s: it will be another time */
 double timed_next_motor_s(const struct motion *m, double from_s);
 void timed_before_gen(struct motion *m, double to_s); /* pressure advance that steps up to to_s depend on */
 /* At a barrier, where everything rests: changes of pressure advance that came before it take effect before it does. */
@@ -574,7 +583,23 @@ void motion_set_queue(struct motion *m, struct engine_queue *q, const double pos
 double motion_fence_s(const struct motion *m, unsigned marked_queues);
 void motion_reach_fence(struct motion *m, double fence_s);             /* generate and send everything up to it */
 
+/* engine_feed.c: other speeds at the horizon */
+void feed_replan(struct motion *m);
+void feed_apply(const struct motion *m, struct move *mv); /* a move that was appended before the override */
+
 /* engine_hold.c */
+/* What is behind a cut of the plan: the moves from number `first` on, and of the timed items those not reached. */
+struct hold_cut {
+    double cut_s;
+    uint64_t first;       /* number of the first move of the tail */
+    bool is_rest;         /* that move has been executed in part */
+    bool is_replan;       /* the motion goes on: timed items from number first_timed on go back */
+    uint64_t first_timed;
+};
+double hold_cut_s(const struct motion *m);                    /* from here on everything can be taken back */
+void hold_cut_queues(struct motion *m, double at_s);
+/* Weave moves and timed items behind a cut together again, by their places, in front of the tail. */
+void hold_put_back(struct motion *m, const struct hold_cut *c, const struct move *moves, size_t move_count);
 void hold_start_due(struct motion *m);
 void hold_drop(struct motion *m);
 void hold_release(struct motion *m);

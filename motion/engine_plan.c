@@ -31,7 +31,7 @@ void motion_init(struct motion *m, struct engine *e)
     m->min_lead_us = UINT32_MAX;
     m->all_sent = true;
     if (!e->is_batch) {
-        m->tail_cap = RING_ITEMS + LOOKAHEAD_MOVES + TIMED_ITEMS + 2;
+        m->tail_cap = RING_ITEMS + LOOKAHEAD_MOVES + TIMED_ITEMS + TAIL_LEFT_MAX + 2;
         m->tail = MEM_ARRAY(struct item, m->tail_cap);
         m->stop_moves = MEM_ARRAY(struct move, LOOKAHEAD_MOVES);
     }
@@ -91,10 +91,11 @@ void motion_resync(struct motion *m)
 
 /* ------------------------------------------------------------------------------------------------------- releasing */
 
-static void append_segments(struct motion *m, const struct move *mv)
+void motion_append_move(struct motion *m, struct move *mv, double at_s)
 {
     struct engine *e = m->e;
-    const double t = m->print_time_s;
+    const double t = at_s;
+    mv->print_time_s = at_s;
     if (mv->is_kinematic)
         segq_append(&e->queues[0]->q, t, mv->accel_t, mv->cruise_t, mv->decel_t, mv->start_mm, mv->r, mv->start_v,
                     mv->cruise_v, mv->accel_mm_s2, 0, mv->tag.line);
@@ -151,8 +152,7 @@ void motion_release(struct motion *m, size_t count)
         make_segment_room(m);
         struct move *mv = lookahead_at(&m->la, i);
         join_time(m);
-        mv->print_time_s = m->print_time_s;
-        append_segments(m, mv);
+        motion_append_move(m, mv, m->print_time_s);
         m->print_time_s = m->print_time_s + mv->accel_t + mv->cruise_t + mv->decel_t;
         m->waiting_s -= mv->min_time_s;
     }
@@ -261,8 +261,10 @@ static void handle_control(struct motion *m)
         case CONTROL_DROP:
             hold_drop(m);
             break;
-        case CONTROL_OVERRIDE:
-            m->override_due = c.factor;
+        case CONTROL_FEED:
+            m->feed_factor = c.factor;
+            m->feed_serial = c.serial;
+            m->is_feed_due = true;
             break;
         case CONTROL_HOME:
             home_start(m);

@@ -29,16 +29,20 @@ enum err engine_hold(struct engine *e, struct err_info *info)
     return err;
 }
 
-enum err engine_override_speed(struct engine *e, double factor, struct err_info *info)
+enum err engine_override_feed(struct engine *e, double factor, struct err_info *info)
 {
-    if (!(factor >= 0.01 && factor <= 1.0))
-        return err_set(info, ERR_LIMIT, "Speed factor %.3f: must be between 0.01 and 1", factor);
+    if (!(factor >= ENGINE_FEED_MIN && factor <= ENGINE_FEED_MAX))
+        return err_set(info, ERR_LIMIT, "Speed factor %.6f: must be between %g and %g", factor, ENGINE_FEED_MIN,
+                       ENGINE_FEED_MAX);
     if (e->is_batch)
         return err_set(info, ERR_UNSUPPORTED, "Nothing can be overridden offline");
-    if (e->is_holding || e->is_held || e->is_homing)
-        return err_set(info, ERR_STATE, "Motion is held or homing");
-    const struct control c = {.kind = CONTROL_OVERRIDE, .factor = factor};
-    return control_send(e, &c, info);
+    if (e->is_holding || e->is_held)
+        return err_set(info, ERR_STATE, "Motion is held");
+    const struct control c = {.kind = CONTROL_FEED, .factor = factor, .serial = e->feed_serial + 1};
+    enum err err = control_send(e, &c, info);
+    if (err == OK)
+        e->feed_serial++;
+    return err;
 }
 
 static double keep_unless_changed(double at_hold, double at_tail_end, double now)
@@ -84,6 +88,7 @@ enum err engine_release(struct engine *e, struct err_info *info)
         return err;
     /* The caller's coordinates may differ from the held ones by rounding; the tail goes on from its own. */
     struct item item = {.kind = ITEM_RELEASE, .source = ENGINE_SOURCE_NONE};
+    atomic_store(&e->tail_left, e->tail_count); /* what is appended behind the release waits until the tail is planned */
     err = stream_append(e, &item, 0.0, info);
     if (err == OK)
         become_released(e);

@@ -15,6 +15,8 @@ bool stream_has_room(const struct engine *e)
         return true;
     if (spsc_count(&e->ring) + 4 > spsc_capacity(&e->ring)) /* a force move takes 3 */
         return false;
+    if (atomic_load(&((struct engine *)e)->tail_left) > TAIL_LEFT_MAX)
+        return false; /* the room for a next tail is bounded */
     return e->appended_s - atomic_load(&((struct engine *)e)->consumed_s) <= RING_AHEAD_S;
 }
 
@@ -148,7 +150,9 @@ enum err stream_prepare_move(struct engine *e, const struct engine_move *move, s
     }
     m->tag = (struct move_tag){.file_offset = (uint64_t)move->source.file_offset,
                                .line = move->source.line,
-                               .cookie = move->source.state};
+                               .cookie = move->source.state,
+                               .feed_serial = e->feed_serial};
+    m->feed_mm_s = move->feed_factor > 0.0 ? move->speed_mm_s / move->feed_factor : 0.0;
     return OK;
 }
 

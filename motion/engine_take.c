@@ -50,6 +50,7 @@ static bool take_move(struct motion *m, const struct item *item)
         mv.start_mm[MOVE_EXTRA] += shift;
         mv.end_mm[MOVE_EXTRA] += shift;
     }
+    feed_apply(m, &mv);
     note_stall(m);
     const bool is_due = lookahead_add(&m->la, &mv);
     m->moves++;

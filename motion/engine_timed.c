@@ -72,6 +72,29 @@ void timed_stamp(struct motion *m, uint64_t released, double at_s)
     }
 }
 
+void timed_unstamp(struct motion *m, double from_s)
+{
+    uint64_t first = m->timed_begin;
+    while (first < m->timed_stamped && (timed_at(m, first)->is_done || timed_at(m, first)->natural_s <= from_s))
+        first++;
+    for (unsigned i = 0; i < m->e->output_count; i++) {
+        struct engine_output *o = m->e->outputs[i];
+        o->last_s = fmin(o->last_s, fmax(from_s, m->est_s));
+        o->pending = -1;
+    }
+    for (uint64_t i = m->timed_begin; i < m->timed_stamped; i++) {
+        struct timed *t = timed_at(m, i);
+        if (i >= first) {
+            t->is_stamped = false;
+        } else if (t->kind == ITEM_OUTPUT && !t->is_done) {
+            struct engine_output *o = m->e->outputs[t->a.output.output];
+            o->last_s = fmax(o->last_s, t->time_s);
+            o->pending = (int64_t)i;
+        }
+    }
+    m->timed_stamped = first;
+}
+
 double timed_next_motor_s(const struct motion *m, double from_s)
 {
     double next = INFINITY;

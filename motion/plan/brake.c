@@ -14,31 +14,6 @@
 #define SPEED_REST_MM_S 1e-3 /* a move that would be left more slowly than this is braked to a stop at its end */
 #define LENGTH_REST_MM  1e-9 /* a shorter rest of a move is nothing (move_init's limit) */
 
-/* Speeds are open again: what lookahead_add expects. */
-static void unplan(struct move *m)
-{
-    m->start_v = m->cruise_v = m->end_v = 0.0;
-    m->accel_t = m->cruise_t = m->decel_t = 0.0;
-    m->print_time_s = 0.0;
-    m->max_start_v2 = m->max_mcr_start_v2 = 0.0;
-}
-
-static void shorten(struct move *m, const double start_mm[MOVE_AXES_MAX], double length_mm)
-{
-    const double scale = length_mm / m->length_mm;
-    memcpy(m->start_mm, start_mm, sizeof m->start_mm);
-    m->length_mm = length_mm;
-    m->delta_v2 *= scale;
-    m->mcr_delta_v2 *= scale;
-    m->min_time_s *= scale;
-}
-
-static void position_at(const struct move *m, double distance_mm, double pos_mm[MOVE_AXES_MAX])
-{
-    for (int i = 0; i < MOVE_AXES_MAX; i++)
-        pos_mm[i] = m->start_mm[i] + m->r[i] * distance_mm;
-}
-
 size_t lookahead_tail_max(const struct lookahead *la)
 {
     return (size_t)(la->end - la->held_begin);
@@ -51,7 +26,7 @@ static double brake_in_move(const struct move *m, double done_mm, double *v, dou
 {
     const double a = m->accel_mm_s2, rest = m->length_mm - done_mm;
     struct lookahead_part part = {.move = m, .print_time_s = *t_s, .start_v = *v, .cruise_v = *v, .accel_mm_s2 = a};
-    position_at(m, done_mm, part.start_mm);
+    move_position_at(m, done_mm, part.start_mm);
     const double end_v2 = *v * *v - 2.0 * a * rest;
     double at_mm = m->length_mm;
     if (end_v2 > SPEED_REST_MM_S * SPEED_REST_MM_S) {
@@ -86,7 +61,7 @@ void lookahead_stop(struct lookahead *la, double t_s, lookahead_part_fn *part_fn
     double done_mm = 0.0;
     if (i < la->waiting_begin) {
         const struct move *m = lookahead_at(la, i);
-        double v = 0.0;
+        double v = m->start_v; /* more than 0 only if it begins just at t_s */
         if (t_s > m->print_time_s)
             move_at(m, t_s - m->print_time_s, &done_mm, &v);
         while (v > 0.0) {
@@ -103,10 +78,10 @@ void lookahead_stop(struct lookahead *la, double t_s, lookahead_part_fn *part_fn
         const struct move *m = lookahead_at(la, i);
         result->axes_count = m->axes_count;
         if (m->length_mm - done_mm > LENGTH_REST_MM) {
-            position_at(m, done_mm, result->pos_mm);
+            move_position_at(m, done_mm, result->pos_mm);
             tail[0] = *m;
             if (done_mm > 0.0)
-                shorten(&tail[0], result->pos_mm, m->length_mm - done_mm);
+                move_drop_head(&tail[0], done_mm);
             result->tail_count = 1;
         } else {
             memcpy(result->pos_mm, m->end_mm, sizeof result->pos_mm);
@@ -114,7 +89,7 @@ void lookahead_stop(struct lookahead *la, double t_s, lookahead_part_fn *part_fn
         for (i++; i < la->end; i++)
             tail[result->tail_count++] = *lookahead_at(la, i);
         for (size_t k = 0; k < result->tail_count; k++)
-            unplan(&tail[k]);
+            move_unplan(&tail[k]);
     }
     la->held_begin = la->waiting_begin = la->end;
     la->prev_cruise_v2 = la->entry_v2 = 0.0;

@@ -13,6 +13,7 @@ struct lookahead_plan {
     double mcr_start_v2;
 };
 
+#define NUMBER_FIRST     ((uint64_t)1 << 32) /* of the moves: lookahead_replan may count down from it */
 #define CRUISE_FROM_PREV (-1.0) /* the move only brakes: it cruises no faster than the move before it */
 
 void lookahead_init(struct lookahead *la, size_t capacity)
@@ -21,7 +22,9 @@ void lookahead_init(struct lookahead *la, size_t capacity)
     while (size < capacity)
         size *= 2;
     *la = (struct lookahead){
-        .moves = MEM_ARRAY(struct move, size), .mask = size - 1, .scratch = MEM_ARRAY(struct lookahead_plan, size)};
+        .moves = MEM_ARRAY(struct move, size), .mask = size - 1, .scratch = MEM_ARRAY(struct lookahead_plan, size),
+        .bound_v2 = MEM_ARRAY(double, size)};
+    la->held_begin = la->waiting_begin = la->end = NUMBER_FIRST;
     lookahead_prime(la, LOOKAHEAD_BUDGET_PRIME_S);
 }
 
@@ -29,6 +32,8 @@ void lookahead_deinit(struct lookahead *la)
 {
     mem_free(la->moves);
     mem_free(la->scratch);
+    mem_free(la->bound_v2);
+    la->bound_v2 = NULL;
     la->moves = NULL;
     la->scratch = NULL;
 }

@@ -25,6 +25,7 @@ struct lookahead {
     uint64_t end;
     double budget_s; /* <= 0: a lazy flush is due */
     struct lookahead_plan *scratch;
+    double *bound_v2;       /* of lookahead_replan */
     double entry_v2;       /* squared speed at which the first waiting move starts */
     double prev_cruise_v2; /* of the move before `waiting` after lookahead_force; else 0 */
 };
@@ -97,5 +98,35 @@ struct lookahead_stop {
 size_t lookahead_tail_max(const struct lookahead *la);
 void lookahead_stop(struct lookahead *la, double t_s, lookahead_part_fn *part_fn, void *ctx, struct move *tail,
                     struct lookahead_stop *result);
+
+/* --- other speeds at the commit horizon ---
+ * Plan everything behind print time `t_s` anew, under speed limits that `relimit` sets, along the same path and from the
+ * speed the motion has there. Where that is more than the new limits allow, it slows down as fast as each move's
+ * acceleration allows: those parts are final and become held moves. From where it is slow enough, all moves wait again.
+ * A move of which a part is final is split in two; so that the numbers of the moves behind it stay, the numbers of all
+ * before it go down by one. docs/design/commit-horizon.md. */
+typedef void lookahead_relimit_fn(void *ctx, struct move *m);
+
+struct lookahead_replan {
+    double from_s;         /* the old profiles hold up to here */
+    double until_s;        /* the final new ones end here; what waits goes on without a gap */
+    uint64_t first;        /* the first move of the new plan: [first, waiting_begin) are final, append them */
+    uint64_t splits[2];    /* in this order: what had a number up to split has one less now */
+    unsigned split_count;
+};
+
+#define LOOKAHEAD_REPLAN_ROOM 2 /* moves that lookahead_replan may add */
+
+/* Number of the first held move that ends after `t_s`; waiting_begin when there is none. */
+uint64_t lookahead_find(const struct lookahead *la, double t_s);
+
+/* Remove the moves with numbers from `from` (not executed, not begun, and behind a stop) on; they go to `out` without a
+ * profile. Returns how many. */
+size_t lookahead_take_back(struct lookahead *la, uint64_t from, struct move *out);
+
+/* `next_s`: print time at which the first waiting move begins, if no held one ends after t_s. CHECKs that there is room
+ * for LOOKAHEAD_REPLAN_ROOM moves. */
+void lookahead_replan(struct lookahead *la, double t_s, double next_s, lookahead_relimit_fn *relimit, void *ctx,
+                      struct lookahead_replan *result);
 
 #endif

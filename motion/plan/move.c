@@ -54,7 +54,8 @@ bool move_init(struct move *m, const struct move_limits *limits, unsigned axes_c
     m->junction_dev_mm = scv * scv * SQRT2_MINUS_1 / limits->max_accel_mm_s2;
     m->min_time_s = length / speed;
     m->max_cruise_v2 = speed * speed;
-    m->delta_v2 = 2.0 * length * accel;
+    m->limit_v2 = m->is_kinematic ? limits->max_velocity_mm_s * limits->max_velocity_mm_s : (double)INFINITY;
+    m->delta_v2 = m->corner_delta_v2 = 2.0 * length * accel;
     m->mcr_delta_v2 = 2.0 * length * limits->max_accel_mm_s2 * (1.0 - limits->minimum_cruise_ratio);
     return true;
 }
@@ -66,9 +67,16 @@ void move_limit_speed(struct move *m, double speed_mm_s, double accel_mm_s2)
         m->max_cruise_v2 = v2;
         m->min_time_s = m->length_mm / speed_mm_s;
     }
+    m->limit_v2 = min2(m->limit_v2, v2);
     m->accel_mm_s2 = min2(m->accel_mm_s2, accel_mm_s2);
-    m->delta_v2 = 2.0 * m->length_mm * m->accel_mm_s2;
+    m->delta_v2 = m->corner_delta_v2 = 2.0 * m->length_mm * m->accel_mm_s2;
     m->mcr_delta_v2 = min2(m->mcr_delta_v2, m->delta_v2);
+}
+
+void move_set_speed(struct move *m, double speed_mm_s)
+{
+    m->max_cruise_v2 = min2(speed_mm_s * speed_mm_s, m->limit_v2);
+    m->min_time_s = m->length_mm / fm_sqrt(m->max_cruise_v2);
 }
 
 void move_limit_next_junction_speed(struct move *m, double speed_mm_s)
@@ -107,8 +115,8 @@ void move_join(struct move *m, const struct move *prev)
         const double quarter_tan = 0.25 * s / c;
         v2 = min2(v2, radius_per_dev * m->junction_dev_mm * m->accel_mm_s2);
         v2 = min2(v2, radius_per_dev * prev->junction_dev_mm * prev->accel_mm_s2);
-        v2 = min2(v2, m->delta_v2 * quarter_tan);
-        v2 = min2(v2, prev->delta_v2 * quarter_tan);
+        v2 = min2(v2, m->corner_delta_v2 * quarter_tan);
+        v2 = min2(v2, prev->corner_delta_v2 * quarter_tan);
     }
     m->max_start_v2 = v2;
     m->max_mcr_start_v2 = min2(v2, prev->max_mcr_start_v2 + prev->mcr_delta_v2);
@@ -130,6 +138,41 @@ void move_set_profile(struct move *m, double start_v2, double cruise_v2, double 
     m->accel_t = accel_d / ((start_v + cruise_v) * 0.5);
     m->cruise_t = cruise_d / cruise_v;
     m->decel_t = decel_d / ((end_v + cruise_v) * 0.5);
+}
+
+void move_position_at(const struct move *m, double distance_mm, double pos_mm[MOVE_AXES_MAX])
+{
+    for (int i = 0; i < MOVE_AXES_MAX; i++)
+        pos_mm[i] = m->start_mm[i] + m->r[i] * distance_mm;
+}
+
+static void set_length(struct move *m, double length_mm)
+{
+    const double scale = length_mm / m->length_mm;
+    m->length_mm = length_mm;
+    m->delta_v2 *= scale;
+    m->mcr_delta_v2 *= scale;
+    m->min_time_s *= scale;
+}
+
+void move_keep_head(struct move *m, double distance_mm)
+{
+    move_position_at(m, distance_mm, m->end_mm);
+    set_length(m, distance_mm);
+}
+
+void move_drop_head(struct move *m, double distance_mm)
+{
+    move_position_at(m, distance_mm, m->start_mm);
+    set_length(m, m->length_mm - distance_mm);
+}
+
+void move_unplan(struct move *m)
+{
+    m->start_v = m->cruise_v = m->end_v = 0.0;
+    m->accel_t = m->cruise_t = m->decel_t = 0.0;
+    m->print_time_s = 0.0;
+    m->max_start_v2 = m->max_mcr_start_v2 = 0.0;
 }
 
 void move_at(const struct move *m, double t_s, double *distance_mm, double *speed_mm_s)

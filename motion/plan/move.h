@@ -25,6 +25,7 @@ struct move_tag {
     uint64_t file_offset; /* of the G-code line in the file; UINT64_MAX: not from a file */
     uint32_t line;        /* G-code line number, for messages */
     uint32_t cookie;      /* the engine's: which state before this move */
+    uint32_t feed_serial; /* the engine's: feed overrides up to this one are in the speed */
 };
 
 struct move {
@@ -38,6 +39,9 @@ struct move {
     double length_mm;
     double accel_mm_s2, junction_dev_mm;
     double max_cruise_v2, delta_v2, mcr_delta_v2; /* squared speeds [mm^2/s^2] */
+    double corner_delta_v2;                       /* delta_v2 of the whole move, also when only a part of it is left */
+    double limit_v2;                              /* as max_cruise_v2, but for the speed that was asked for */
+    double feed_mm_s;                             /* speed asked for at a feed override of 1; 0: none applies */
     double min_time_s;                            /* length / speed limit */
     double next_junction_v2;                      /* cap on the start of the following move */
     double max_start_v2, max_mcr_start_v2;        /* set by move_join */
@@ -58,6 +62,9 @@ bool move_init(struct move *m, const struct move_limits *limits, unsigned axes_c
 /* Lower the speed and acceleration limits of the whole move (along its length). Never raises. */
 void move_limit_speed(struct move *m, double speed_mm_s, double accel_mm_s2);
 
+/* Ask for another speed; the limits stay. */
+void move_set_speed(struct move *m, double speed_mm_s);
+
 /* Cap the speed at which the move after this one may start. */
 void move_limit_next_junction_speed(struct move *m, double speed_mm_s);
 
@@ -72,6 +79,17 @@ static inline double move_duration_s(const struct move *m)
 {
     return m->accel_t + m->cruise_t + m->decel_t;
 }
+
+/* Where the move is after `distance_mm` of its length. */
+void move_position_at(const struct move *m, double distance_mm, double pos_mm[MOVE_AXES_MAX]);
+
+/* Keep only what lies before, or only what lies behind, `distance_mm` in (0, length). The limits stay; the profile does
+ * not fit any more. */
+void move_keep_head(struct move *m, double distance_mm);
+void move_drop_head(struct move *m, double distance_mm);
+
+/* Speeds are open again: what lookahead_add expects. */
+void move_unplan(struct move *m);
 
 /* Distance [mm] along the move and speed [mm/s] at `t_s` after its start, clamped to its duration. */
 void move_at(const struct move *m, double t_s, double *distance_mm, double *speed_mm_s);

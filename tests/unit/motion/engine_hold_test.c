@@ -1,67 +1,19 @@
 /* The held tail: pauses at random instants, and what is played afterwards is exactly what was interrupted. */
-#include "tests/unit/motion/engine_rig.h"
+#include "tests/unit/motion/engine_path.h"
 
 static struct machine reference, held;
 static const struct engine_source job = {100, 1, 0};
 
-#define PATH_MOVES 120
-
-struct path_move {
-    double pos[4], speed;
-    bool has_fan, has_dwell;
-};
-static struct path_move path[PATH_MOVES];
-
-static void make_path(struct rng *rng)
-{
-    double pos[4] = {50, 50, 1, 0};
-    for (int i = 0; i < PATH_MOVES; i++) {
-        const double kind = rng_unit(rng);
-        const double size = kind < 0.3 ? 0.3 : kind < 0.8 ? 10 : 80;
-        if (kind > 0.95) {
-            pos[3] += rng_unit(rng) < 0.5 ? -0.8 : 0.8; /* retract or not */
-        } else {
-            const double from[2] = {pos[0], pos[1]};
-            for (int a = 0; a < 2; a++)
-                pos[a] = fmin(fmax(pos[a] + rng_range(rng, -size, size), 0), 200);
-            if (rng_unit(rng) < 0.1)
-                pos[2] = 1 + rng_unit(rng);
-            pos[3] += rng_unit(rng) * 0.04 * hypot(pos[0] - from[0], pos[1] - from[1]);
-        }
-        memcpy(path[i].pos, pos, sizeof pos);
-        path[i].speed = rng_range(rng, 20, 300);
-        path[i].has_fan = rng_unit(rng) < 0.1;
-        path[i].has_dwell = rng_unit(rng) < 0.03;
-    }
-}
-
-static bool path_done, path_err;
-static struct fiber *path_fiber;
+static struct path path;
 
 static void play_path(void *arg)
 {
-    struct machine *m = arg;
-    for (int i = 0; i < PATH_MOVES; i++) {
-        struct err_info info = {{0}};
-        const struct engine_source source = {1000 + i, (uint32_t)i + 1, (uint32_t)i};
-        const struct path_move *p = &path[i];
-        const enum err err = machine_move(m, p->pos[0], p->pos[1], p->pos[2], p->pos[3], p->speed, source, &info);
-        if (err != OK) {
-            print_message("move %d: %s\n", i, info.text);
-            path_err = true;
-            break;
-        }
-        if (p->has_fan)
-            AWAIT(m, engine_output(m->engine, m->fan, (const int64_t[]){m->fan_oid, 0, i % 2}, 3, source, &await_info));
-        if (p->has_dwell)
-            AWAIT(m, engine_dwell(m->engine, 0.05, source, &await_info));
-    }
-    path_done = true;
+    path_play(arg, &path);
 }
 
 static void body_reference(struct machine *m)
 {
-    play_path(m);
+    path_play(m, &path);
     machine_sync(m);
 }
 
@@ -84,8 +36,8 @@ static void expect_held_at_rest(struct machine *m, const struct engine_event *ev
     double pos[ENGINE_AXES_MAX];
     engine_commanded_position(m->engine, pos);
     for (int i = 0; i < 4; i++)
-        if (fabs(motor_mm(m, i) - pos[i]) > motor_step_mm[i] * 0.5 + 1e-6 || fabs(ev->pos[i] - pos[i]) > 1e-9)
-            fail_msg("held: %s at %.4f, said to be at %.4f", motor_names[i], motor_mm(m, i), pos[i]);
+        assert_true(fabs(ev->pos[i] - pos[i]) < 1e-9);
+    expect_motors_at(m, pos);
 }
 
 /* Park as a pause macro would, and come back. E is retracted and fed again. */
@@ -116,8 +68,8 @@ static void pause_once(struct machine *m, bool has_park)
     do {
         assert_int_equal(fiber_sleep(0.01), OK);
         engine_get_status(m->engine, fiber_now(), &status);
-    } while (status.est_print_time.s < stand_s + 0.06);
-    const double took_s = host_ns_diff_s(fiber_now(), asked) - 0.06;
+    } while (status.est_print_time.s < stand_s + 0.09);
+    const double took_s = host_ns_diff_s(fiber_now(), asked) - 0.09;
     brake_max_s = fmax(brake_max_s, took_s);
     expect_held_at_rest(m, ev);
     const struct engine_event copy = *ev;
@@ -133,46 +85,14 @@ static bool has_parking;
 
 static void body_pauses(struct machine *m)
 {
-    path_done = path_err = false;
-    path_fiber = fiber_spawn(m->rig.fibers, "path", play_path, m);
-    while (!path_done) {
+    path.is_done = false;
+    fiber_spawn(m->rig.fibers, "path", play_path, m);
+    while (!path.is_done) {
         assert_int_equal(fiber_sleep(rng_range(&pause_rng, 0.02, 0.9)), OK);
-        if (!path_done && !engine_is_held(m->engine) && !engine_is_holding(m->engine))
+        if (!path.is_done && !engine_is_held(m->engine) && !engine_is_holding(m->engine))
             pause_once(m, has_parking && rng_unit(&pause_rng) < 0.3);
     }
     machine_sync(m);
-}
-
-/* The fastest an axis moved, over stretches of 4 ms [mm/s]. */
-static double speed_max(const struct machine *m, int axis)
-{
-    const struct motor *motor = &m->motor[axis];
-    double best = 0;
-    size_t from = 0;
-    for (size_t i = 0; i < motor->step_count; i++) {
-        while (motor->steps[i].time_s - motor->steps[from].time_s > 0.004)
-            from++;
-        const double dt = motor->steps[i].time_s - motor->steps[from].time_s;
-        if (dt > 0.002)
-            best = fmax(best, (fabs((double)(motor->steps[i].count - motor->steps[from].count)) - 1) * motor_step_mm[axis] / dt);
-    }
-    return best;
-}
-
-/* Largest change of speed beyond what the acceleration allows [mm/s]: over windows of 10 ms, corners of 5 mm/s aside. */
-static double jump_max(const struct machine *m, int axis)
-{
-    const double h = 0.01, end = m->motor[axis].step_count ? m->motor[axis].steps[m->motor[axis].step_count - 1].time_s : 0;
-    double best = 0, p0 = 0, p1 = 0, p2;
-    const double begin = m->motor[axis].step_count ? m->motor[axis].steps[0].time_s - 0.1 : 0;
-    p0 = p1 = motor_mm_at(m, axis, begin);
-    for (double t = begin; t < end + 0.1; t += h) {
-        p2 = motor_mm_at(m, axis, t);
-        best = fmax(best, fabs((p2 - p1) - (p1 - p0)) / h);
-        p0 = p1;
-        p1 = p2;
-    }
-    return best;
 }
 
 /* Where the motor turned, excursions of a single step aside: a turn within a hair of a half step may or may not make that
@@ -236,7 +156,8 @@ static void run_seed(uint64_t seed, bool with_park)
     print_message("seed %llu: ", (unsigned long long)seed);
     struct rng rng;
     rng_init(&rng, seed);
-    make_path(&rng);
+    memset(&path, 0, sizeof path);
+    path_make(&path, &rng, false);
     memset(&reference, 0, sizeof reference);
     memset(&held, 0, sizeof held);
     machine_run(&reference, seed, 1, NULL, body_reference, 300.);
@@ -246,14 +167,13 @@ static void run_seed(uint64_t seed, bool with_park)
     has_parking = with_park;
     machine_run(&held, seed, 1, NULL, body_pauses, 900.);
     print_message("%u pauses, longest until standstill %.3f s\n", pause_count, brake_max_s);
-    assert_false(path_err);
     assert_true(brake_max_s < 0.3 + 300. / 3000. + 0.05);
     if (!with_park) {
         expect_same_path(&reference, &held);
         assert_int_equal(reference.fan_count, held.fan_count); /* the fan saw the same changes */
     }
     for (int i = 0; i < MOTOR_COUNT; i++) {
-        assert_true(fabs(motor_mm(&held, i) - path[PATH_MOVES - 1].pos[i]) <= motor_step_mm[i] * 0.5 + 1e-6);
+        assert_true(fabs(motor_mm(&held, i) - path.moves[PATH_MOVES - 1].pos[i]) <= motor_step_mm[i] * 0.5 + 1e-6);
         assert_true(speed_max(&held, i) <= 305);
     }
     for (int i = 0; i < 2; i++) {
@@ -282,7 +202,62 @@ static void test_park(void **state)
         run_seed(seed, true);
 }
 
+/* ------------------------------------------------------- the same plan, on every kind of machine, behind filters */
+
+static struct plan_path plan_reference, plan_held;
+
+static void run_plan(const char *what, enum engine_kinematics kind, bool has_filters, bool has_mesh, double speed)
+{
+    for (uint64_t seed = 31; seed <= 33; seed++) {
+        struct rng rng;
+        rng_init(&rng, seed);
+        memset(&reference, 0, sizeof reference);
+        memset(&held, 0, sizeof held);
+        path = (struct path){.max_speed_mm_s = speed, .has_filters = has_filters, .has_mesh = has_mesh};
+        path_make(&path, &rng, kind == ENGINE_KIN_DELTA);
+        reference.kind = held.kind = kind;
+        reference.path = &plan_reference;
+        held.path = &plan_held;
+        machine_run(&reference, seed, 1, NULL, body_reference, 600.);
+        rng_init(&pause_rng, seed + 1);
+        pause_count = 0;
+        brake_max_s = 0;
+        has_parking = false;
+        machine_run(&held, seed, 1, NULL, body_pauses, 1800.);
+        print_message("%s, seed %llu: %u pauses, longest until standstill %.3f s, %zu and %zu points\n", what,
+                      (unsigned long long)seed, pause_count, brake_max_s, plan_reference.count, plan_held.count);
+        assert_true(pause_count > 10);
+        assert_true(brake_max_s < 0.3 + 300. / 3000. + 0.05);
+        expect_same_plan(&plan_reference, &plan_held, 1e-6);
+        if (plan_held.max_step_mm_s > 1e-2)
+            fail_msg("the speed jumps by %.3f mm/s at %.6f s", plan_held.max_step_mm_s, plan_held.step_s);
+        assert_true(plan_held.max_speed_mm_s <= 300.001 && plan_held.max_accel_mm_s2 <= 3000.1);
+        double end[4];
+        path_end(&path, end);
+        expect_motors_at(&held, end);
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(held.motor[i].count, reference.motor[i].count);
+        plan_path_deinit(&plan_reference);
+        plan_path_deinit(&plan_held);
+        machine_end(&reference);
+        machine_end(&held);
+    }
+}
+
+static void test_union_kinds(void **state)
+{
+    (void)state;
+    run_plan("cartesian", ENGINE_KIN_CARTESIAN, false, false, 300);
+    run_plan("cartesian with a mesh", ENGINE_KIN_CARTESIAN, true, true, 200);
+    run_plan("corexy with shapers and pressure advance", ENGINE_KIN_COREXY, true, false, 300);
+    run_plan("corexy with a mesh, shapers and pressure advance", ENGINE_KIN_COREXY, true, true, 300);
+    run_plan("delta", ENGINE_KIN_DELTA, false, false, 120);
+    run_plan("delta with pressure advance and a mesh", ENGINE_KIN_DELTA, true, true, 120);
+}
+
 /* ------------------------------------------------------------------------------------------------------ cancel */
+
+static bool path_done, path_err;
 
 static void body_drop(struct machine *m)
 {
@@ -364,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_union),
         cmocka_unit_test(test_park),
+        cmocka_unit_test(test_union_kinds),
         cmocka_unit_test(test_drop),
         cmocka_unit_test(test_dropped_fence),
     };

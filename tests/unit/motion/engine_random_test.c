@@ -154,7 +154,7 @@ static void random_operation(struct machine *m)
         random_home(m);
     } else if (kind < 95) {
         struct err_info info = {{0}};
-        rig_expect_ok(engine_override_speed(m->engine, rng_range(&rng, 0.3, 1), &info), &info);
+        rig_expect_ok(engine_override_feed(m->engine, m->feed_factor = rng_range(&rng, 0.2, 2), &info), &info);
     } else if (kind < 98) {
         random_hold(m);
     } else {
@@ -177,6 +177,7 @@ static void test_random(void **state)
     for (uint64_t seed = first; seed < first + count; seed++) {
         print_message("seed %llu (ENGINE_RANDOM_SEED)\n", (unsigned long long)seed);
         memset(&machine, 0, sizeof machine);
+        machine.feed_factor = 1;
         smooth_s = advance_s = next_fan = 0;
         line = 0;
         rng_init(&rng, seed);

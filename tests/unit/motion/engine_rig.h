@@ -6,6 +6,7 @@
 #include "tests/unit/motion/board_rig.h"
 
 #include "motion/engine.h"
+#include "tests/unit/motion/plan_path.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -51,6 +52,9 @@ struct machine {
     size_t board_of[MOTOR_COUNT], endstop_board;
     bool is_real; /* a thread for each actor and the wall clock; the motors may be looked at when it is over */
     double start_pos[4];
+    enum engine_kinematics kind; /* ENGINE_KIN_NONE: cartesian */
+    struct plan_path *path;    /* what is committed is recorded here; NULL: it is not */
+    double feed_factor;        /* of the moves that machine_move makes; 0: no override applies to them */
 };
 
 static const double motor_step_mm[MOTOR_COUNT] = {0.0125, 0.0125, 0.0025, 0.002};
@@ -128,6 +132,8 @@ static inline struct host_ns machine_step(struct actor *self, struct host_ns now
     boards_poll(m->rig.boards, now);
     if (m->engine)
         engine_poll(m->engine, now);
+    if (m->path)
+        plan_path_poll(m->path, m->engine);
     struct host_ns next = fiber_pool_run(m->rig.fibers, now);
     if (m->rig.is_done)
         runtime_stop(m->rig.rt);
@@ -138,13 +144,21 @@ static inline void machine_describe(struct machine *m)
 {
     struct rig *rig = &m->rig;
     struct err_info info = {{0}};
-    const struct engine_kinematics_spec kin = {.kind = ENGINE_KIN_CARTESIAN,
+    const bool is_delta = m->kind == ENGINE_KIN_DELTA;
+    const struct engine_kinematics_spec delta = {.kind = ENGINE_KIN_DELTA,
+                                                 .max_velocity_mm_s = 300,
+                                                 .max_accel_mm_s2 = 3000,
+                                                 .max_z_velocity_mm_s = 150,
+                                                 .rail = {{0, 0, 250, 300, 210, 0.2}, {0, 0, 250, 300, 330, 0.2}, {0, 0, 250, 300, 90, 0.2}},
+                                                 .delta_radius_mm = 150,
+                                                 .minimum_z_mm = -5};
+    const struct engine_kinematics_spec kin = {.kind = m->kind ? m->kind : ENGINE_KIN_CARTESIAN,
                                                .max_velocity_mm_s = 300,
                                                .max_accel_mm_s2 = 3000,
                                                .max_z_velocity_mm_s = 15,
                                                .max_z_accel_mm_s2 = 100,
                                                .rail = {{-10, 220, 0, 0, 0, 0}, {-10, 220, 0, 0, 0, 0}, {-10, 220, 0, 0, 0, 0}}};
-    rig_expect_ok(engine_set_kinematics(m->engine, &kin, &info), &info);
+    rig_expect_ok(engine_set_kinematics(m->engine, is_delta ? &delta : &kin, &info), &info);
     const struct engine_extruder_spec extruder = {.name = "extruder",
                                                   .nozzle_diameter_mm = 0.4,
                                                   .filament_diameter_mm = 1.75,
@@ -275,6 +289,8 @@ static inline void machine_run(struct machine *m, uint64_t seed, size_t boards, 
         sim_board_set_input(m->rig.sim[m->endstop_board], machine_pin(m, m->endstop_board, name), endstop_level, &inputs[i]);
     }
     m->body = body;
+    if (m->path)
+        *m->path = (struct plan_path){0};
     rig_run(&m->rig, machine_script, limit_s);
     for (size_t i = 0; i < boards && !m->is_real; i++) {
         struct sim_board_stats stats;
@@ -322,7 +338,7 @@ static inline void machine_room(struct machine *m)
 static inline enum err machine_move(struct machine *m, double x, double y, double z, double e, double speed,
                                     struct engine_source source, struct err_info *info)
 {
-    const struct engine_move move = {.pos = {x, y, z, e}, .speed_mm_s = speed, .source = source};
+    const struct engine_move move = {.pos = {x, y, z, e}, .speed_mm_s = speed, .feed_factor = m->feed_factor, .source = source};
     enum err err;
     while ((err = engine_move(m->engine, &move, info)) == ERR_FULL) {
         err = engine_wait_room(m->engine);
@@ -343,6 +359,20 @@ static inline void machine_sync(struct machine *m)
     struct err_info info = {{0}};
     rig_expect_ok(engine_wait_executed(m->engine, ENGINE_SOURCE_NONE, &info), &info);
     assert_int_equal(fiber_sleep(0.05), OK); /* simulated boards are stepped every 20 ms while motors run */
+}
+
+/* At rest: every motor has made the steps that its queue's position asks for, to half a microstep. From a fiber. */
+static inline void expect_motors_at(struct machine *m, const double pos[4])
+{
+    double rail[3], rail0[3];
+    engine_inverse(m->engine, pos, rail);
+    engine_inverse(m->engine, (const double[3]){0, 0, 0}, rail0);
+    for (int i = 0; i < MOTOR_COUNT; i++) {
+        const double want = i == MOTOR_E ? pos[3] : rail[i] - rail0[i];
+        const double is = (double)m->motor[i].count * motor_step_mm[i];
+        if (fabs(is - want) > motor_step_mm[i] * 0.5 + 2e-6)
+            fail_msg("%s is at %.5f mm, not at %.5f", motor_names[i], is, want);
+    }
 }
 
 /* Position of a motor [mm] at a print time, from its pins. */
