@@ -74,6 +74,9 @@ struct engine_config {
     struct boards *boards;    /* kept; before any of them is connected. The first one is the main board */
     struct log *log;          /* kept; may be NULL */
     struct actor *machine;    /* live: notified when events wait for engine_poll (kept) */
+    const char *(*command)(void *ctx); /* text of the command being run, asked for (machine thread) when a transaction is
+                                          appended, so that a fault can name what has bound a stepper; NULL: none */
+    void *command_ctx;
     unsigned threads;         /* batch: step-solving threads, 0 or 1: the caller's only */
     double horizon_s;         /* commit horizon [s], 0: by whether the actor got real-time rights; [0.1, 2] */
     int fifo_priority;        /* live: SCHED_FIFO priority wanted, 0: none */

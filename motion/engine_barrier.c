@@ -70,8 +70,10 @@ static void bind_stepper(struct motion *m, struct engine_stepper *s, struct engi
                          uint32_t line)
 {
     filter_on(s, queue, m->shapers, s->smooth_s, &s->filter);
-    const struct binding to = binding_to(queue, &s->filter, s->advance_s, line);
+    struct binding to = binding_to(queue, &s->filter, s->advance_s, line);
+    to.command = s->bound_by;
     struct err_info info;
+    memcpy(s->bound_by, m->command, sizeof s->bound_by);
     if (binding_make(s->sg, &to, fence_s, &info) != OK) {
         motion_fault(m, s, info.text);
         return;
@@ -235,6 +237,7 @@ static void run(struct motion *m)
     if (atomic_load(&m->e->is_stopped))
         return;
     timed_settle_advances(m);
+    memcpy(m->command, m->barrier.command, sizeof m->command);
     apply(m, &m->barrier, m->fence_s);
     motion_update_window(m);
 }

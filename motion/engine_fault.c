@@ -47,8 +47,13 @@ static void add_moves(struct text *t, const struct motion *m)
     const uint64_t from = i > m->la.held_begin + 1 ? i - 2 : m->la.held_begin;
     for (uint64_t k = from; k < m->la.waiting_begin && k < i + 3; k++) {
         const struct move *mv = lookahead_at(&m->la, k);
-        add(t, "\n%s line %u: %.3f %.3f %.3f [%.3f] -> %.3f %.3f %.3f [%.3f] at %.3f s, speeds %.2f %.2f %.2f mm/s, accel %.0f",
-            k == i ? "*" : " ", mv->tag.line, mv->start_mm[0], mv->start_mm[1], mv->start_mm[2], mv->start_mm[3],
+        add(t, "\n%s ", k == i ? "*" : " ");
+        if ((int64_t)mv->tag.file_offset >= 0)
+            add(t, "byte %lld of the file: ", (long long)mv->tag.file_offset);
+        else if (mv->tag.line)
+            add(t, "line %u: ", mv->tag.line);
+        add(t, "%.3f %.3f %.3f [%.3f] -> %.3f %.3f %.3f [%.3f] at %.3f s, speeds %.2f %.2f %.2f mm/s, accel %.0f",
+            mv->start_mm[0], mv->start_mm[1], mv->start_mm[2], mv->start_mm[3],
             mv->end_mm[0], mv->end_mm[1], mv->end_mm[2], mv->end_mm[3], mv->print_time_s, mv->start_v, mv->cruise_v,
             mv->end_v, mv->accel_mm_s2);
     }
@@ -61,7 +66,7 @@ void motion_fault(struct motion *m, const struct engine_stepper *s, const char *
         return;
     struct text t = {e->fault_text, sizeof e->fault_text};
     if (s) {
-        char binding[160] = "";
+        char binding[320] = "";
         binding_describe(s->sg, binding, sizeof binding);
         add(&t, "Motion stopped: stepper '%s' on queue '%s': %s. Last binding: %s. Steps made up to %.6f s.", s->name,
             s->queue ? s->queue->name : "none", reason, binding[0] ? binding : "none", m->gen_s);

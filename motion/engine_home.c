@@ -426,6 +426,7 @@ static void finish(struct motion *m)
     h->phase = HOME_DONE; /* the run up to the fence drops what stopped motors would do */
     motion_reach_fence(m, fence);
     if (!atomic_load(&m->e->is_stopped)) {
+        memcpy(m->command, "homing", sizeof "homing");
         if (is_toolhead)
             motion_set_toolhead(m, now_at, 7, fence, h->request.source.line);
         else

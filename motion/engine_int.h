@@ -48,7 +48,8 @@
 #define LISTENERS_MAX    16
 #define DUE_MAX          (TIMED_ITEMS + 2 * ENGINE_STEPPERS_MAX)
 #define SPILL_MAX        4096 /* step messages that a full lane has not taken yet */
-#define FAULT_TEXT_MAX   1024
+#define FAULT_TEXT_MAX   2048
+#define COMMAND_TEXT_MAX 80
 
 #define START_LEAD_S     0.250 /* the first move after standstill starts this far ahead of the boards */
 #define MIN_LEAD_S       0.100 /* nothing is scheduled nearer than this */
@@ -134,9 +135,14 @@ struct item {
     double time_s; /* least time it takes, as counted by the caller's half */
     union {
         struct move move;
-        struct item_args a;
-        struct shaper shapers[3];
-        struct extra_axes axes;
+        struct {
+            union {
+                struct item_args a;
+                struct shaper shapers[3];
+                struct extra_axes axes;
+            };
+            char command[COMMAND_TEXT_MAX]; /* of a transaction: what asked for it */
+        };
     };
 };
 
@@ -214,6 +220,7 @@ struct engine_stepper {
     struct kin_func func;
     struct engine_queue *queue;
     struct filter filter;
+    char bound_by[COMMAND_TEXT_MAX]; /* the command that asked for its last binding; "": it was there from the start */
     double advance_s, smooth_s;
     uint64_t active_index;        /* segments before it were looked at for motion */
     bool is_on, is_on_told;
@@ -370,6 +377,7 @@ struct motion {
     struct item barrier;
     bool has_barrier;
     double fence_s;            /* of the barrier */
+    char command[COMMAND_TEXT_MAX]; /* of the transaction that is being made */
 
     struct shaper shapers[3];  /* of the toolhead's axes */
 

@@ -37,6 +37,10 @@ enum err stream_append(struct engine *e, struct item *item, double time_s, struc
 {
     item->time_s = time_s;
     e->appended_s += time_s;
+    if (item->kind >= ITEM_BARRIER_FIRST) {
+        const char *text = e->config.command ? e->config.command(e->config.command_ctx) : "";
+        snprintf(item->command, sizeof item->command, "%s", text);
+    }
     if (!e->is_batch) {
         CHECK(spsc_push(&e->ring, item)); /* stream_ready has seen room, and nobody else pushes */
         actor_notify(&e->m.actor);

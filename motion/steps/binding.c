@@ -90,11 +90,15 @@ enum err binding_make(struct stepgen *sg, const struct binding *to, double fence
 
 void binding_describe(const struct stepgen *sg, char *text, size_t text_bytes)
 {
-    if (!sg->queue)
-        snprintf(text, text_bytes, "%s follows no queue since %.6f s (command %u)", sg->config.name, sg->bound_s,
-                 sg->binding.cookie);
+    const struct binding *b = &sg->binding;
+    char by[128];
+    if (b->command && b->command[0])
+        snprintf(by, sizeof by, "by '%s'", b->command);
     else
-        snprintf(text, text_bytes, "%s follows %s since %.6f s (command %u), window -%.6f +%.6f s", sg->config.name,
-                 sg->binding.queue_name ? sg->binding.queue_name : "-", sg->bound_s, sg->binding.cookie,
-                 stepgen_post_s(sg), stepgen_pre_s(sg));
+        snprintf(by, sizeof by, "command %u", b->cookie);
+    if (!sg->queue)
+        snprintf(text, text_bytes, "%s follows no queue since %.6f s (%s)", sg->config.name, sg->bound_s, by);
+    else
+        snprintf(text, text_bytes, "%s follows %s since %.6f s (%s), window -%.6f +%.6f s", sg->config.name,
+                 b->queue_name ? b->queue_name : "-", sg->bound_s, by, stepgen_post_s(sg), stepgen_pre_s(sg));
 }

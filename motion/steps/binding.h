@@ -19,6 +19,7 @@ struct binding {
     struct filter filter;
     double advance_k_s; /* pressure advance in force from the fence on */
     uint32_t cookie;    /* of the command that asked for it, for texts */
+    const char *command; /* the same in words, kept; NULL or "": unknown */
 };
 
 /* Earliest fence time T >= at_s at which the binding could be made with what the queues hold now (their future beyond

@@ -69,7 +69,7 @@ static enum err settled(struct api_printer *ap, enum err err)
 static enum err run_script(void *ctx, const char *script, struct err_info *info)
 {
     struct api_printer *ap = ctx;
-    return settled(ap, gcode_run_script(ap->printer->gcode, script, strlen(script), info));
+    return settled(ap, job_run_script(ap->printer, script, info));
 }
 
 static void add_help(void *ctx, const char *name, const char *help)

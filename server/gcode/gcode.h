@@ -68,6 +68,8 @@ typedef void gcode_watch_fn(void *ctx, const char *name, const struct gcode_comm
 void gcode_watch(struct gcode *g, const char *name, gcode_watch_fn *fn, void *ctx);
 
 bool gcode_has_command(const struct gcode *g, const char *name);
+/* What the command was registered with (not one of several instances); NULL: there is none. */
+void *gcode_command_ctx(const struct gcode *g, const char *name);
 bool gcode_is_traditional(const char *name); /* "G1", "T0", "M486": parameters by letter */
 
 /* Visit every command that may be called now, in order of registration (HELP, gcode.help, status gcode.commands).

@@ -165,9 +165,37 @@ enum err gcode_move_linear(struct gcode_move *gm, unsigned axes, const double *v
         gm->modal.speed_mm_s = speed_mm_s;
     }
     gm->is_sending++;
+    gm->sent_factor = gm->modal.speed_factor;
     enum err e = move_send(gm, gm->modal.speed_mm_s, info);
     gm->is_sending--;
     return e;
+}
+
+static void scale_speed(struct gcode_modal *modal, double per_mm_min)
+{
+    modal->speed_mm_s = modal->speed_mm_s / modal->speed_factor * per_mm_min;
+    modal->speed_factor = per_mm_min;
+}
+
+void gcode_move_set_speed_percent(struct gcode_move *gm, double percent)
+{
+    scale_speed(&gm->modal, percent / 6000.0);
+    gm->is_modal_new = true;
+}
+
+void gcode_move_override_speed_percent(struct gcode_move *gm, double percent)
+{
+    const uint32_t count = gm->cookie < GCODE_MODAL_HISTORY_COUNT ? gm->cookie : GCODE_MODAL_HISTORY_COUNT;
+    for (uint32_t i = 0; i < count; i++)
+        scale_speed(&gm->history[(gm->cookie - i) % GCODE_MODAL_HISTORY_COUNT], percent / 6000.0);
+    gcode_move_set_speed_percent(gm, percent);
+}
+
+bool gcode_move_feed(const struct gcode_move *gm, double *sent, double *now)
+{
+    *sent = gm->sent_factor * 60.0;
+    *now = gm->modal.speed_factor * 60.0;
+    return gm->is_sending > 0;
 }
 
 /* --- saved states --- */

@@ -90,6 +90,15 @@ void gcode_move_get_status(const struct gcode_move *gm, struct gcode_move_status
 enum err gcode_move_linear(struct gcode_move *gm, unsigned axes, const double *values, double feed_mm_min,
                            struct err_info *info) ERR_NODISCARD;
 
+/* Speed from here on in per cent of what the file says, as M220 S has it. */
+void gcode_move_set_speed_percent(struct gcode_move *gm, double percent);
+/* The same from outside of the stream of commands: it also holds for the states in which the moves were sent that the
+ * engine has not executed yet (their speeds are the caller's to change: engine_override_feed). */
+void gcode_move_override_speed_percent(struct gcode_move *gm, double percent);
+/* Is a G1 on its way down the chain? Then *sent is the speed factor that is in its speed, *now the one in force, which may
+ * have been overridden while the move waited. */
+bool gcode_move_feed(const struct gcode_move *gm, double *sent, double *now);
+
 /* SAVE_GCODE_STATE and RESTORE_GCODE_STATE for objects. speed_mm_s 0: the restored speed. */
 void gcode_move_save_state(struct gcode_move *gm, const char *name);
 enum err gcode_move_restore_state(struct gcode_move *gm, const char *name, bool is_move, double speed_mm_s,

@@ -148,10 +148,7 @@ static enum err cmd_m220(void *ctx, struct gcode_command *cmd, struct err_info *
     enum err e = gcode_opt_double(cmd, "S", GCODE_ABOVE(0.0), &percent, info);
     if (e)
         return e;
-    double factor = percent / 6000.0;
-    gm->modal.speed_mm_s = gm->modal.speed_mm_s / gm->modal.speed_factor * factor;
-    gm->modal.speed_factor = factor;
-    gm->is_modal_new = true;
+    gcode_move_set_speed_percent(gm, percent);
     return OK;
 }
 

@@ -25,6 +25,7 @@ struct gcode_move {
     uint32_t cookie_before;      /* of the state before the move being sent */
     bool is_modal_new;           /* modal has changed since the newest cookie */
     unsigned is_sending;         /* a move is on its way down the chain */
+    double sent_factor;          /* modal.speed_factor when it was sent */
 
     gcode_describe_fn *describe;
     void *describe_ctx;

@@ -240,6 +240,12 @@ bool gcode_has_command(const struct gcode *g, const char *name)
     return table_find(&g->table, name, strlen(name)) != NULL;
 }
 
+void *gcode_command_ctx(const struct gcode *g, const char *name)
+{
+    const struct entry *entry = table_find(&g->table, name, strlen(name));
+    return entry ? entry->ctx : NULL;
+}
+
 void gcode_visit_commands(const struct gcode *g, gcode_visit_fn *fn, void *ctx)
 {
     LIST_FOREACH(node, &g->table.order)

@@ -31,9 +31,19 @@ enum err job_pause_with(struct printer *printer, job_pause_fn *pause, void *ctx,
 /* Run RESUME: the motion that was kept, then the rest of the file. */
 enum err job_resume(struct printer *printer, struct err_info *info) ERR_NODISCARD;
 
-/* Stop the job: waits of the running command (heating, dwell, homing) end at once, motion not yet on its way is
- * dropped, then CANCEL_PRINT runs. Never queues behind the file. */
+/* Stop the job, and whatever command or macro runs: waits (heating, dwell, homing, probing, a probe by hand) end at once,
+ * motion not yet on its way is dropped, then CANCEL_PRINT runs. Never queues behind the file. In the middle of what PAUSE
+ * or RESUME do the print is over even if CANCEL_PRINT decides otherwise. */
 enum err job_cancel(struct printer *printer, struct err_info *info) ERR_NODISCARD;
+
+/* Run a script that comes from outside of the file. While a file is printed, a script of one command that is meant for
+ * the print as a whole acts at once and not when its turn comes, as the buttons of the same meaning do:
+ *   M112                    the emergency stop, also among other lines
+ *   PAUSE, MMU_PAUSE, M25   at the commit horizon, as job_pause, with the command as it was written
+ *   CANCEL_PRINT            as job_cancel; also when no file is printed: whatever runs ends
+ *   M220 S<percent>         at the commit horizon: the motion goes on at the new speed without a stop
+ * Everything else takes its turn between two lines of the file. */
+enum err job_run_script(struct printer *printer, const char *script, struct err_info *info) ERR_NODISCARD;
 
 /* --- questions --- */
 

@@ -124,7 +124,12 @@ enum err sd_release(struct sdcard *sd, struct err_info *info)
     return OK;
 }
 
-void sd_drop_tail(struct sdcard *sd)
+bool sdcard_is_held(const struct sdcard *sd)
+{
+    return sd->tail.is_held;
+}
+
+void sdcard_drop_tail(struct sdcard *sd)
 {
     struct printer *printer = sd->obj.printer;
     if (!sd->tail.is_held)

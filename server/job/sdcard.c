@@ -169,7 +169,7 @@ static void forget(struct sdcard *sd)
     sd->is_active = sd->is_stopping = false;
     sd_close(sd);
     sd->position = sd->size_bytes = 0;
-    sd_drop_tail(sd);
+    sdcard_drop_tail(sd);
     printer_status_touch(&sd->obj);
 }
 

@@ -49,5 +49,7 @@ enum err sdcard_settle(struct sdcard *sd, bool is_cancel) ERR_NODISCARD;
 /* Stop the motion at the commit horizon and keep the rest of it as the tail; the modal state becomes the one executed.
  * [fiber] Nothing happens if a tail is kept already; while another client's hold is under way it waits for that. */
 enum err sdcard_hold(struct sdcard *sd, struct err_info *info) ERR_NODISCARD;
+bool sdcard_is_held(const struct sdcard *sd); /* is a tail kept? */
+void sdcard_drop_tail(struct sdcard *sd);     /* forget it; nothing if there is none */
 
 #endif

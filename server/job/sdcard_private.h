@@ -60,8 +60,6 @@ enum err sd_print_start(struct sdcard *sd, struct err_info *info);
 /* sd_hold.c */
 /* Play the tail, if there is one, and take up the modal state of the reader again. [fiber], with the turn of G-code. */
 enum err sd_release(struct sdcard *sd, struct err_info *info);
-/* Forget the tail. */
-void sd_drop_tail(struct sdcard *sd);
 /* sdcard.c */
 void sd_close(struct sdcard *sd);
 

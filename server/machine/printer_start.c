@@ -63,6 +63,19 @@ static void on_board_event(void *ctx, const struct board_event *event)
                          (double)event->when.ns * 1e-9);
 }
 
+/* The engine has stopped itself: motors must not stay on, nor heaters that a job no longer looks after. */
+static void on_engine_event(void *ctx, const struct engine_event *event)
+{
+    struct printer *printer = ctx;
+    if (event->kind == ENGINE_EVENT_FAULT)
+        printer_shutdown(printer, "%s", engine_fault_text(printer->engine));
+}
+
+static const char *current_command(void *ctx)
+{
+    return gcode_current_line(((struct printer *)ctx)->gcode);
+}
+
 /* --- the steps of starting --- */
 
 static enum err add_boards(struct printer *printer, struct err_info *info)
@@ -91,10 +104,13 @@ static enum err add_boards(struct printer *printer, struct err_info *info)
                                    .boards = printer->boards,
                                    .log = services->log,
                                    .machine = services->machine,
+                                   .command = current_command,
+                                   .command_ctx = printer,
                                    .threads = services->batch_threads,
                                    .horizon_s = services->horizon_s,
                                    .fifo_priority = services->motion_priority};
     printer->engine = engine_create(&engine);
+    engine_listen(printer->engine, on_engine_event, printer);
     return OK;
 }
 

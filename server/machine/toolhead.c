@@ -53,10 +53,14 @@ bool toolhead_may_retry(struct printer *printer, enum err *e, struct err_info *i
 enum err toolhead_move(struct toolhead *th, const double *pos, double speed_mm_s, struct err_info *info)
 {
     struct printer *printer = th->base.printer;
-    struct engine_move move = {.speed_mm_s = speed_mm_s, .source = toolhead_source(printer)};
+    struct engine_move move = {.source = toolhead_source(printer)};
     memcpy(move.pos, pos, sizeof move.pos);
+    double sent = 1.0, now = 1.0;
     enum err e;
     do {
+        const bool is_feed = gcode_move_feed(printer_gcode_move(printer), &sent, &now);
+        move.feed_factor = is_feed ? now : 0.0;
+        move.speed_mm_s = is_feed && now != sent ? speed_mm_s / sent * now : speed_mm_s;
         e = engine_move(printer->engine, &move, info);
     } while (toolhead_may_retry(printer, &e, info));
     return e;
