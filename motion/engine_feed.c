@@ -53,6 +53,8 @@ static void put_back_behind_stop(struct motion *m, uint64_t first, double cut_s)
         memcpy(m->pos, m->stop_moves[0].start_mm, sizeof m->pos);
         if (m->active)
             m->active->pos_mm = m->pos[MOVE_EXTRA];
+        for (unsigned i = 0; i < m->extra.count; i++)
+            m->extra.axis[i].queue->pos_mm = m->pos[AXIS_EXTRA + i];
     }
     hold_put_back(m, &c, m->stop_moves, count);
     m->is_replaying = m->tail_count > 0;
@@ -79,7 +81,7 @@ static void shorten_plan(struct motion *m, double end_s)
 {
     double running_s = end_s;
     for (unsigned i = 0; i < m->e->queue_count; i++)
-        if (m->e->queues[i]->kind == QUEUE_MANUAL)
+        if (!queue_is_planned(m->e->queues[i]))
             running_s = fmax(running_s, m->e->queues[i]->next_s);
     m->print_time_s = end_s;
     m->motion_end_s = running_s;
