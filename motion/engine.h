@@ -279,6 +279,7 @@ struct engine_shaper {
     double freq_hz, damping_ratio; /* freq 0: off */
     unsigned mzv_n;                /* 0: 3 */
     double mzv_t;                  /* 0: 0.75 */
+    double ei_tolerance;           /* part of the vibration that may stay, below 1; 0: 0.05 */
 };
 /* [stream] Input shapers of x y z. Stops the motion. */
 enum err engine_set_shapers(struct engine *e, const struct engine_shaper shapers[3], struct engine_source source,

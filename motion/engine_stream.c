@@ -375,12 +375,16 @@ enum err engine_set_pressure_advance(struct engine *e, struct engine_stepper *st
     return err;
 }
 
-/* The name under which the shaper is known, with the arguments of mzv. */
+/* The name under which the shaper is known, with its arguments. */
 static const char *shaper_name(const struct engine_shaper *s, char text[64])
 {
     static const char *const names[] = {[ENGINE_SHAPER_ZV] = "zv",           [ENGINE_SHAPER_MZV] = "mzv",
                                         [ENGINE_SHAPER_ZVD] = "zvd",         [ENGINE_SHAPER_EI] = "ei",
                                         [ENGINE_SHAPER_2HUMP_EI] = "2hump_ei", [ENGINE_SHAPER_3HUMP_EI] = "3hump_ei"};
+    if (s->kind == ENGINE_SHAPER_EI && s->ei_tolerance > 0.0) {
+        snprintf(text, 64, "ei(v_tol=%.9g)", s->ei_tolerance);
+        return text;
+    }
     if (s->kind != ENGINE_SHAPER_MZV || (s->mzv_n == 0 && s->mzv_t == 0.0))
         return names[s->kind];
     snprintf(text, 64, "mzv(n=%u,t=%.9g)", s->mzv_n ? s->mzv_n : 3, s->mzv_t > 0.0 ? s->mzv_t : 0.75);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EI_TOLERANCE 0.05 /* vibration that the ei shaper tolerates at its frequency */
+#define EI_TOLERANCE 0.05 /* vibration that the ei shaper tolerates at its frequency, unless it is told */
 
 struct impulses {
     int count;
@@ -113,9 +113,10 @@ static enum err make_mzv(struct impulses *p, double freq_hz, double damping, int
     return OK;
 }
 
-static void make_ei(struct impulses *p, double freq_hz, double damping)
+/* v: the part of the vibration that may stay at freq_hz; the fit is within a tenth of it up to v = 0.3. */
+static void make_ei(struct impulses *p, double freq_hz, double damping, double v)
 {
-    const double v = EI_TOLERANCE, z = damping, td = damped_period_s(freq_hz, damping);
+    const double z = damping, td = damped_period_s(freq_hz, damping);
     const double a1 = (0.24968 + 0.24961 * v) + ((0.80008 + 1.23328 * v) + (0.49599 + 3.17316 * v) * z) * z;
     const double a3 = (0.25149 + 0.21474 * v) + ((-0.83249 + 1.41498 * v) + (0.85181 - 4.90094 * v) * z) * z;
     const double t2 =
@@ -202,6 +203,20 @@ static enum err parse_mzv_args(const char *text, int *n, double *t, struct err_i
     return OK;
 }
 
+/* "(v_tol=0.02)" after the word ei. */
+static enum err parse_ei_args(const char *text, double *v, struct err_info *info)
+{
+    const char *p = skip_spaces(text + 1), *value = p;
+    if (strncmp(p, "v_tol", 5) == 0 && *skip_spaces(p + 5) == '=')
+        value = skip_spaces(p + 5) + 1;
+    char *end;
+    *v = strtod(value, &end);
+    const char *rest = skip_spaces(end);
+    if (end == value || !(*v > 0.0 && *v < 1.0) || *rest != ')' || *skip_spaces(rest + 1))
+        return err_set(info, ERR_INVALID, "shaper type 'ei%.40s': expected (v_tol=...) above 0 and below 1", text);
+    return OK;
+}
+
 static const struct {
     const char *name;
     double damping_max;
@@ -222,11 +237,11 @@ static enum err make(const char *type, double freq_hz, double damping, struct im
     if (!(freq_hz > 0.0 && freq_hz <= 1e6))
         return err_set(info, ERR_LIMIT, "shaper frequency %g must be above 0", freq_hz);
     int n = 3;
-    double t = 0.75;
+    double t = 0.75, v = EI_TOLERANCE;
     if (*args) {
-        if (kind != 1 || *args != '(')
+        if ((kind != 1 && kind != 3) || *args != '(')
             return err_set(info, ERR_INVALID, "shaper type '%.40s': %s takes no arguments", type, types[kind].name);
-        enum err err = parse_mzv_args(args, &n, &t, info);
+        enum err err = kind == 1 ? parse_mzv_args(args, &n, &t, info) : parse_ei_args(args, &v, info);
         if (err != OK)
             return err;
     }
@@ -240,7 +255,7 @@ static enum err make(const char *type, double freq_hz, double damping, struct im
         make_zvd(p, freq_hz, damping);
         return OK;
     case 3:
-        make_ei(p, freq_hz, damping);
+        make_ei(p, freq_hz, damping, v);
         return OK;
     default:
         make_hump(p, kind == 4 ? &two_hump : &three_hump, freq_hz, damping);

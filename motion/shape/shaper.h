@@ -18,7 +18,7 @@ struct shaper {
 void shaper_none(struct shaper *s);
 
 /* The impulses themselves, as tables print them: a[] normalised, t_s[0] = 0, rising. For tests and displays.
- * type  "zv", "mzv", "zvd", "ei", "2hump_ei", "3hump_ei"; "mzv(n=3, t=0.75)" or "mzv(n=4, tau=1)" with arguments
+ * type  "zv", "mzv", "zvd", "ei", "2hump_ei", "3hump_ei"; "mzv(n=3, t=0.75)" or "mzv(n=4, tau=1)", "ei(v_tol=0.02)" with arguments
  * freq_hz > 0 (0: none), damping [0, type's limit]. ERR_NOT_FOUND unknown type, ERR_LIMIT value out of range,
  * ERR_INVALID arguments without a solution. */
 enum err shaper_impulses(const char *type, double freq_hz, double damping, int *count, double a[SHAPER_TAPS_MAX],

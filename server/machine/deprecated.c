@@ -129,12 +129,17 @@ static void check_option(struct config_section *section, const struct config_opt
 
 void deprecated_check_section(struct config_section *section, const struct deprecation *rows, size_t count)
 {
-    for (size_t k = 0; k < section_option_count(section); k++) {
-        const struct config_option *option = section_option_at(section, k);
-        for (size_t i = 0; i < count; i++)
-            if (is_about(&rows[i], section_name(section), option->name) &&
+    const char *name = section_name(section);
+    size_t kind_len = strcspn(name, " ");
+    for (size_t i = 0; i < count; i++) {
+        if (!fits(rows[i].where, name, kind_len))
+            continue;
+        for (size_t k = 0; k < section_option_count(section); k++) {
+            const struct config_option *option = section_option_at(section, k);
+            if (fits(rows[i].name, option->name, strlen(option->name)) &&
                 (!rows[i].values || has_value(rows[i].values, option->value)))
                 check_option(section, option, &rows[i]);
+        }
     }
 }
 

@@ -56,7 +56,8 @@ static const struct option_desc options[] = {
     {.name = "shaper_type",
      .type = OPTION_STRING,
      .default_text = "mzv",
-     .help = "Kind of shaper: zv, mzv, zvd, ei, 2hump_ei or 3hump_ei; mzv may be followed by (n=..., tau=...)"},
+     .help = "Kind of shaper: zv, mzv, zvd, ei, 2hump_ei or 3hump_ei; mzv may be followed by (n=..., "
+             "tau=...), ei by (v_tol=...)"},
     AXIS_OPTIONS("x"),
     AXIS_OPTIONS("y"),
     AXIS_OPTIONS("z"),
@@ -93,6 +94,20 @@ static bool parse_mzv(const char *text, struct engine_shaper *shaper)
     return n > 2.0 * t + 1.0;
 }
 
+/* The argument of "ei(v_tol=0.02)" at `text`, behind the bracket. */
+static bool parse_ei(const char *text, struct engine_shaper *shaper)
+{
+    char *end;
+    double v = strtod(text + (strncmp(text, "v_tol=", 6) == 0 ? 6 : 0), &end);
+    shaper->ei_tolerance = v;
+    return v > 0.0 && v < 1.0 && strcmp(end, ")") == 0;
+}
+
+static bool parse_arguments(enum engine_shaper_kind kind, const char *text, struct engine_shaper *shaper)
+{
+    return kind == ENGINE_SHAPER_MZV ? parse_mzv(text, shaper) : kind == ENGINE_SHAPER_EI && parse_ei(text, shaper);
+}
+
 /* Fill the kind in from its name; the error says what is wrong with name or damping. */
 static enum err set_type(struct shaper_axis *axis, const char *type, struct err_info *info)
 {
@@ -102,9 +117,10 @@ static enum err set_type(struct shaper_axis *axis, const char *type, struct err_
             continue;
         axis->shaper.mzv_n = 0;
         axis->shaper.mzv_t = 0.0;
+        axis->shaper.ei_tolerance = 0.0;
         bool has_arguments = type[name_bytes] == '(';
         if (strlen(type) >= TYPE_BYTES_MAX ||
-            (has_arguments && (kinds[i].kind != ENGINE_SHAPER_MZV || !parse_mzv(type + name_bytes + 1, &axis->shaper))))
+            (has_arguments && !parse_arguments(kinds[i].kind, type + name_bytes + 1, &axis->shaper)))
             return err_set(info, ERR_INVALID, "Invalid arguments of shaper type: %s", type);
         if (axis->shaper.damping_ratio > kinds[i].damping_max)
             return err_set(info, ERR_INVALID, "Damping ratio %.3f: shaper type %s allows at most %.2f",

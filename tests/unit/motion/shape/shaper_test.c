@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 struct vector {
@@ -66,6 +67,34 @@ static void test_filter(void **state)
     assert_true(s.count == 1 && s.a[0] == 1.0 && shaper_pre_s(&s) == 0.0);
 }
 
+/* What stays of a vibration of 50 Hz that a train of impulses causes. */
+static double residue(const char *type, double damping)
+{
+    double a[SHAPER_TAPS_MAX], t[SHAPER_TAPS_MAX], c = 0, s = 0;
+    int count;
+    assert_int_equal(shaper_impulses(type, 50.0, damping, &count, a, t, NULL), OK);
+    const double w = 2 * M_PI * 50.0, wd = w * sqrt(1 - damping * damping);
+    for (int i = 0; i < count; i++) {
+        double left = a[i] * exp(-damping * w * (t[count - 1] - t[i]));
+        c += left * cos(wd * t[i]);
+        s += left * sin(wd * t[i]);
+    }
+    return hypot(c, s);
+}
+
+/* ei leaves just as much at its frequency as it is told. */
+static void test_tolerance(void **state)
+{
+    (void)state;
+    for (double v = 0.02; v < 0.3; v *= 1.7)
+        for (double damping = 0; damping < 0.21; damping += 0.05) {
+            char type[32];
+            (void)snprintf(type, sizeof type, "ei(v_tol=%.5f)", v);
+            assert_true(fabs(residue(type, damping) - v) < 0.1 * v);
+        }
+    assert_true(fabs(residue("ei", 0.1) - residue("ei(0.05)", 0.1)) < 1e-12);
+}
+
 /* Without damping an impulse train of zv, mzv, zvd leaves no vibration at its frequency. */
 static void test_no_vibration(void **state)
 {
@@ -92,6 +121,10 @@ static void test_errors(void **state)
     assert_int_equal(shaper_init(&s, "zv", -1.0, 0.1, &info), ERR_LIMIT);
     assert_int_equal(shaper_init(&s, "zv", NAN, 0.1, &info), ERR_LIMIT);
     assert_int_equal(shaper_init(&s, "ei", 50.0, 0.5, &info), ERR_LIMIT);
+    static const char *const bad_ei[] = {"ei(v_tol=0)", "ei(v_tol=1)", "ei(v_tol=nan)", "ei(v_tol=0.1", "ei(n=3)", "zvd(v_tol=0.1)",
+                                         "ei()"};
+    for (size_t i = 0; i < sizeof bad_ei / sizeof bad_ei[0]; i++)
+        assert_int_equal(shaper_init(&s, bad_ei[i], 50.0, 0.1, &info), ERR_INVALID);
     assert_int_equal(shaper_init(&s, "mzv(n=2, t=1)", 50.0, 0.1, &info), ERR_INVALID);
     assert_int_equal(shaper_init(&s, "mzv(n=3", 50.0, 0.1, &info), ERR_INVALID);
     assert_int_equal(shaper_init(&s, "mzv(q=3)", 50.0, 0.1, &info), ERR_INVALID);
@@ -105,6 +138,7 @@ int main(void)
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_filter),
         cmocka_unit_test(test_no_vibration),
+        cmocka_unit_test(test_tolerance),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
