@@ -67,6 +67,30 @@ static void test_ready(void **state)
     rig_destroy(rig);
 }
 
+/* Parameters that Klipper has given up are warnings of the configuration, each once, in Klipper's shape. */
+static void test_deprecated_commands(void **state)
+{
+    (void)state;
+    struct rig *rig = start(HEAD "[manual_stepper s]\nstep_pin: PA1\ndir_pin: PA2\nenable_pin: !PA3\nmicrosteps: 16\n"
+                                 "rotation_distance: 40\nendstop_pin: ^PB0\nposition_endstop: 0\n", 5);
+    assert_true(rig_wait_ready(rig));
+    rig_run(rig, 1);
+    assert_string_equal(rig_status(rig, "configfile", "warnings"), "[]");
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(rig_script(rig, "SET_VELOCITY_LIMIT VELOCITY=200 ACCEL_TO_DECEL=1500", 5), OK);
+        (void)!rig_script(rig, "MANUAL_STEPPER STEPPER=s SET_POSITION=0\nMANUAL_STEPPER STEPPER=s MOVE=1 STOP_ON_ENDSTOP=2", 20);
+    }
+    rig_run(rig, 1);
+    assert_string_equal(rig_status(rig, "configfile", "warnings"),
+                        "[{\"type\": \"deprecated_gcode\", \"message\": \"Parameter 'ACCEL_TO_DECEL' of command "
+                        "'SET_VELOCITY_LIMIT' is ignored: Klipper removed it on 2025-08-11; use MINIMUM_CRUISE_RATIO.\", "
+                        "\"command\": \"SET_VELOCITY_LIMIT\", \"parameter\": \"ACCEL_TO_DECEL\"}, "
+                        "{\"type\": \"deprecated_gcode\", \"message\": \"Value 'STOP_ON_ENDSTOP=2' in command "
+                        "'MANUAL_STEPPER' is deprecated.\", \"command\": \"MANUAL_STEPPER\", \"parameter\": "
+                        "\"STOP_ON_ENDSTOP\", \"value\": \"2\"}]");
+    rig_destroy(rig);
+}
+
 static void test_restart(void **state)
 {
     (void)state;
@@ -275,6 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_deprecated_commands),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_restart_while_moving),
         cmocka_unit_test(test_restart_while_printing),
