@@ -27,6 +27,9 @@ struct endstop {
     struct plant_endstop desc;
     struct plant *plant;
     enum plant_endstop_fault fault;
+    /* with a servo line */
+    bool is_line_on, is_out, is_in_touch_mode;
+    int64_t line_since_ns;
 };
 
 struct heater {

@@ -240,10 +240,32 @@ static bool endstop_depth(const struct endstop *e, double *depth_mm)
     return true;
 }
 
+/* A servo line says what to do by the length of its pulses; the middle between two neighbours parts them. In touch mode the
+ * pin stays where it is, and one that is up reports a trigger. */
+static void control_pin_changed(void *ctx, struct mcu_ticks clock, uint32_t level)
+{
+    struct endstop *e = ctx;
+    bool is_on = (level != 0 && level != SIM_LEVEL_FLOATING) != e->desc.control.is_inverted;
+    int64_t now_ns = plant_time_ns(e->plant, &e->desc.control, clock);
+    if (e->is_line_on && !is_on) {
+        int64_t pulse_us = (now_ns - e->line_since_ns) / 1000;
+        if (pulse_us > 500 && pulse_us < 900)
+            e->is_out = true, e->is_in_touch_mode = false; /* 10 degrees */
+        else if (pulse_us >= 900 && pulse_us < 1320)
+            e->is_in_touch_mode = true; /* 60 degrees */
+        else if ((pulse_us >= 1320 && pulse_us < 1630) || (pulse_us >= 2140 && pulse_us < 2400))
+            e->is_out = e->is_in_touch_mode = false; /* 90 degrees; 160: reset */
+    }
+    e->is_line_on = is_on;
+    e->line_since_ns = now_ns;
+}
+
 static bool is_triggered(const struct endstop *e)
 {
     if (e->fault != PLANT_ENDSTOP_OK)
         return e->fault == PLANT_ENDSTOP_STUCK_TRIGGERED;
+    if (e->desc.control.name && !e->is_out)
+        return e->is_in_touch_mode;
     double depth_mm;
     return endstop_depth(e, &depth_mm) && depth_mm >= -1e-9; /* sums of steps are not exact */
 }
@@ -302,6 +324,8 @@ enum err plant_wire_motion(struct plant *plant, struct err_info *info)
         if (stop->desc.of != PLANT_ENDSTOP_PROBE && stop->desc.index >= limit)
             return err_set(info, ERR_NOT_FOUND, "Endstop %s watches something that does not exist", stop->desc.name);
         e = plant_feed(plant, &stop->desc.pin, stop->desc.name, endstop_input, stop, info);
+        if (!e)
+            e = plant_watch(plant, &stop->desc.control, stop->desc.name, control_pin_changed, stop, info);
     }
     for (size_t i = 0; i < plant->switch_count && !e; i++) {
         struct held_switch *s = &plant->switches[i];

@@ -96,6 +96,7 @@ static void copy_motion(struct plant *p, const struct plant_desc *desc)
         p->endstops[i] = (struct endstop){.desc = desc->endstops[i], .plant = p};
         p->endstops[i].desc.name = copy_name(p, desc->endstops[i].name);
         copy_pin(p, &p->endstops[i].desc.pin);
+        copy_pin(p, &p->endstops[i].desc.control);
     }
     p->endstop_count = desc->endstop_count;
     p->switches = MEM_ARRAY(struct held_switch, desc->switch_count + 1);

@@ -70,6 +70,7 @@ struct plant_endstop {
     double at_mm;                  /* where it triggers */
     bool is_at_max;                /* triggered at and above at_mm; else at and below */
     double probe_x_mm, probe_y_mm; /* PROBE: where it sits from the nozzle */
+    struct plant_pin control;      /* PROBE: a servo line that puts it out and takes it in (BLTouch); none: always out */
 };
 
 struct plant_heater {

@@ -271,7 +271,7 @@ static const struct config_section *find_probe(const struct config *config, cons
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
         const struct config_section *section = config_find(config, kinds[i][0]);
         *option = kinds[i][1];
-        if (section)
+        if (section && section_is_in_file(section))
             return section;
     }
     return NULL;
@@ -346,6 +346,7 @@ void derive_endstops(struct derived *d, const struct config *config)
     struct plant_endstop endstop = {.name = "probe", .of = PLANT_ENDSTOP_PROBE};
     if (!probe || !derive_pin(d, probe, option, &endstop.pin))
         return;
+    (void)derive_pin(d, probe, "control_pin", &endstop.control);
     endstop.at_mm = derive_number(probe, "z_offset", 0);
     endstop.probe_x_mm = derive_number(probe, "x_offset", 0);
     endstop.probe_y_mm = derive_number(probe, "y_offset", 0);

@@ -55,8 +55,8 @@ static const struct check_case cases[] = {
     {HEAD "[fan]\npin: nowhere:PA1\n[output_pin a]\npin: PA 1\n[output_pin b]\npin: ~PA2\n[output_pin c]\npin:\n",
      {":8: Unknown pin chip name 'nowhere'", ":10: Invalid pin description 'PA 1'", ":12: Invalid pin description '~PA2'",
       ":14: Invalid pin description ''"}, 4},
-    {HEAD "[bltouch]\nsensor_pin: PA9\n[multi_pin f]\npins: PA1, PA2\n[fan]\npin: multi_pin:f\n[output_pin x]\npin: probe:z_virtual\n",
-     {":7: Section 'bltouch' is not supported yet", ":9: Section 'multi_pin f' is not supported yet"}, 2},
+    {HEAD "[smart_effector]\npin: PA9\n[multi_pin f]\npins: PA1, PA2\n[fan]\npin: multi_pin:f\n[output_pin x]\npin: probe:z_virtual\n",
+     {":7: Section 'smart_effector' is not supported yet", ":9: Section 'multi_pin f' is not supported yet"}, 2},
     {HEAD "[heater_bed]\nheater_pin: PB4\nsensor_pin: PC5\nsensor_type: Foo\ncontrol: watermark\nmin_temp: 0\nmax_temp: 130\n",
      {"Unknown temperature sensor 'Foo' in section 'heater_bed' (allowed: "}, 1},
     {HEAD "[heater_bed]\nheater_pin: PB4\nsensor_pin: PC5\nsensor_type: MAX31865\nspi_bus: spi1\ncontrol: watermark\n"
