@@ -44,7 +44,7 @@ const struct cli_command plan_command = {
     .details =
         "The bytes are what the boards would receive: configuration, motion and timed outputs, framed.\n"
         "Waits return at once, cold extrusion is allowed, endstops trigger at the end of the homing\n"
-        "move. -o /dev/null plans without writing.\n"
+        "move, a probe goes all the way down and finds a flat bed. -o /dev/null plans without writing.\n"
         "-c, -d and -o are needed, unless --compare DIR names a recorded case: a folder with printer.cfg,\n"
         "meta.json (which names the G-code) and NAME.steps.gz; its dictionary is DIR/../../dicts/stm32f446.dict\n"
         "without -d. The exit status is 1 when a stepper is outside the tolerance.",

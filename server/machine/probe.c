@@ -190,6 +190,10 @@ static enum err sample(struct probe *probe, double speed_mm_s, struct probe_resu
     e = probe_done(probe, e, info);
     if (e)
         return e;
+    /* Without a printer the descent ends at the lowest z; what it has found there is a flat bed, so that a mesh of it does
+     * not send the moves that follow out of range. */
+    if (probe->obj.printer->services->is_batch)
+        result.trigger_pos[2] = probe->offset_mm[2];
     for (int i = 0; i < 3; i++) {
         out->test_mm[i] = result.trigger_pos[i];
         out->bed_mm[i] = result.trigger_pos[i] + (i < 2 ? probe->offset_mm[i] : -probe->offset_mm[2]);
