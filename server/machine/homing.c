@@ -93,10 +93,22 @@ static const struct endstop *find_stuck(const struct approach *a, const struct e
     return NULL;
 }
 
+/* Motors on several boards stop at slightly different instants, which on a corexy moves the other axis too. One that is homed
+ * goes back; one that is not stays where it is. */
+static void leave_unknown_axes(struct approach *a)
+{
+    double now[TOOLHEAD_AXES_MAX];
+    toolhead_get_position(a->th, now);
+    for (unsigned i = 0; i < 3; i++)
+        if (!(toolhead_homed_axes(a->th) & (1u << i)))
+            a->home_pos[i] = a->force_pos[i] = now[i];
+}
+
 /* Step back along the way that was come, then approach once more. */
 static enum err approach_again(struct approach *a, struct engine_home_result *result, struct err_info *info)
 {
     double distance2 = 0.0, way[3], retract_pos[TOOLHEAD_AXES_MAX], start_pos[TOOLHEAD_AXES_MAX];
+    leave_unknown_axes(a);
     for (size_t i = 0; i < 3; i++) {
         way[i] = a->home_pos[i] - a->force_pos[i];
         distance2 += way[i] * way[i];
