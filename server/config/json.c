@@ -31,6 +31,12 @@ static void add_key(struct strbuf *json, const char *key, bool *is_first)
     strbuf_adds(json, ": ");
 }
 
+static void add_text(struct strbuf *json, const char *key, const char *text, bool *is_first)
+{
+    add_key(json, key, is_first);
+    strbuf_add_json_string(json, text, strlen(text));
+}
+
 char *config_raw_json(const struct config *config)
 {
     struct strbuf json;
@@ -46,8 +52,7 @@ char *config_raw_json(const struct config *config)
         bool is_first_option = true;
         for (size_t k = 0; k < section->option_count; k++) {
             const struct config_option *option = &section->options[k]->pub;
-            add_key(&json, option->name, &is_first_option);
-            strbuf_add_json_string(&json, option->value, strlen(option->value));
+            add_text(&json, option->name, option->value, &is_first_option);
         }
         strbuf_addc(&json, '}');
     }
@@ -88,10 +93,8 @@ char *config_warnings_json(const struct config *config)
         strbuf_addc(&json, '{');
         bool is_first = true;
         for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++) {
-            if (!parts[k].text)
-                continue;
-            add_key(&json, parts[k].key, &is_first);
-            strbuf_add_json_string(&json, parts[k].text, strlen(parts[k].text));
+            if (parts[k].text)
+                add_text(&json, parts[k].key, parts[k].text, &is_first);
         }
         strbuf_addc(&json, '}');
     }

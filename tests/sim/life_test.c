@@ -111,6 +111,28 @@ static void test_restart(void **state)
     rig_destroy(rig);
 }
 
+/* The stronger request wins while the printer is being closed, at any moment of that; and the printer comes back. */
+static void test_firmware_restart_during_a_restart(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        struct rig *rig = start(HEAD, 11);
+        assert_true(rig_wait_ready(rig));
+        rig_run(rig, 2);
+        assert_int_equal(rig_script(rig, "M140 S60", 10), OK);
+        rig_run(rig, 1);
+        rig_begin_script(rig, "RESTART");
+        rig_run(rig, 0.02 * i);
+        printer_request_restart(rig_printer(rig), PRINTER_RESTART_FIRMWARE);
+        assert_true(rig_run_until(rig, is_starting, rig, 10) && rig_wait_ready(rig));
+        rig_run(rig, 2);
+        assert_int_equal(printer_state(rig_printer(rig)), PRINTER_READY);
+        assert_string_equal(rig_status(rig, "heater_bed", "target"), "0.0");
+        assert_true(plant_heater_duty(rig_plant(rig), 0) == 0);
+        rig_destroy(rig);
+    }
+}
+
 /* In the middle of motion, and with the motion held: a restart takes neither long nor for ever, and fans end too. */
 static void test_restart_while_moving(void **state)
 {
@@ -301,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_ready),
         cmocka_unit_test(test_deprecated_commands),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_firmware_restart_during_a_restart),
         cmocka_unit_test(test_restart_while_moving),
         cmocka_unit_test(test_restart_while_printing),
         cmocka_unit_test(test_bad_configuration_is_corrected),
