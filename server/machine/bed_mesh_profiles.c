@@ -9,6 +9,7 @@
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,33 +219,56 @@ void bed_mesh_profiles_json(const struct bed_mesh *bm, struct strbuf *out)
     strbuf_addc(out, '}');
 }
 
-/* What SAVE_CONFIG will write. */
+static enum err set_whole(struct config *config, const char *section, const char *option, unsigned value,
+                          struct err_info *info)
+{
+    char text[16];
+    (void)snprintf(text, sizeof text, "%u", value);
+    return config_set_autosave(config, section, option, text, info);
+}
+
+static enum err set_real(struct config *config, const char *section, const char *option, double value,
+                         struct err_info *info)
+{
+    struct strbuf text;
+    strbuf_init(&text);
+    strbuf_add_json_double(&text, value); /* "10.0" */
+    enum err e = config_set_autosave(config, section, option, text.data, info);
+    strbuf_deinit(&text);
+    return e;
+}
+
+static enum err set_points(struct config *config, const char *section, const struct bed_mesh_profile *profile,
+                           struct err_info *info)
+{
+    const unsigned *count = profile->params.count;
+    struct strbuf text;
+    strbuf_init(&text);
+    for (unsigned y = 0; y < count[1]; y++)
+        for (unsigned x = 0; x < count[0]; x++)
+            strbuf_addf(&text, "%s%.6f", x ? ", " : "\n", profile->points_mm[(size_t)y * count[0] + x]);
+    enum err e = config_set_autosave(config, section, "points", text.data, info);
+    strbuf_deinit(&text);
+    return e;
+}
+
+/* What SAVE_CONFIG will write, in the order and form of Klipper's host. */
 static enum err keep(struct config *config, const struct bed_mesh_profile *profile, struct err_info *info)
 {
     const struct mesh_params *p = &profile->params;
-    const struct {
-        const char *option;
-        double value;
-    } numbers[] = {
-        {"version", PROFILE_VERSION}, {"x_count", p->count[0]}, {"y_count", p->count[1]}, {"mesh_x_pps", p->pps[0]},
-        {"mesh_y_pps", p->pps[1]},    {"tension", p->tension},  {"min_x", p->min_mm[0]},  {"max_x", p->max_mm[0]},
-        {"min_y", p->min_mm[1]},      {"max_y", p->max_mm[1]},
-    };
     char *section = mem_sprintf(PREFIX "%s", profile->name);
-    struct strbuf text;
-    strbuf_init(&text);
-    for (unsigned y = 0; y < p->count[1]; y++)
-        for (unsigned x = 0; x < p->count[0]; x++)
-            strbuf_addf(&text, "%s%.6f", x ? ", " : "\n", profile->points_mm[(size_t)y * p->count[0] + x]);
-    enum err e = config_set_autosave(config, section, "points", text.data, info);
-    if (!e)
-        e = config_set_autosave(config, section, "algo", mesh_algorithm_name(p->algorithm), info);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && !e; i++) {
-        strbuf_clear(&text);
-        strbuf_addf(&text, "%.10g", numbers[i].value);
-        e = config_set_autosave(config, section, numbers[i].option, text.data, info);
-    }
-    strbuf_deinit(&text);
+    enum err e = set_whole(config, section, "version", PROFILE_VERSION, info);
+    e = e ? e : set_points(config, section, profile, info);
+    e = e ? e : set_whole(config, section, "x_count", p->count[0], info);
+    e = e ? e : set_whole(config, section, "y_count", p->count[1], info);
+    e = e ? e : set_whole(config, section, "mesh_x_pps", p->pps[0], info);
+    e = e ? e : set_whole(config, section, "mesh_y_pps", p->pps[1], info);
+    e = e ? e : config_set_autosave(config, section, "algo", mesh_algorithm_name(p->algorithm), info);
+    e = e ? e : set_real(config, section, "tension", p->tension, info);
+    e = e ? e : set_real(config, section, "min_x", p->min_mm[0], info);
+    e = e ? e : set_real(config, section, "max_x", p->max_mm[0], info);
+    e = e ? e : set_real(config, section, "min_y", p->min_mm[1], info);
+    e = e ? e : set_real(config, section, "max_y", p->max_mm[1], info);
     mem_free(section);
     return e;
 }
