@@ -19,6 +19,9 @@ function keepHistory(list) {
   } catch { /* no storage here */ }
 }
 
+/** "B:62.8 /60.0 T0:208.1 /210.0": what a wait for a temperature prints each second. */
+const isTemperatureReport = (entry) => entry.kind !== 'command' && /^(ok )?([A-Z]\w*:-?[\d.]+ \/-?[\d.]+ ?)+$/.test(entry.text);
+
 function createLine(entry) {
   const kind = entry.kind === 'command' ? 'command' : entry.text.startsWith('!!') ? 'error' : '';
   return element('li', kind ? { class: kind } : {}, (kind === 'command' ? '> ' : '') + entry.text);
@@ -26,6 +29,7 @@ function createLine(entry) {
 
 export function createConsoleView(app) {
   const input = byId('console-input'), lines = byId('console-lines');
+  const withTemperatures = byId('console-temperatures');
   const history = readHistory();
   let place = history.length, known = '';
 
@@ -56,12 +60,16 @@ export function createConsoleView(app) {
     input.value = history[place] ?? '';
   });
 
+  const show = () => {
+    const isAtEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40;
+    const shown = app.printer.console.filter((entry) => withTemperatures.checked || !isTemperatureReport(entry));
+    lines.replaceChildren(...shown.map(createLine));
+    if (isAtEnd) lines.scrollTop = lines.scrollHeight;
+  };
+  withTemperatures.addEventListener('change', show);
+
   return (changed) => {
-    if (changed.has('console')) {
-      const isAtEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40;
-      lines.replaceChildren(...app.printer.console.map(createLine));
-      if (isAtEnd) lines.scrollTop = lines.scrollHeight;
-    }
+    if (changed.has('console')) show();
     const names = Object.keys(app.printer.commands).sort();
     if (changed.has('commands') && names.join() !== known) {
       known = names.join();

@@ -9,7 +9,7 @@ export function createMotionView(app) {
     const input = element('input', { type: 'radio', name: 'jog-step', value: String(distance) });
     input.checked = distance === app.jogDistance;
     input.addEventListener('change', () => { app.jogDistance = distance; });
-    byId('jog-steps').append(element('label', { class: 'check' }, input, `${distance} mm`));
+    byId('jog-steps').append(element('label', {}, input, `${distance} mm`));
   }
   return () => {
     const { printer } = app;

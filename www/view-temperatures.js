@@ -55,15 +55,15 @@ function scaleOf(printer, sensors) {
 function drawGrid(context, width, height, top, colour) {
   context.strokeStyle = context.fillStyle = colour;
   context.lineWidth = 1;
-  context.globalAlpha = 0.5;
+  context.globalAlpha = 0.2; /* quieter than the curves */
   context.beginPath();
   for (let value = 0; value <= top; value += 50) {
-    const y = height - (value / top) * height;
+    const y = Math.round(height - (value / top) * height) + 0.5;
     context.moveTo(0, y);
     context.lineTo(width, y);
   }
   for (let minute = 1; minute < HISTORY_S / 60; minute++) {
-    const x = width - (minute * 60 / HISTORY_S) * width;
+    const x = Math.round(width - (minute * 60 / HISTORY_S) * width) + 0.5;
     context.moveTo(x, 0);
     context.lineTo(x, height);
   }
@@ -71,6 +71,9 @@ function drawGrid(context, width, height, top, colour) {
   context.globalAlpha = 1;
   context.font = '11px system-ui, sans-serif';
   for (let value = 50; value <= top; value += 50) context.fillText(`${value}`, 2, height - (value / top) * height + 12);
+  context.textAlign = 'center';
+  for (const minute of [2, 4, 6, 8]) context.fillText(`−${minute} min`, width - (minute * 60 / HISTORY_S) * width, height - 3);
+  context.textAlign = 'start';
 }
 
 function drawSeries(context, values, width, height, top, dash) {
