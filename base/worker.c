@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #define STACK_KIB_DEFAULT 256
-#define NICENESS          10 /* below everything else of ours */
 
 struct piece {
     worker_fn *fn;
@@ -23,6 +22,7 @@ struct piece {
 
 struct worker {
     const char *name;
+    int niceness;
     struct mpsc queue; /* of struct piece */
     sem_t pieces;      /* posted once for each, and once for the end */
     pthread_t thread;
@@ -33,7 +33,7 @@ static void *worker_main(void *arg)
 {
     struct worker *worker = arg;
     (void)pthread_setname_np(pthread_self(), worker->name);
-    (void)!setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS); /* a thread is a process here */
+    (void)!setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), worker->niceness); /* a thread is a process here */
     for (;;) {
         struct piece piece;
         while (sem_wait(&worker->pieces) != 0)
@@ -47,10 +47,11 @@ static void *worker_main(void *arg)
     }
 }
 
-struct worker *worker_create(const char *name, size_t queue_max, unsigned stack_kib)
+struct worker *worker_create(const char *name, size_t queue_max, unsigned stack_kib, int niceness)
 {
     struct worker *worker = MEM_NEW(struct worker);
     worker->name = name;
+    worker->niceness = niceness;
     mpsc_init(&worker->queue, sizeof(struct piece), queue_max);
     CHECK(sem_init(&worker->pieces, 0, 0) == 0);
     pthread_attr_t attr;

@@ -1,4 +1,4 @@
-/* Slow work - a disk that takes its time, a long sum - on a thread of its own, at the lowest priority, one piece after the
+/* Slow work - a disk that takes its time, a long sum - on a thread of its own, one piece after the
  * other in the order in which they were given.
  *
  * Nobody waits for a lock here: giving work is a push into a ring. */
@@ -18,8 +18,9 @@ typedef void worker_fn(void *arg);
 
 /* name       kept; of the thread
  * queue_max  pieces that may wait
- * stack_kib  0: 256 */
-struct worker *worker_create(const char *name, size_t queue_max, unsigned stack_kib);
+ * stack_kib  0: 256
+ * niceness   of the thread: above 0 everything else of ours goes first */
+struct worker *worker_create(const char *name, size_t queue_max, unsigned stack_kib, int niceness);
 /* Do what is still queued, then end the thread; from then on worker_post refuses. Once only; not from the worker. */
 void worker_stop(struct worker *worker);
 void worker_destroy(struct worker *worker); /* stops it first, if need be. NULL allowed */

@@ -44,6 +44,11 @@ struct boards *boards_create(const struct boards_options *options)
     return boards;
 }
 
+bool boards_is_prompt(const struct boards *boards)
+{
+    return link_is_prompt(boards->link);
+}
+
 void boards_get_lateness(const struct boards *boards, struct boards_lateness *out)
 {
     struct link_lateness link;

@@ -58,10 +58,12 @@ void boards_panic(void *boards);
 /* How well the link thread keeps up, all boards together. Any thread. */
 struct boards_lateness {
     struct histogram_view lead; /* from the moment a block of commands left to the first deadline in it; 0: too late */
-    struct histogram_view late; /* from the moment it had to leave, 0.1 s before that deadline, to when it did */
+    struct histogram_view late; /* from the moment it had to leave, 0.1 s before that deadline (0.25 without rights) */
     bool has_thread;            /* false in virtual time */
     struct actor_stats thread;
 };
+/* Does the link run when it must (it has real-time rights, or time is virtual)? Else leave it more time. Any thread. */
+bool boards_is_prompt(const struct boards *boards);
 void boards_get_lateness(const struct boards *boards, struct boards_lateness *out);
 
 size_t boards_count(const struct boards *boards);

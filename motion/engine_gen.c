@@ -183,7 +183,7 @@ void gen_live(struct motion *m)
     if (m->home.phase != HOME_NONE && m->home.phase != HOME_DRIP)
         return; /* stopping: no step more */
     const bool is_drip = m->home.phase == HOME_DRIP;
-    const double ahead = is_drip ? DRIP_AHEAD_S : m->horizon_s - m->kfd_s;
+    const double ahead = is_drip ? m->drip_ahead_s : m->horizon_s - m->kfd_s;
     const double target = m->est_s + ahead;
     const double end = m->motion_end_s + m->kfd_s;
     const double batch = is_drip ? BATCH_LIVE_S * 0.5 : BATCH_LIVE_S;

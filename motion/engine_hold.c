@@ -53,7 +53,7 @@ struct brake {
 
 double hold_cut_s(const struct motion *m)
 {
-    const double free_s = fmax(m->gen_s + m->kfd_s, m->est_s + MIN_LEAD_S);
+    const double free_s = fmax(m->gen_s + m->kfd_s, m->est_s + m->min_lead_s);
     return fmax(free_s, m->brake_until_s); /* a stop that is under way is not cut short: its moves are forgotten */
 }
 

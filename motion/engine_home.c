@@ -2,7 +2,7 @@
  * stop it, and the positions read back afterwards.
  *
  *   START     plan the move, arm triggers and endstops
- *   DRIP      steps are generated at most DRIP_AHEAD_S ahead, until every trigger has ended
+ *   DRIP      steps are generated at most drip_ahead_s ahead, until every trigger has ended
  *   STOPPING  generation rests; disarm everywhere, collect the reasons
  *   ASKING    where did the motors stop, when did the endstops trigger
  *   then the plan behind is wiped, the counts are taken over, and the position is set at a fence. */

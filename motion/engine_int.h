@@ -51,14 +51,19 @@
 #define FAULT_TEXT_MAX   2048
 #define COMMAND_TEXT_MAX 80
 
-#define START_LEAD_S     0.250 /* the first move after standstill starts this far ahead of the boards */
-#define MIN_LEAD_S       0.100 /* nothing is scheduled nearer than this */
+/* How near to the boards things are scheduled: with real-time rights, and without, when this thread and the link's may
+ * have to wait for the processor (0.12 s was measured with eight processes that spin). */
+#define START_LEAD_RT_S  0.250 /* the first move after standstill starts this far ahead of the boards */
+#define START_LEAD_S     0.450
+#define MIN_LEAD_RT_S    0.100 /* nothing is scheduled nearer than this */
+#define MIN_LEAD_S       0.250
+#define DRIP_AHEAD_RT_S  0.100 /* while homing: steps are generated no further ahead */
+#define DRIP_AHEAD_S     0.300
 #define PRIME_WAIT_S     0.100 /* moves wait this long for more before the first of them is released */
 #define RING_AHEAD_S     0.250 /* motion waiting in the ring at which the caller is told to wait */
 #define PLAN_MARGIN_S    (ENGINE_BUFFER_S - RING_AHEAD_S - ENGINE_HORIZON_RT_S) /* planned beyond the horizon */
 #define BATCH_LIVE_S     0.050 /* steps are generated in stretches of this length */
 #define SEND_LAG_S       0.050 /* and stay open to a longer queue_step for this long */
-#define DRIP_AHEAD_S     0.100 /* while homing: steps are generated no further ahead */
 #define WINDOW_MIN_S     0.001 /* least of kin_flush_delay */
 #define TAIL_LEFT_MAX    64   /* a released tail must be planned up to so many items before more is taken */
 #define MOTOR_PAUSE_S    0.100
@@ -353,6 +358,7 @@ struct motion {
     struct engine *e;
     bool is_batch;
     double horizon_s;
+    double start_lead_s, min_lead_s, drip_ahead_s;
     struct board_port *port;
 
     /* plan */

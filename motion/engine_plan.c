@@ -28,6 +28,10 @@ void motion_init(struct motion *m, struct engine *e)
     m->due = MEM_ARRAY(struct due, DUE_MAX);
     m->kfd_s = WINDOW_MIN_S;
     m->runout_s = -1.0;
+    if (e->is_batch) {
+        m->start_lead_s = START_LEAD_RT_S;
+        m->min_lead_s = MIN_LEAD_RT_S;
+    }
     m->min_lead_us = UINT32_MAX;
     m->all_sent = true;
     if (!e->is_batch) {
@@ -78,8 +82,8 @@ static double excess_s(const struct motion *m)
 void motion_resync(struct motion *m)
 {
     const double generated = m->is_batch ? m->kgen_s : m->gen_s;
-    const double restart = fmax(m->est_s + MIN_LEAD_S, generated) + m->kfd_s;
-    m->print_time_s = fmax(m->print_time_s, fmax(m->est_s + START_LEAD_S, restart));
+    const double restart = fmax(m->est_s + m->min_lead_s, generated) + m->kfd_s;
+    m->print_time_s = fmax(m->print_time_s, fmax(m->est_s + m->start_lead_s, restart));
     /* No filter may find motion within what it has looked at already. */
     for (unsigned i = 0; m->is_batch && i < m->e->stepper_count; i++)
         m->print_time_s = fmax(m->print_time_s, m->gen_s + stepgen_pre_s(m->e->steppers[i]->sg));
@@ -360,13 +364,24 @@ static struct host_ns next_wake(struct motion *m)
     return next;
 }
 
+/* Once, when it is known what rights this thread has got. Virtual time is never late. */
+static void settle_leads(struct motion *m)
+{
+    const struct runtime *runtime = m->e->config.runtime;
+    const bool is_prompt = runtime_has_realtime(runtime, &m->actor) || runtime_is_virtual(runtime);
+    if (m->horizon_s == 0.0)
+        m->horizon_s = is_prompt ? ENGINE_HORIZON_RT_S : ENGINE_HORIZON_S;
+    m->start_lead_s = is_prompt ? START_LEAD_RT_S : START_LEAD_S;
+    m->min_lead_s = is_prompt ? MIN_LEAD_RT_S : MIN_LEAD_S;
+    m->drip_ahead_s = is_prompt ? DRIP_AHEAD_RT_S : DRIP_AHEAD_S;
+}
+
 struct host_ns motion_step(struct actor *actor, struct host_ns now)
 {
     struct motion *m = CONTAINER_OF(actor, struct motion, actor);
     struct engine *e = m->e;
-    if (m->horizon_s == 0.0)
-        m->horizon_s = runtime_has_realtime(e->config.runtime, actor) || runtime_is_virtual(e->config.runtime)
-                           ? ENGINE_HORIZON_RT_S : ENGINE_HORIZON_S;
+    if (m->start_lead_s == 0.0)
+        settle_leads(m);
     atomic_store_explicit(&m->horizon_told_s, m->horizon_s, memory_order_relaxed);
     mem_guard_begin();
     if (m->wanted.ns != 0 && now.ns > m->wanted.ns) {

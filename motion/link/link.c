@@ -8,6 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A block leaves at the latest this long before its first deadline: with real-time rights, and without. */
+#define LEAD_RT_S      0.100
+#define LEAD_S         0.250
 #define LINK_REQUESTS  512
 #define LINK_NOTES     512
 #define NOTES_RESERVED 192 /* kept for answers and faults: replies are dropped before these */
@@ -145,6 +148,8 @@ static bool all_configured(const struct link *link)
 static struct host_ns link_step(struct actor *self, struct host_ns now)
 {
     struct link *link = CONTAINER_OF(self, struct link, actor);
+    if (link->lead_s == 0.0) /* virtual time is never late */
+        link->lead_s = link_is_prompt(link) ? LEAD_RT_S : LEAD_S;
     run_emergency(link);
     run_requests(link, now);
     struct host_ns next = HOST_NS_NEVER;
@@ -181,6 +186,11 @@ void link_destroy(struct link *link)
         link_trigger_destroy(link->triggers[i]);
     mpsc_deinit(&link->requests);
     mem_free(link);
+}
+
+bool link_is_prompt(const struct link *link)
+{
+    return runtime_is_virtual(link->runtime) || runtime_has_realtime(link->runtime, &link->actor);
 }
 
 void link_get_lateness(const struct link *link, struct link_lateness *out)

@@ -139,10 +139,12 @@ void link_wake(struct link *link); /* any thread: lanes have something new */
 /* How well blocks leave, all boards together. Any thread. */
 struct link_lateness {
     struct histogram_view lead; /* from the moment a block left to the first deadline in it; 0: too late */
-    struct histogram_view late; /* from the moment it had to leave, 0.1 s before that deadline, to when it did */
+    struct histogram_view late; /* from the moment it had to leave, 0.1 s before that deadline (0.25 without rights) */
     bool has_thread;            /* false in virtual time */
     struct actor_stats thread;
 };
+/* Does its thread run when it must (it has real-time rights, or time is virtual)? Any thread, once it has begun. */
+bool link_is_prompt(const struct link *link);
 void link_get_lateness(const struct link *link, struct link_lateness *out);
 
 /* Any thread, at once; async-signal-safe variants for a dying process: link_panic. */

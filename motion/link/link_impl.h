@@ -118,6 +118,7 @@ struct link {
     struct mpsc requests;
     _Atomic unsigned stop_count; /* emergency stops asked for */
     unsigned stop_seen;
+    double lead_s; /* a block leaves at the latest this long before its first deadline; 0: not settled */
     struct histogram lead, late; /* struct link_lateness */
     struct link_board *boards[LINK_BOARDS_MAX];
     struct link_port *ports[LINK_PORTS_MAX];

@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#define LEAD_S            0.100 /* a block leaves at the latest this long before its first deadline */
 #define BACKGROUND_IDLE_S 0.005 /* background commands leave when the wire has been idle this long */
 #define WAIT_MIN_NS       20000 /* rounding never makes the link spin */
 
@@ -74,7 +73,7 @@ static void note_lateness(struct link_board *b, const struct sendq_block *block,
     uint64_t clock = clock_line_at(line, now);
     double lead_s = ((double)block->first_req - (double)clock) / line->freq_hz;
     histogram_add(&b->link->lead, lead_s * 1e6);
-    histogram_add(&b->link->late, (LEAD_S - lead_s) * 1e6);
+    histogram_add(&b->link->late, (b->link->lead_s - lead_s) * 1e6);
     if (clock <= block->first_req)
         return;
     double late_s = -lead_s;
@@ -107,7 +106,7 @@ static bool is_due(struct link_board *b, const struct clock_line *line, struct h
         *at = host_ns_add_s(b->session.idle, BACKGROUND_IDLE_S);
         return !host_ns_before(now, *at);
     }
-    uint64_t lead = (uint64_t)(LEAD_S * line->freq_hz);
+    uint64_t lead = (uint64_t)(b->link->lead_s * line->freq_hz);
     uint64_t clock = clock_line_at(line, start);
     if (first_req <= clock + lead)
         return true;

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define WORKER_NICENESS  10 /* below everything else of ours */
 #define WORKER_STACK_KIB 512 /* SQLite and JSON recursion under sanitizers */
 
 /* --- routes --- */
@@ -283,7 +284,7 @@ struct api *api_create(const struct api_options *options)
     api->proc_stats = proc_stats_create();
     proc_stats_sample(api->proc_stats, api->started_s, 0); /* clients may ask before the first second is over */
     api->tokens = tokens_create(api->options.db);
-    api->worker = worker_create("worker", 2 * API_CALLS_MAX, WORKER_STACK_KIB);
+    api->worker = worker_create("worker", 2 * API_CALLS_MAX, WORKER_STACK_KIB, WORKER_NICENESS);
     api->watch = file_watch_create(api);
     if (options->backend->bind)
         options->backend->bind(options->backend->ctx, api);

@@ -274,7 +274,7 @@ static void open_machine(struct host *host)
             &(struct simulation_options){.runtime = host->runtime, .log = host->log, .seed = o->seed});
     }
     if (!o->is_simulated)
-        host->disk = worker_create("disk", DISK_QUEUE_MAX, DISK_STACK_KIB);
+        host->disk = worker_create("disk", DISK_QUEUE_MAX, DISK_STACK_KIB, 0);
     host->status = status_hub_create();
     host->machine = (struct actor){.name = "machine", .step = machine_step};
     host->services = (struct printer_services){

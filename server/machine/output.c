@@ -17,8 +17,9 @@
 #define FIRST_UPDATE_S         0.2  /* after the configuration: when the start value of a PWM pin takes effect */
 #define CHANGE_GAP_S           0.1  /* two changes in the stream are at least this far apart */
 #define LANE_BYTES             1024 /* some twenty updates */
-#define SEND_AHEAD_S           0.1  /* "now" on a board is at least this far in its future */
-#define LATE_AHEAD_S           0.05 /* an update nearer than this might come too late */
+#define SEND_AHEAD_RT_S        0.1  /* "now" on a board is at least this far in its future: with real-time rights, */
+#define SEND_AHEAD_S           0.25 /* and without */
+#define LATE_SHARE             0.5  /* an update nearer than this share of it might come too late */
 #define TICKS_MAX              2147483648.0 /* durations must stay below half the range of a 32-bit clock */
 
 static const char digital_format[] = "queue_digital_out oid=%c clock=%u on_ticks=%u";
@@ -171,14 +172,20 @@ enum err output_connect_stream(struct output *out, struct err_info *info)
     return engine_add_output(out->printer->engine, &spec, &out->stream, info);
 }
 
+static double send_ahead_s(const struct output *out)
+{
+    return boards_is_prompt(out->printer->boards) ? SEND_AHEAD_RT_S : SEND_AHEAD_S;
+}
+
 /* The earliest instant at which an update that leaves now is still in time, also behind the one before it: the link holds an
  * update until the last has taken effect. */
 static struct print_time earliest(const struct output *out)
 {
+    const double ahead_s = send_ahead_s(out);
     struct print_time at = boards_est_print_time(out->printer->boards, printer_now(out->printer));
-    at.s += SEND_AHEAD_S;
-    if (at.s < out->last_time.s + SEND_AHEAD_S)
-        at.s = out->last_time.s + SEND_AHEAD_S;
+    at.s += ahead_s;
+    if (at.s < out->last_time.s + ahead_s)
+        at.s = out->last_time.s + ahead_s;
     return at;
 }
 
@@ -186,7 +193,7 @@ void output_set_at(struct output *out, struct print_time when, double value)
 {
     /* On a busy computer this thread may be late. An update in the past would shut the board down; a late one does not. */
     struct print_time now = boards_est_print_time(out->printer->boards, printer_now(out->printer));
-    if (when.s < now.s + LATE_AHEAD_S)
+    if (when.s < now.s + LATE_SHARE * send_ahead_s(out))
         when = earliest(out);
     struct mcu_ticks clock = board_ticks_at(out->board, when);
     const int64_t args[] = {out->oid, (uint32_t)clock.t, to_wire(out, value)};

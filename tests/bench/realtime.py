@@ -553,12 +553,13 @@ def latency_bench(args, rights):
 
 def measure_braking(rig, asked, repeats):
     urgent = http.client.HTTPConnection("127.0.0.1", rig.port, timeout=60)
-    urgent.connect()
     for i in range(repeats):
         if i == 0 or asked[-1][0] == "cancel":
             rig.start("straight.gcode")
         name = "cancel" if i % 2 else "pause"
         rig.wait("cruise", lambda: is_cruising(rig))
+        urgent.close() # an idle connection may have been closed by now
+        urgent.connect()
         begin = time.monotonic_ns()
         status, reply = rig.call("POST", f"/printer/print/{name}", connection=urgent)
         asked.append((name, begin, time.monotonic_ns()))
@@ -573,6 +574,7 @@ def measure_stops(rig, asked, repeats):
     for i in range(repeats):
         rig.start("straight.gcode")
         rig.wait("cruise", lambda: is_cruising(rig))
+        urgent.close()
         urgent.connect()
         begin = time.monotonic_ns()
         if i % 2:

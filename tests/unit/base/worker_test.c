@@ -34,7 +34,7 @@ static void keeps_the_order(void **state)
     (void)state;
     static struct notes notes;
     static struct numbered numbered[PIECES];
-    struct worker *worker = worker_create("test", PIECES, 0);
+    struct worker *worker = worker_create("test", PIECES, 0, 0);
     for (int i = 0; i < PIECES; i++) {
         numbered[i] = (struct numbered){&notes, i};
         assert_true(worker_post(worker, note, &numbered[i]));
@@ -136,7 +136,7 @@ static void run_scene(struct scene *s)
 static void others_go_on_while_one_waits(void **state)
 {
     (void)state;
-    struct scene s = {.worker = worker_create("test", 8, 0), .rt = runtime_create_real(), .wait_ms = 150,
+    struct scene s = {.worker = worker_create("test", 8, 0, 0), .rt = runtime_create_real(), .wait_ms = 150,
                       .asked = ERR_IO, .got = OK};
     run_scene(&s);
     assert_int_equal(s.got, ERR_IO);
@@ -147,7 +147,7 @@ static void others_go_on_while_one_waits(void **state)
 static void a_cancelled_fiber_leaves_at_once(void **state)
 {
     (void)state;
-    struct scene s = {.worker = worker_create("test", 8, 0), .rt = runtime_create_real(), .wait_ms = 500,
+    struct scene s = {.worker = worker_create("test", 8, 0, 0), .rt = runtime_create_real(), .wait_ms = 500,
                       .is_cancelling = true, .got = OK};
     run_scene(&s);
     assert_int_equal(s.got, ERR_CANCELLED);

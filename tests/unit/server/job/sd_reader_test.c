@@ -49,7 +49,7 @@ static int setup_with_worker(void **state)
 {
     (void)setup(state);
     struct file *f = *state;
-    f->worker = worker_create("disk", 64, 0);
+    f->worker = worker_create("disk", 64, 0, 0);
     worker_calls_init(&f->calls, f->worker, &f->owner);
     return 0;
 }
