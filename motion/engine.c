@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define LANE_BYTES_LIVE  (128 * 1024)
-#define LANE_BYTES_BATCH (4 * 1024 * 1024)
+#define LANE_BYTES_BATCH (256 * 1024)
 #define HORIZON_MIN_S    0.1
 #define HORIZON_MAX_S    2.0
 

@@ -40,7 +40,7 @@
 #define EVENT_RING       256
 #define CONTROL_RING     64
 #define SEGS_LIVE        4096
-#define SEGS_BATCH       65536
+#define SEGS_BATCH       8192
 #define LOOKAHEAD_BATCH  8192
 #define BATCH_CHUNK_S    6.0  /* offline: steps are solved in stretches of about this length */
 #define SEGS_SMALL       512  /* force moves */

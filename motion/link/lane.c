@@ -16,7 +16,7 @@ void lane_init(struct lane *lane, struct actor *producer, size_t capacity_bytes)
     while (size < capacity_bytes)
         size *= 2;
     memset(lane, 0, sizeof(*lane));
-    lane->bytes = mem_alloc(size);
+    lane->bytes = mem_alloc(size + LANE_COPY_BYTES);
     lane->mask = size - 1;
     lane->producer = producer;
     atomic_init(&lane->head, 0);

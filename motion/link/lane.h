@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define LANE_RECORD_BYTES_MAX 96 /* 32 bytes and the longest command, rounded up to 8 */
+#define LANE_COPY_BYTES       16 /* so many bytes beyond a record may be read */
 
 struct actor;
 

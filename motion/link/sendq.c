@@ -147,7 +147,8 @@ uint64_t sendq_first_req(struct sendq *q)
 
 static void put(struct sendq_block *block, const struct lane_record *r)
 {
-    memcpy(block->payload + block->len_bytes, r->data, r->len_bytes);
+    for (size_t at = 0; at < r->len_bytes; at += LANE_COPY_BYTES) /* whole pieces: both ends have room for one more */
+        memcpy(block->payload + block->len_bytes + at, r->data + at, LANE_COPY_BYTES);
     block->len_bytes = (uint8_t)(block->len_bytes + r->len_bytes);
     if (r->tag)
         block->tags[block->tag_count++] = r->tag;

@@ -39,7 +39,7 @@ uint64_t sendq_next_ready_clock(struct sendq *q);
 uint64_t sendq_first_req(struct sendq *q);
 
 struct sendq_block {
-    uint8_t payload[FRAME_PAYLOAD_MAX];
+    uint8_t payload[FRAME_PAYLOAD_MAX + LANE_COPY_BYTES];
     uint8_t len_bytes;
     uint8_t tag_count;
     uint32_t tags[SENDQ_TAGS_MAX];

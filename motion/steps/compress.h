@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COMPRESS_RUN_MAX  65535 /* steps in one message at most: what its count can say */
+#define COMPRESS_RUN_MAX  16384 /* steps in one message at most: longer runs are rare, and each stepper has room for one */
 #define COMPRESS_LOOK_MIN 256   /* steps gathered before a message is looked for, unless forced */
 
 struct compress {

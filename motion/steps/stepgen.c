@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OUT_MAX       16384 /* records */
-#define OUT_PAUSE     8192  /* stop solving when this many wait to be taken */
+#define OUT_MAX       8192  /* records */
+#define OUT_PAUSE     4096  /* stop solving when this many wait to be taken */
 #define RUN_STEPS     1024  /* steps solved between looks at the output's room */
 #define SLICE_RUNS    4     /* times so many steps are a slice */
 #define HISTORY_COUNT 1024
