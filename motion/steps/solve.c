@@ -14,9 +14,9 @@ void solver_init(struct solver *s, double step_mm, double hz, solve_sink_fn *sin
     s->inv_step = 1.0 / step_mm;
     s->dir = -1;
     s->hz = hz;
-    s->last_step_s = -1.0;
     s->sink = sink;
     s->ctx = ctx;
+    s->cross = crossings_choose();
 }
 
 static struct tap *add_tap(struct solver *s, double tau_s, int axis, double weight)
@@ -125,52 +125,23 @@ double *solver_put(struct solver *s, int d, int count)
     return clocks;
 }
 
-#define ROUND      6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
-#define BEND_CLEAR 1e-3               /* h/v [1/s] from which sqrt(..) - v keeps the time to 1e-13 s */
-
-/* Times of n crossings x0, x0 + step, ... ahead on a part that starts with speed v >= 0 and half acceleration h:
- * x = v u + h u^2. Three forms of the same root, chosen for the whole part: steady speed; clearly bent, where
- * (sqrt(v^2 + 4 h x) - v) / (2 h) loses nothing that matters; and 2 x / (v + sqrt(..)), which never cancels. */
-static void crossings(double *restrict u, int n, double x0, double step, double v, double h)
-{
-    const double v2 = v * v, h4 = 4.0 * h;
-    if (h == 0.0) {
-        const double inverse = 1.0 / v;
-        for (int k = 0; k < n; k++)
-            u[k] = (x0 + k * step) * inverse;
-    } else if (h > BEND_CLEAR * v || h < -BEND_CLEAR * v) {
-        const double inverse = 0.5 / h;
-        for (int k = 0; k < n; k++) {
-            const double disc = v2 + h4 * (x0 + k * step);
-            u[k] = (sqrt(disc > 0.0 ? disc : 0.0) - v) * inverse;
-        }
-    } else {
-        for (int k = 0; k < n; k++) {
-            const double x = x0 + k * step, disc = v2 + h4 * x;
-            u[k] = 2.0 * x / (v + sqrt(disc > 0.0 ? disc : 0.0));
-        }
-    }
-}
-
 /* Solve and hand over all crossings of a part. Rounding at its ends is clipped to [0, u_max]. */
 static void emit_crossings(struct solver *s, int d, int count, double t_s, double u_max, double first, double v,
                            double h)
 {
-    const double hz = s->hz, clock0 = s->base_clock + (t_s - s->base_s) * hz, clock_max = u_max * hz;
-    double last = 0.0;
+    const double hz = s->hz;
+    struct crossings part = {.first = first,
+                             .step = s->step_mm,
+                             .v = v,
+                             .h = h,
+                             .hz = hz,
+                             .clock = s->base_clock + (t_s - s->base_s) * hz,
+                             .ticks_max = u_max * hz};
     for (int from = 0; from < count; from += SOLVE_BLOCK) {
         const int n = count - from < SOLVE_BLOCK ? count - from : SOLVE_BLOCK;
-        double *restrict clocks = solver_put(s, d, n);
-        crossings(clocks, n, first + from * s->step_mm, s->step_mm, v, h);
-        last = clocks[n - 1];
-        for (int k = 0; k < n; k++) {
-            double ticks = clocks[k] * hz;
-            ticks = ticks < clock_max ? ticks : clock_max;
-            ticks = ticks > 0.0 ? ticks : 0.0;
-            clocks[k] = (clock0 + ticks + ROUND) - ROUND;
-        }
+        part.first = first + from * s->step_mm;
+        s->cross(solver_put(s, d, n), n, &part);
     }
-    s->last_step_s = t_s + (last < u_max ? last : u_max);
 }
 
 /* One monotone part in direction d from speed v (its sign is d's, or 0). */

@@ -7,6 +7,7 @@
 #ifndef MOTION_STEPS_SOLVE_H
 #define MOTION_STEPS_SOLVE_H
 
+#include "motion/steps/solve_cross.h"
 #include "motion/steps/tap.h"
 
 #include <stdbool.h>
@@ -36,7 +37,6 @@ struct solver {
     int64_t n;
     int dir;
     bool is_committed;
-    double last_step_s;
     /* smoothed pressure advance: position and speed at t_s, carried from piece to piece */
     double smooth_p, smooth_v;
     int smooth_age; /* pieces since they were computed afresh */
@@ -44,8 +44,9 @@ struct solver {
     double base_s, base_clock, hz;
     solve_sink_fn *sink;
     void *ctx;
+    crossings_fn *cross;
     /* steps not handed over yet, all in one direction */
-    double clocks[SOLVE_BLOCK];
+    double clocks[SOLVE_BLOCK + CROSSINGS_GROUP];
     int block_count, block_dir;
     bool is_block_committed; /* is_committed as the block's first step found it */
 };
@@ -75,7 +76,8 @@ static inline double solver_down_mm(const struct solver *s)
 int solver_count(const struct solver *s, int d, double end_mm);
 /* After a monotone part that ended at end_mm with `count` steps in direction d: update grid and direction. */
 void solver_advance(struct solver *s, int d, int count, double end_mm);
-/* Room for the clocks of `count` <= SOLVE_BLOCK steps in direction d, which the caller fills in. */
+/* Room for the clocks of `count` <= SOLVE_BLOCK steps in direction d, which the caller fills in; CROSSINGS_GROUP more may
+ * be overwritten. */
 double *solver_put(struct solver *s, int d, int count);
 
 /* One piece from t_s on, du long, position given by a quadratic. Returns the number of steps. */

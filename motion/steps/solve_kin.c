@@ -74,8 +74,6 @@ static int solve_part(struct solver *s, const struct path *path, double t_s, dou
             root = crossing(path, d, target, hi, &u, state);
         *solver_put(s, d, 1) = floor(clock0 + root * s->hz + 0.5);
     }
-    if (count > 0)
-        s->last_step_s = t_s + root;
     solver_advance(s, d, count, at_hi[0]);
     return count;
 }

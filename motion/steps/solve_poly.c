@@ -135,8 +135,6 @@ static int solve_part(struct solver *s, const struct poly4 *p, double t_s, doubl
         target = s->origin_mm + ((double)s->n + d * (k + 1.5)) * s->step_mm;
         *solver_put(s, d, 1) = floor(clock0 + u * s->hz + 0.5);
     }
-    if (count > 0)
-        s->last_step_s = t_s + u;
     solver_advance(s, d, count, end_mm);
     return count;
 }

@@ -72,10 +72,6 @@ double stepgen_solved_s(const struct stepgen *sg)
 {
     return sg->solver.t_s;
 }
-double stepgen_last_step_s(const struct stepgen *sg)
-{
-    return sg->solver.last_step_s;
-}
 uint64_t stepgen_last_sent_clock(const struct stepgen *sg)
 {
     return (uint64_t)sg->compress.base;

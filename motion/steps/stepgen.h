@@ -91,7 +91,6 @@ void stepgen_set_advance(struct stepgen *sg, double t_s, double k_s);
 
 /* --- what the engine needs to know --- */
 double stepgen_solved_s(const struct stepgen *sg);    /* all steps up to here have been made */
-double stepgen_last_step_s(const struct stepgen *sg); /* time of the last step, -1: none yet */
 uint64_t stepgen_last_sent_clock(const struct stepgen *sg);
 /* Start of the first segment that moves the stepper among those not yet looked at; -1: none. Drives the motor enable.
  */
