@@ -8,9 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #define ARENA_BLOCK_BYTES 8192
 #define ARENA_ALIGN       16
+#define HEAP_TRIM_BYTES   (64 * 1024)
+#define HEAP_PAD_BYTES    (16 * 1024)
+#define HEAP_BLOCK_BYTES  (64 * 1024)
+#define HEAPS_MAX         4
 
 static _Thread_local int guard_depth;
 
@@ -29,6 +36,18 @@ bool mem_is_guarded(void)
 {
     return guard_depth > 0;
 }
+
+#ifdef __GLIBC__
+void mem_stay_small(void)
+{
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_TRIM_BYTES);
+    (void)mallopt(M_TOP_PAD, HEAP_PAD_BYTES);
+    (void)mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK_BYTES);
+    (void)mallopt(M_ARENA_MAX, HEAPS_MAX);
+}
+#else
+void mem_stay_small(void) {}
+#endif
 
 void *mem_alloc(size_t size_bytes)
 {

@@ -13,6 +13,11 @@ char *mem_strdup(const char *text);
 char *mem_strndup(const char *text, size_t len_bytes);
 char *mem_sprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Before anything is allocated, in a process that is to stay small: the heap gives back what is free at its end, large
+ * blocks get pages of their own for good (glibc would move that limit up with the first that is freed), and threads
+ * share a few heaps. */
+void mem_stay_small(void);
+
 #define MEM_NEW(type) ((type *)mem_alloc(sizeof(type)))
 #define MEM_ARRAY(type, count) ((type *)mem_array(sizeof(type), (count)))
 void *mem_array(size_t item_bytes, size_t count);         /* zeroed, overflow checked */

@@ -152,6 +152,7 @@ static enum err read_options(const struct cli_values *values, struct host_option
 
 int run_main(const struct cli_values *values)
 {
+    mem_stay_small();
     struct err_info info = {{0}};
     struct host_options host_options = {0};
     const char *cors[CLI_VALUES_MAX + 1], *names[CLI_VALUES_MAX + 1];

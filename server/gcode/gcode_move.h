@@ -110,7 +110,7 @@ enum err gcode_move_restore_state(struct gcode_move *gm, const char *name, bool 
 /* Of the state before the move now being sent, or of the state now; never 0. */
 uint32_t gcode_move_cookie(struct gcode_move *gm);
 /* The state of a cookie: ERR_NOT_FOUND when it is older than the last GCODE_MODAL_HISTORY_COUNT changes. */
-#define GCODE_MODAL_HISTORY_COUNT 8192
+#define GCODE_MODAL_HISTORY_COUNT 4096 /* more than the moves that can be under way, a held tail included */
 enum err gcode_move_modal_of(const struct gcode_move *gm, uint32_t cookie, struct gcode_modal *out) ERR_NODISCARD;
 void gcode_move_get_modal(const struct gcode_move *gm, struct gcode_modal *out);
 /* Make `modal` the state in force; the position is taken from the chain. */

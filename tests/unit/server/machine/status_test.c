@@ -219,10 +219,34 @@ static void test_all_slots_held(void **state)
     status_hub_destroy(hub);
 }
 
+/* Without readers that hold on, two snapshots take turns: old versions are not kept. */
+static void test_slots_reused(void **state)
+{
+    (void)state;
+    struct status_hub *hub = status_hub_create();
+    struct status_entry *e = status_entry_create(hub, "e");
+    struct fake f = {0};
+    const struct status_snapshot *seen[2] = {NULL, NULL};
+    for (int i = 0; i < 1000; i++) {
+        f.number = i;
+        (void)status_entry_refresh(e, &f.obj, write_pair);
+        assert_true(status_publish(hub, i));
+        const struct status_snapshot *s = status_acquire(hub);
+        if (!seen[i % 2])
+            seen[i % 2] = s;
+        assert_ptr_equal(s, seen[i % 2]);
+        status_release(hub, s);
+    }
+    assert_ptr_not_equal(seen[0], seen[1]);
+    status_entry_destroy(e);
+    status_hub_destroy(hub);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_and_versions),
+        cmocka_unit_test(test_slots_reused),
         cmocka_unit_test(test_not_a_number),
         cmocka_unit_test(test_readers_see_whole_snapshots),
         cmocka_unit_test(test_all_slots_held),
