@@ -81,6 +81,23 @@ enum err board_request_wait(struct board *board, struct link_request *request, s
     return wait_done(board, ask, request->token, deadline);
 }
 
+static struct link_request query_request(const struct board *board, struct board_port *port, uint32_t token,
+                                         const struct board_msg *msg, struct board_timing timing,
+                                         enum link_query_mode mode, const struct board_format *response, int oid)
+{
+    struct link_request request = {.kind = LINK_QUERY,
+                                   .mode = (uint8_t)mode,
+                                   .board = board->link,
+                                   .port = &port->link,
+                                   .token = token,
+                                   .number = response ? msgfmt_id_number(response) : -1,
+                                   .oid = oid < 0 ? LINK_OID_ANY : oid,
+                                   .len_bytes = msg->len_bytes,
+                                   .timing = {timing.min_clock, timing.req_clock}};
+    memcpy(request.msg, msg->data, msg->len_bytes);
+    return request;
+}
+
 enum err board_ask_and_wait(struct board *board, const struct board_msg *msg, struct board_timing timing,
                             enum link_query_mode mode, const struct board_format *response, int oid,
                             struct board_reply *reply, struct host_ns deadline)
@@ -94,17 +111,8 @@ enum err board_ask_and_wait(struct board *board, const struct board_msg *msg, st
     ask->fiber = fiber_current();
     ask->response = response;
     ask->reply = reply;
-    struct link_request request = {.kind = LINK_QUERY,
-                                   .mode = (uint8_t)mode,
-                                   .board = board->link,
-                                   .port = &port->link,
-                                   .token = token,
-                                   .number = response ? msgfmt_id_number(response) : -1,
-                                   .oid = oid < 0 ? LINK_OID_ANY : oid,
-                                   .len_bytes = msg->len_bytes,
-                                   .is_in_lane = true,
-                                   .timing = {timing.min_clock, timing.req_clock}};
-    memcpy(request.msg, msg->data, msg->len_bytes);
+    struct link_request request = query_request(board, port, token, msg, timing, mode, response, oid);
+    request.is_in_lane = true;
     boards_request(board->boards, &request);
     enum err err;
     while ((err = push_general(board, msg, timing, link_tag(&port->link, token))) == ERR_FULL && !ask->is_done) {
@@ -139,25 +147,31 @@ static enum err describe(const struct board *board, const struct board_format *r
     }
 }
 
-enum err board_send_wait(struct board *board, const struct board_format *format, const int64_t *args, size_t arg_count,
-                         const void *data, size_t data_bytes, struct board_timing timing, struct err_info *info)
+/* Encode, send, wait for the answer; failures get their words. */
+static enum err ask_in_words(struct board *board, const struct board_format *format, const int64_t *args, size_t arg_count,
+                             const void *data, size_t data_bytes, struct board_timing timing, enum link_query_mode mode,
+                             const struct board_format *response, int oid, struct board_reply *reply,
+                             struct err_info *info)
 {
     struct board_msg msg;
     enum err err = board_encode(format, args, arg_count, data, data_bytes, &msg);
     if (!err)
-        err = board_ask_and_wait(board, &msg, timing, LINK_QUERY_ACK, NULL, -1, NULL, HOST_NS_NEVER);
-    return describe(board, NULL, false, err, info);
+        err = board_ask_and_wait(board, &msg, timing, mode, response, oid, reply, HOST_NS_NEVER);
+    return describe(board, response, mode == LINK_QUERY_SLOW, err, info);
+}
+
+enum err board_send_wait(struct board *board, const struct board_format *format, const int64_t *args, size_t arg_count,
+                         const void *data, size_t data_bytes, struct board_timing timing, struct err_info *info)
+{
+    return ask_in_words(board, format, args, arg_count, data, data_bytes, timing, LINK_QUERY_ACK, NULL, -1, NULL, info);
 }
 
 enum err board_query(struct board *board, const struct board_format *format, const int64_t *args, size_t arg_count,
                      const void *data, size_t data_bytes, struct board_timing timing,
                      const struct board_format *response, int oid, struct board_reply *reply, struct err_info *info)
 {
-    struct board_msg msg;
-    enum err err = board_encode(format, args, arg_count, data, data_bytes, &msg);
-    if (!err)
-        err = board_ask_and_wait(board, &msg, timing, LINK_QUERY_NORMAL, response, oid, reply, HOST_NS_NEVER);
-    return describe(board, response, false, err, info);
+    return ask_in_words(board, format, args, arg_count, data, data_bytes, timing, LINK_QUERY_NORMAL, response, oid, reply,
+                        info);
 }
 
 enum err board_query_slow(struct board *board, const struct board_format *format, const int64_t *args, size_t arg_count,
@@ -165,11 +179,7 @@ enum err board_query_slow(struct board *board, const struct board_format *format
                           const struct board_format *response, int oid, struct board_reply *reply,
                           struct err_info *info)
 {
-    struct board_msg msg;
-    enum err err = board_encode(format, args, arg_count, data, data_bytes, &msg);
-    if (!err)
-        err = board_ask_and_wait(board, &msg, timing, LINK_QUERY_SLOW, response, oid, reply, HOST_NS_NEVER);
-    return describe(board, response, true, err, info);
+    return ask_in_words(board, format, args, arg_count, data, data_bytes, timing, LINK_QUERY_SLOW, response, oid, reply, info);
 }
 
 enum err board_ask(struct board *board, struct board_port *port, const struct board_msg *msg,
@@ -184,18 +194,8 @@ enum err board_ask(struct board *board, struct board_port *port, const struct bo
     ask->response = response;
     ask->fn = fn;
     ask->ctx = ctx;
-    struct link_request request = {.kind = LINK_QUERY,
-                                   .mode = LINK_QUERY_NORMAL,
-                                   .board = board->link,
-                                   .port = &port->link,
-                                   .token = token,
-                                   .number = response ? msgfmt_id_number(response) : -1,
-                                   .oid = oid < 0 ? LINK_OID_ANY : oid,
-                                   .len_bytes = msg->len_bytes,
-                                   .timing = {timing.min_clock, timing.req_clock}};
-    if (!response)
-        request.mode = LINK_QUERY_ACK;
-    memcpy(request.msg, msg->data, msg->len_bytes);
+    enum link_query_mode mode = response ? LINK_QUERY_NORMAL : LINK_QUERY_ACK;
+    struct link_request request = query_request(board, port, token, msg, timing, mode, response, oid);
     if (link_request(board->boards->link, &request))
         return OK;
     board_ask_close(ask);

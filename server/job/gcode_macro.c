@@ -56,20 +56,16 @@ static enum err run_macro(void *ctx, struct gcode_command *cmd, struct err_info 
 static enum err set_variable(void *ctx, struct gcode_command *cmd, struct err_info *info)
 {
     struct gcode_macro *m = ctx;
-    const char *name, *value;
+    const char *name;
     enum err err = gcode_get_str(cmd, "VARIABLE", &name, info);
-    if (!err)
-        err = gcode_get_str(cmd, "VALUE", &value, info);
     if (err)
         return err;
     if (!strmap_get(&m->variables, name))
         return err_set(info, ERR_NOT_FOUND, "Unknown gcode_macro variable '%s'", name);
     struct template_variable *variable;
-    struct err_info why;
-    err = template_variable_create(value, &variable, &why);
+    err = template_variable_of_param(cmd, "VALUE", &variable, info);
     if (err)
-        return err_set(info, err, "Unable to parse '%.200s' as a literal: %s in '%.200s'", value, why.text,
-                       gcode_line(cmd));
+        return err;
     template_variable_destroy(strmap_set(&m->variables, name, variable));
     m->revision++;
     printer_status_touch(&m->obj);

@@ -145,10 +145,8 @@ static enum err save_file(const struct save_variables *s, struct err_info *info)
 static enum err save_variable(void *ctx, struct gcode_command *cmd, struct err_info *info)
 {
     struct save_variables *s = ctx;
-    const char *name, *value;
+    const char *name;
     enum err err = gcode_get_str(cmd, "VARIABLE", &name, info);
-    if (!err)
-        err = gcode_get_str(cmd, "VALUE", &value, info);
     if (err)
         return err;
     for (const char *p = name; *p; p++)
@@ -158,11 +156,9 @@ static enum err save_variable(void *ctx, struct gcode_command *cmd, struct err_i
                                                   : "VARIABLE may hold letters, digits, '_', '-' and '.': '%.100s'",
                            name);
     struct template_variable *variable;
-    struct err_info why;
-    err = template_variable_create(value, &variable, &why);
+    err = template_variable_of_param(cmd, "VALUE", &variable, info);
     if (err)
-        return err_set(info, err, "Unable to parse '%.200s' as a literal: %s in '%.200s'", value, why.text,
-                       gcode_line(cmd));
+        return err;
     struct template_variable *old = strmap_set(&s->variables, name, variable);
     err = save_file(s, info);
     if (err && err != ERR_CANCELLED) { /* what is not saved is not shown either */

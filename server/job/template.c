@@ -46,6 +46,19 @@ enum err template_variable_create(const char *literal, struct template_variable 
     return OK;
 }
 
+enum err template_variable_of_param(struct gcode_command *cmd, const char *param, struct template_variable **out,
+                                    struct err_info *info)
+{
+    const char *value;
+    struct err_info why;
+    enum err err = gcode_get_str(cmd, param, &value, info);
+    if (err)
+        return err;
+    err = template_variable_create(value, out, &why);
+    return err ? err_set(info, err, "Unable to parse '%.200s' as a literal: %s in '%.200s'", value, why.text, gcode_line(cmd))
+               : OK;
+}
+
 void template_variable_destroy(struct template_variable *variable)
 {
     if (!variable)

@@ -25,6 +25,9 @@ struct template_variable;
 /* ERR_INVALID: not a literal; `info` says why. */
 enum err template_variable_create(const char *literal, struct template_variable **out,
                                   struct err_info *info) ERR_NODISCARD;
+/* The same from parameter `param` of a command; errors in the words of SET_GCODE_VARIABLE. */
+enum err template_variable_of_param(struct gcode_command *cmd, const char *param, struct template_variable **out,
+                                    struct err_info *info) ERR_NODISCARD;
 void template_variable_destroy(struct template_variable *variable);              /* NULL allowed */
 const char *template_variable_literal(const struct template_variable *variable); /* as it was written, on one line */
 const char *template_variable_json(const struct template_variable *variable);

@@ -68,6 +68,11 @@ static void fan_destroy(struct printer_object *obj)
     printer_timer_stop(obj->printer, &((struct fan *)obj)->timer);
 }
 
+/* What the descriptors of all kinds have in common. */
+#define FAN_HOOKS                                                                                                      \
+    .size_bytes = sizeof(struct fan), OBJECT_FIELDS(fan_fields), .connect = fan_connect, .shutdown = fan_shutdown,     \
+    .destroy = fan_destroy, .status = fan_status
+
 /* --- [fan] --- */
 
 static const struct option_desc fan_options[] = {FAN_OPTIONS("0.0")};
@@ -102,15 +107,10 @@ const struct object_desc fan_desc = {
     .section = "fan",
     .flags = OBJECT_EXACT,
     .help = "The fan that cools the print.",
-    .size_bytes = sizeof(struct fan),
     OBJECT_OPTIONS(fan_options),
     OBJECT_COMMANDS(fan_commands),
-    OBJECT_FIELDS(fan_fields),
     .create = fan_create,
-    .connect = fan_connect,
-    .shutdown = fan_shutdown,
-    .destroy = fan_destroy,
-    .status = fan_status,
+    FAN_HOOKS,
 };
 
 /* --- [fan_generic NAME] --- */
@@ -140,15 +140,10 @@ const struct object_desc fan_generic_desc = {
     .section = "fan_generic",
     .flags = OBJECT_NAMED,
     .help = "A fan set by SET_FAN_SPEED.",
-    .size_bytes = sizeof(struct fan),
     OBJECT_OPTIONS(fan_options),
     OBJECT_COMMANDS(generic_commands),
-    OBJECT_FIELDS(fan_fields),
     .create = fan_create,
-    .connect = fan_connect,
-    .shutdown = fan_shutdown,
-    .destroy = fan_destroy,
-    .status = fan_status,
+    FAN_HOOKS,
 };
 
 /* --- fans that follow something --- */
@@ -219,15 +214,10 @@ const struct object_desc heater_fan_desc = {
     .section = "heater_fan",
     .flags = OBJECT_NAMED,
     .help = "A fan that is on while a heater is hot.",
-    .size_bytes = sizeof(struct fan),
     OBJECT_OPTIONS(heater_fan_options),
-    OBJECT_FIELDS(fan_fields),
     .create = heater_fan_create,
-    .connect = fan_connect,
     .ready = start_timer,
-    .shutdown = fan_shutdown,
-    .destroy = fan_destroy,
-    .status = fan_status,
+    FAN_HOOKS,
 };
 
 /* --- [controller_fan NAME] --- */
@@ -312,13 +302,8 @@ const struct object_desc controller_fan_desc = {
     .section = "controller_fan",
     .flags = OBJECT_NAMED,
     .help = "A fan that is on while motors or heaters are.",
-    .size_bytes = sizeof(struct fan),
     OBJECT_OPTIONS(controller_options),
-    OBJECT_FIELDS(fan_fields),
     .create = controller_create,
-    .connect = fan_connect,
     .ready = start_timer,
-    .shutdown = fan_shutdown,
-    .destroy = fan_destroy,
-    .status = fan_status,
+    FAN_HOOKS,
 };

@@ -154,6 +154,7 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     m->changed_macro = section_string(section, "print_state_changed_macro");
     m->since_s = clock_wall_s();
     printer_load_object(obj->printer, "pause_resume", section);
+    printer_load_object(obj->printer, "mmu_machine", section);
     printer_load_object(obj->printer, "idle_timeout", section);
     printer_subscribe(obj->printer, PRINT_STATS_EVENT, on_print_stats, m);
     printer_subscribe(obj->printer, TOOLHEAD_EVENT_SYNC_PRINT_TIME, on_activity, m);

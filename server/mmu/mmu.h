@@ -11,7 +11,7 @@
 struct object_desc;
 struct printer;
 
-extern const struct object_desc mmu_desc; /* for the list of all objects */
+extern const struct object_desc mmu_desc, mmu_machine_desc; /* for the list of all objects */
 
 /* Does the printer have an [mmu] section? The functions below answer ERR_NOT_FOUND without one. */
 bool mmu_is_present(struct printer *printer);

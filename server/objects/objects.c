@@ -25,7 +25,7 @@
     X(gcode_macro) X(delayed_gcode) X(save_variables) X(gcode_button) X(firmware_retraction)                          \
     X(filament_switch_sensor) X(filament_motion_sensor)                                                               \
     /* the multi-material unit */                                                                                     \
-    X(mmu)
+    X(mmu) X(mmu_machine)
 
 #define DECLARE(name) extern const struct object_desc name##_desc;
 #define ENTRY(name) &name##_desc,
