@@ -1,6 +1,7 @@
 /* Where a bed mesh is measured: the grid, round faulty regions, cut down to the objects of a print. */
 #include "server/machine/bed_mesh.h"
 
+#include "base/fmath.h"
 #include "base/mem.h"
 #include "server/gcode/gcode.h"
 #include "server/machine/print_area.h"
@@ -52,7 +53,7 @@ static const struct bed_mesh_region *find_region(const struct bed_mesh_area *are
 static bool is_on_mesh(const struct bed_mesh_area *area, double x, double y)
 {
     if (area->is_round)
-        return hypot(x - area->origin_mm[0], y - area->origin_mm[1]) <= area->radius_mm;
+        return fm_hypot(x - area->origin_mm[0], y - area->origin_mm[1]) <= area->radius_mm;
     const struct mesh_params *p = &area->params;
     return x >= p->min_mm[0] && x <= p->max_mm[0] && y >= p->min_mm[1] && y <= p->max_mm[1];
 }
@@ -84,7 +85,7 @@ struct point_list {
 static enum err add_point(const struct bed_mesh_area *area, struct point_list *list, struct bed_mesh_point point,
                           bool is_backward, struct err_info *info)
 {
-    if (area->is_round && hypot(point.x_mm, point.y_mm) > area->radius_mm)
+    if (area->is_round && fm_hypot(point.x_mm, point.y_mm) > area->radius_mm)
         return OK;
     point.x_mm += area->origin_mm[0];
     point.y_mm += area->origin_mm[1];
@@ -201,8 +202,8 @@ static bool adapt_circle(struct bed_mesh_area *area, const struct print_area *bo
         centre[i] = (box->min_mm[i] + box->max_mm[i]) / 2.0;
         half[i] = (box->max_mm[i] - box->min_mm[i]) / 2.0;
     }
-    double radius_mm = ceil((hypot(half[0], half[1]) + area->margin_mm) * 10.0) / 10.0;
-    double away_mm = hypot(centre[0] - area->origin_mm[0], centre[1] - area->origin_mm[1]);
+    double radius_mm = ceil((fm_hypot(half[0], half[1]) + area->margin_mm) * 10.0) / 10.0;
+    double away_mm = fm_hypot(centre[0] - area->origin_mm[0], centre[1] - area->origin_mm[1]);
     unsigned count = adapted_count(area->params.count[0], radius_mm / area->radius_mm);
     if (count % 2 == 0)
         count++;
