@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <time.h>
 
@@ -28,6 +29,7 @@ struct log {
     struct mpsc ring;
     enum log_level level;
     bool to_stderr, is_threaded;
+    bool is_failing; /* the last attempt to write did not succeed */
     FILE *file;
     atomic_uint_fast64_t dropped;
     uint64_t dropped_reported;
@@ -53,26 +55,41 @@ static void print_record(FILE *out, const struct log_record *r)
             level_name(r->level), r->module, r->message, r->values[0] ? " " : "", r->values);
 }
 
+/* A full disk: what was to be written now counts as dropped, and the next line that finds room says how much that was. */
+static void give_up(struct log *log, uint64_t records)
+{
+    if (!log->is_failing)
+        fprintf(stderr, "log: cannot write: %s; records are dropped until that is possible again\n", strerror(errno));
+    log->is_failing = true;
+    clearerr(log->file);
+    __fpurge(log->file);
+    atomic_fetch_add(&log->dropped, records);
+}
+
 static void drain(struct log *log)
 {
     struct log_record record;
-    bool any = false;
+    uint64_t records = 0;
     while (mpsc_pop(&log->ring, &record)) {
-        any = true;
+        records++;
         if (log->file)
             print_record(log->file, &record);
         if (log->to_stderr || !log->file)
             print_record(stderr, &record);
     }
     uint64_t dropped = atomic_load(&log->dropped);
-    if (dropped != log->dropped_reported) {
-        fprintf(log->file ? log->file : stderr, "log: records dropped count=%llu\n",
+    bool tells = dropped != log->dropped_reported;
+    if (!records && !tells)
+        return;
+    if (tells)
+        fprintf(log->file ? log->file : stderr, "%slog: records dropped count=%llu\n", log->is_failing ? "\n" : "",
                 (unsigned long long)(dropped - log->dropped_reported));
-        log->dropped_reported = dropped;
-        any = true;
+    if (log->file && (fflush(log->file) != 0 || ferror(log->file))) {
+        give_up(log, records);
+        return;
     }
-    if (any && log->file)
-        fflush(log->file);
+    log->is_failing = false;
+    log->dropped_reported = dropped;
 }
 
 static void *log_thread(void *arg)

@@ -93,6 +93,12 @@ class Printer(client.Api):
         """Run G-code; returns (HTTP status, reply)."""
         return self.call("POST", "/printer/gcode/script", {"script": text})
 
+    def restart(self, timeout_s=20):
+        """Returns when the old printer has gone; the new one may not be ready yet."""
+        with self.ws() as ws:
+            ws.result("printer.restart")
+            ws.wait_for("notify_klippy_disconnected", timeout_s)
+
     def print_file(self, name, timeout_s):
         """Start a file and wait for its end; returns the last print_stats."""
         status, reply = self.request("POST", f"/printer/print/start?filename={name}")

@@ -15,6 +15,7 @@ import tempfile
 import daemon
 
 SIZE = "4m"
+OFFSET = "G28\nSET_GCODE_OFFSET Z=0.1\nZ_OFFSET_APPLY_ENDSTOP"
 BIG = 300 * 1024
 CONFIG = daemon.XYZ_CONFIG + "[save_variables]\nfilename: %s/variables.cfg\n[pause_resume]\n[virtual_sdcard]\npath: %s/gcodes\n"
 
@@ -79,6 +80,13 @@ def while_full(printer, disk, config):
     value = printer.get("/server/database/item?namespace=t&key=small")["value"]
     assert value == 1, value
     assert printer.klippy_state() == "ready" and printer.script("G1 X5 F600")[0] == 200
+    log = os.path.join(disk.path, "logs", "lockstep.log")
+    for _ in range(60):  # each is told to the log, whose last block still had room
+        size = os.path.getsize(log)
+        printer.restart()
+        printer.wait_ready()
+        if os.path.getsize(log) == size:
+            break
     print("\n".join(line.split("\n")[0] for line in said))
 
 
@@ -94,7 +102,7 @@ def read_only(program, folder):
     printer = daemon.Printer(program, config, folder, "--sim", "--speed", "max")
     try:
         printer.wait_ready()
-        assert printer.script("G28\nSET_GCODE_OFFSET Z=0.1\nZ_OFFSET_APPLY_ENDSTOP")[0] == 200
+        assert printer.script(OFFSET)[0] == 200
         before = read(config)
         status, reply = printer.script("SAVE_CONFIG")
         assert status == 400 and "Read-only file system" in message(reply), reply
@@ -120,15 +128,20 @@ def run(program, folder):
         assert printer.script("SAVE_VARIABLE VARIABLE=a VALUE=1")[0] == 200
         assert printer.upload_file("old.gcode", b"G28\n")[0] == 201
         assert printer.call("POST", "/server/database/item", {"namespace": "t", "key": "small", "value": 1})[0] == 200
-        status, reply = printer.script("SET_GCODE_OFFSET Z=0.1\nZ_OFFSET_APPLY_ENDSTOP")
-        assert status == 200, reply
+        assert printer.script(OFFSET)[0] == 200
         disk.fill()
         while_full(printer, disk, config)
         disk.free()
+        printer.restart()
+        printer.wait_ready()
+        with open(os.path.join(folder, "logs", "lockstep.log"), encoding="utf-8") as file:
+            assert "log: records dropped count=" in file.read(), "the log does not say what it lacks"
         status, reply = printer.upload_file("new.gcode", b"G28\n" * (BIG // 4))
         assert status == 201, reply
         assert printer.call("POST", "/server/database/item", {"namespace": "t", "key": "big", "value": "z" * BIG})[0] == 200
-        assert printer.script("SAVE_VARIABLE VARIABLE=b VALUE=2")[0] == 200
+        status, reply = printer.script("SAVE_VARIABLE VARIABLE=b VALUE=2")
+        assert status == 200, reply
+        assert printer.script(OFFSET)[0] == 200
         printer.script("SAVE_CONFIG")
         printer.wait("the saved configuration", lambda: b"SAVE_CONFIG" in read(config), 20)
         printer.wait_ready()
