@@ -1,6 +1,7 @@
 /* The commands of a probe, the scripts that put it out and take it in, the probe as endstop of z. */
 #include "tests/sim/probe_rig.h"
 
+#include "server/job/job.h"
 #include "server/machine/printer.h"
 
 /* A counter of the scripts' runs, with what a template can do. */
@@ -154,12 +155,68 @@ static void test_query_endstops(void **state)
     rig_destroy(rig);
 }
 
+static bool is_descending(void *ctx)
+{
+    double z;
+    return plant_clearance_mm(rig_plant(ctx), 0, 0, &z) && z < 4.0 && z > 2.5;
+}
+
+/* A cancelled calibration ends at once, in the middle of a descent; nothing of it remains, the probe is in, and the next one
+ * works. */
+static void test_cancel(void **state)
+{
+    (void)state;
+    struct rig *rig = bowl_start(PROBE_XY PROBE_Z_SWITCH LOG PROBE_SECTION SCRIPTS
+                                 "deactivate_on_each_sample: False\n[pause_resume]\n[bed_mesh]\nspeed: 100\n"
+                                 "mesh_min: 30, 20\nmesh_max: 90, 80\n");
+    script(rig, "G28\nG1 X50 Y50 Z5 F6000\nM400");
+    rig_add_gcode(rig, "mesh.gcode", "BED_MESH_CALIBRATE\nG1 X1\n");
+    for (int i = 0; i < 3; i++) {
+        script(rig, "G1 Z5\nSDCARD_PRINT_FILE FILENAME=mesh.gcode");
+        rig_run(rig, 0.3 + i);
+        assert_true(rig_run_until(rig, is_descending, rig, 20));
+        double took_s = ask(rig, job_cancel);
+        print_message("cancelled within %.3f s\n", took_s);
+        assert_true(took_s < 0.5);
+        double before = clearance(rig);
+        rig_run(rig, 2);
+        expect_close(clearance(rig), before, 0.01); /* a board is a few steps behind when it is looked at */
+        expect_status(rig, "bed_mesh", "profile_name", "\"\"");
+        expect_status(rig, "print_stats", "state", "\"cancelled\"");
+        assert_int_equal(printer_state(rig_printer(rig)), PRINTER_READY);
+    }
+    script(rig, "G1 Z5\nBED_MESH_CALIBRATE");
+    expect_status(rig, "bed_mesh", "profile_name", "\"default\"");
+    rig_destroy(rig);
+}
+
+/* Whatever happens while it probes: heaters and motors off, no crash. */
+static void test_shutdown_while_probing(void **state)
+{
+    (void)state;
+    struct rig *rig = bowl_start(PROBE_XY PROBE_Z_PROBE LOG PROBE_SECTION SCRIPTS "[safe_z_home]\nhome_xy_position: 60, 70\n");
+    script(rig, "G28\nG1 Z9\nM400");
+    rig_begin_script(rig, "PROBE_ACCURACY SAMPLES=100");
+    rig_run(rig, 3.3);
+    printer_emergency_stop(rig_printer(rig), "test");
+    rig_run(rig, 1);
+    assert_int_equal(printer_state(rig_printer(rig)), PRINTER_SHUTDOWN);
+    double z = NAN, later = NAN;
+    assert_true(plant_clearance_mm(rig_plant(rig), 0, 0, &z));
+    rig_run(rig, 5);
+    assert_true(plant_clearance_mm(rig_plant(rig), 0, 0, &later));
+    expect_close(later, z, 1e-12);
+    assert_false(plant_motor_is_enabled(rig_plant(rig), plant_find_motor(rig_plant(rig), "stepper_z")));
+    rig_destroy(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scripts_each), cmocka_unit_test(test_scripts_once),
         cmocka_unit_test(test_scripts_that_move), cmocka_unit_test(test_calibrate),
         cmocka_unit_test(test_samples), cmocka_unit_test(test_query_endstops),
+        cmocka_unit_test(test_cancel), cmocka_unit_test(test_shutdown_while_probing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
