@@ -300,6 +300,15 @@ static void test_bad_options(void **state)
     expect_bad("[bed_mesh]\nmesh_min: 10, 10\nmesh_max: 12, 90\nprobe_count: 5\n", "too close together");
     expect_bad("[bed_mesh]\nmesh_radius: 50\nround_probe_count: 4\n", "probe_count must be odd for round beds");
     expect_bad(MESH "faulty_region_min: 1, 1\n", "faulty_region_min");
+#define STORED(points)                                                                                                 \
+    MESH "[bed_mesh old]\nversion: 1\nmin_x: 10\nmax_x: 90\nmin_y: 10\nmax_y: 90\nx_count: 3\ny_count: 3\n"           \
+         "mesh_x_pps: 2\nmesh_y_pps: 2\nalgo: lagrange\ntension: 0.2\npoints:\n" points
+    /* a stored mesh with a hole is refused whole */
+    expect_bad(STORED("  0.1, 0.2, 0.3\n  0.1, 0.2\n  0.1, 0.2, 0.3\n"),
+               "The points are not the 3 lines of 3 numbers that y_count and x_count say");
+    expect_bad(STORED("  0.1, 0.2, 0.3\n  0.1, 0.2, 0.3\n"), "The points are not the 3 lines of 3 numbers");
+    expect_bad(STORED("  0.1, 0.2, 0.3\n  0.1, nan, 0.3\n  0.1, 0.2, 0.3\n"), "points");
+    expect_bad(STORED("  0.1, 0.2, 0.3\n  0.1, , 0.3\n  0.1, 0.2, 0.3\n"), "points");
 }
 
 int main(void)
