@@ -32,6 +32,9 @@ struct heater *heater_find(struct printer *printer, const char *name);
 /* Does the configuration have a heater of this name? In create hooks, where it may not have been made yet. */
 bool heater_is_configured(const struct printer *printer, const char *name);
 
+/* Every heater: that after `previous` (NULL: the first); NULL at the end. After all create hooks. */
+struct heater *heater_next(const struct printer *printer, const struct heater *previous);
+
 const char *heater_name(const struct heater *heater); /* the section's */
 /* Smoothed temperature and target [C]; 0 C if there has been no reading for 5 s. */
 void heater_get_temp(const struct heater *heater, double *temp_c, double *target_c);

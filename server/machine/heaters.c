@@ -41,6 +41,12 @@ static struct heaters *find(const struct printer *printer)
     return (struct heaters *)printer_find_object(printer, "heaters");
 }
 
+struct heater *heater_next(const struct printer *printer, const struct heater *previous)
+{
+    const struct heaters *hs = find(printer);
+    return previous ? previous->next : hs ? hs->first : NULL;
+}
+
 static enum err heaters_create(struct printer_object *obj, struct config_section *section, struct err_info *info)
 {
     struct heaters *hs = (struct heaters *)obj;

@@ -257,6 +257,43 @@ static void test_homing_override(void **state)
     rig_destroy(rig);
 }
 
+#define HEATER_BED                                                                                                     \
+    "[heater_bed]\nheater_pin: PB5\nsensor_type: EPCOS 100K B57560G104F\nsensor_pin: PC4\ncontrol: watermark\n"        \
+    "min_temp: 0\nmax_temp: 130\n"
+
+static bool is_target(struct rig *rig, double target_c)
+{
+    return rig_status_number(rig, "heater_bed", "target") == target_c;
+}
+
+static void test_homing_heaters(void **state)
+{
+    (void)state;
+    struct rig *rig = job_rig_start(PROBE_XY PROBE_Z_SWITCH PROBE_SECTION HEATER_BED
+                                    "[homing_heaters]\nsteppers: stepper_z\nheaters: heater_bed\n");
+    script(rig, "G28 Y\nM140 S60");
+    rig_begin_script(rig, "G28 X"); /* not concerned */
+    rig_run(rig, 0.6);
+    assert_true(is_target(rig, 60));
+    rig_run(rig, 20);
+    rig_begin_script(rig, "G28 Z");
+    rig_run(rig, 0.6);
+    assert_true(is_target(rig, 0));
+    rig_run(rig, 60);
+    assert_true(is_target(rig, 60));
+    script(rig, "G1 Z20 F600\nM400");
+    rig_begin_script(rig, "PROBE");
+    rig_run(rig, 1.5);
+    assert_true(is_target(rig, 0));
+    rig_run(rig, 20);
+    assert_true(is_target(rig, 60));
+    plant_fault_endstop(rig_plant(rig), plant_find_endstop(rig_plant(rig), "probe"), PLANT_ENDSTOP_STUCK_OPEN);
+    refuse(rig, "G1 Z5\nPROBE", "No trigger on probe"); /* back also after an error */
+    rig_run(rig, 0.5);
+    assert_true(is_target(rig, 60));
+    rig_destroy(rig);
+}
+
 static void expect_bad(const char *config, const char *error)
 {
     struct rig_options options = {.config_text = config, .seed = 1};
@@ -287,6 +324,8 @@ static void test_bad_options(void **state)
                "G-Code move transform already specified");
     expect_bad(PROBE_XY PROBE_Z_SWITCH "[safe_z_home]\nhome_xy_position: 9, 9\n[homing_override]\ngcode: G28\n",
                "homing_override and safe_z_home cannot be used simultaneously");
+    expect_bad(PROBE_XY PROBE_Z_SWITCH "[homing_heaters]\nheaters: heater_bed\n", "Unknown heater 'heater_bed'");
+    expect_bad(PROBE_XY PROBE_Z_SWITCH "[homing_heaters]\nsteppers: stepper_q\n", "Unknown stepper 'stepper_q'");
     expect_bad(PROBE_XY PROBE_Z_SWITCH "[homing_override]\ngcode: {% if %}\n", "homing_override:gcode");
 }
 
@@ -295,7 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_z_tilt),     cmocka_unit_test(test_z_tilt_in_vain),   cmocka_unit_test(test_quad),
         cmocka_unit_test(test_bed_tilt),   cmocka_unit_test(test_screws_tilt),    cmocka_unit_test(test_bed_screws),
-        cmocka_unit_test(test_homing_override), cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_homing_override), cmocka_unit_test(test_homing_heaters), cmocka_unit_test(test_bad_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
