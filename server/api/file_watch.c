@@ -77,7 +77,15 @@ static void tell(const struct pass *pass, const char *action, const char *rel, b
     json_decref(metadata);
 }
 
-/* Somebody may still be writing this file: it is left until its end is heard of, which asks for another look. */
+/* Have the thread ask for another look. */
+static void nudge(struct file_watch *w)
+{
+    const uint64_t one = 1;
+    (void)!write(w->wake, &one, sizeof one);
+}
+
+/* Somebody may still be writing this file: it is left for the next look. (Its end is an event, but not one that is sure to
+ * be heard of: its folder may be so new that nobody listened yet.) */
 static bool is_unfinished(const struct pass *pass, int64_t modified_ns)
 {
     int64_t age_ns = (int64_t)(clock_wall_s() * 1e9) - modified_ns;
@@ -98,6 +106,7 @@ static void look_at(const struct pass *pass, const char *rel, const struct stat 
     if (!is_dir && is_unfinished(pass, now.modified_ns)) {
         if (before)
             before->is_seen = true;
+        nudge(w);
     } else if (!before && w->count < FILES_LIST_MAX) {
         before = MEM_NEW(struct known);
         *before = now;
@@ -252,19 +261,28 @@ static void *thread_main(void *arg)
     struct file_watch *w = arg;
     struct pollfd fds[] = {{.fd = w->inotify, .events = POLLIN}, {.fd = w->wake, .events = POLLIN}};
     pthread_setname_np(pthread_self(), "files");
-    int waited_ms = -1; /* since the first event of a burst; -1: none */
+    int due_ms = -1, spent_ms = 0; /* until a look, -1: none is due; since the first event of a burst, about */
     while (!atomic_load(&w->is_stopping)) {
-        int n = poll(fds, 2, waited_ms < 0 ? -1 : QUIET_MS);
+        uint64_t asked;
+        int n = poll(fds, 2, due_ms);
         if (n < 0 && errno != EINTR)
             break;
-        bool is_news = n > 0 && (fds[0].revents & POLLIN) && take_events(w);
-        if (is_news && waited_ms < 0)
-            waited_ms = 0;
-        else if (waited_ms >= 0)
-            waited_ms += QUIET_MS;
-        if (waited_ms >= 0 && (n == 0 || waited_ms >= BURST_MS)) {
+        if (n == 0) {
             file_watch_look(w);
-            waited_ms = n == 0 ? -1 : 0; /* a burst that goes on gets a look at its end too */
+            due_ms = -1;
+            spent_ms = 0;
+            continue;
+        }
+        bool is_asked = n > 0 && (fds[1].revents & POLLIN) && read(w->wake, &asked, sizeof asked) > 0;
+        if (n > 0 && (fds[0].revents & POLLIN) && take_events(w)) {
+            due_ms = QUIET_MS;
+            spent_ms += QUIET_MS;
+            if (spent_ms >= BURST_MS) { /* it goes on: a look now, and another at its end */
+                file_watch_look(w);
+                spent_ms = 0;
+            }
+        } else if (is_asked && due_ms < 0) {
+            due_ms = BURST_MS;
         }
     }
     return NULL;
@@ -286,7 +304,7 @@ struct file_watch *file_watch_create(struct api *api)
     w->api = api;
     strmap_init(&w->known);
     w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    w->wake = eventfd(0, EFD_CLOEXEC);
+    w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->inotify < 0 || w->wake < 0 || !start_thread(w))
         log_warn(api->options.log, "files", "changes made by others are not noticed", "reason=%s", strerror(errno));
     file_watch_look(w);
@@ -295,11 +313,10 @@ struct file_watch *file_watch_create(struct api *api)
 
 void file_watch_stop(struct file_watch *w)
 {
-    const uint64_t one = 1;
     if (!w || !w->is_running)
         return;
     atomic_store(&w->is_stopping, true);
-    (void)!write(w->wake, &one, sizeof one);
+    nudge(w);
     pthread_join(w->thread, NULL);
     w->is_running = false;
 }

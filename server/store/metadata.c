@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "server/store/picture.h"
 #include "server/store/slicer_header.h"
 
 #include <math.h>
@@ -13,13 +14,17 @@
 #include <unistd.h>
 
 #define PICTURE_BYTES_MAX (1u << 20)
-#define PICTURE_SIDE_MAX 4096
+#define SMALL_SIDE 32 /* lists of files show pictures of this size */
 #define PICTURE_COUNT_MAX 16
 
 struct pictures {
     struct files *files;
     const char *rel;
     json_t *list; /* [{width, height, size, relative_path}] */
+    unsigned char *largest; /* the PNG with the most pixels */
+    size_t largest_bytes;
+    uint64_t largest_pixels;
+    bool has_small; /* one of SMALL_SIDE is there already */
 };
 
 static const char *base_name(const char *rel)
@@ -51,34 +56,61 @@ static const char *ending_of(const char *format, const unsigned char *data, size
     return NULL;
 }
 
+/* Write it beside the file and take it into the list, `is_first` in front. */
+static void store_file(struct pictures *pictures, const unsigned char *data, size_t size, unsigned width, unsigned height,
+                       const char *ending, bool is_first)
+{
+    char *below = mem_sprintf(".thumbs/%.*s-%ux%u.%s", stem_len(pictures->rel), base_name(pictures->rel), width, height,
+                              ending);
+    char *rel = mem_sprintf("%.*s%s", folder_len(pictures->rel), pictures->rel, below);
+    struct files_path path;
+    enum err err = files_resolve_in(pictures->files, "gcodes", rel, &path, NULL);
+    char *folder = mem_strdup(err ? "" : path.full);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        *slash = 0;
+    if (!err && files_make_dirs(folder, NULL) == OK && files_write_whole(path.full, data, size, NULL) == OK)
+        json_array_insert_new(pictures->list, is_first ? 0 : json_array_size(pictures->list),
+                              json_pack("{s:i, s:i, s:i, s:s}", "width", (int)width, "height", (int)height, "size", (int)size,
+                                        "relative_path", below));
+    mem_free(folder);
+    mem_free(below);
+    mem_free(rel);
+}
+
+/* The small picture for lists, from the largest, unless the slicer has made one. */
+static void add_small(struct pictures *pictures)
+{
+    unsigned char *small;
+    size_t small_bytes;
+    if (pictures->has_small || !pictures->largest ||
+        picture_shrink(pictures->largest, pictures->largest_bytes, SMALL_SIDE, &small, &small_bytes) != OK)
+        return;
+    store_file(pictures, small, small_bytes, SMALL_SIDE, SMALL_SIDE, "png", true);
+    mem_free(small);
+}
+
 static void store_picture(void *ctx, const char *format, unsigned width, unsigned height, const char *base64,
                           size_t len_bytes)
 {
     struct pictures *pictures = ctx;
-    if (!base64 || len_bytes > 2 * PICTURE_BYTES_MAX || width == 0 || height == 0 || width > PICTURE_SIDE_MAX ||
-        height > PICTURE_SIDE_MAX || json_array_size(pictures->list) >= PICTURE_COUNT_MAX)
+    if (!base64 || len_bytes > 2 * PICTURE_BYTES_MAX || width == 0 || height == 0 || width > PICTURE_SIZE_MAX ||
+        height > PICTURE_SIZE_MAX || json_array_size(pictures->list) >= PICTURE_COUNT_MAX)
         return;
     size_t size = 0;
     unsigned char *data = mem_alloc(len_bytes);
     const char *ending = NULL;
     if (sodium_base642bin(data, len_bytes, base64, len_bytes, " ", &size, NULL, sodium_base64_VARIANT_ORIGINAL) == 0)
         ending = ending_of(format, data, size);
-    if (ending) {
-        char *below = mem_sprintf(".thumbs/%.*s-%ux%u.%s", stem_len(pictures->rel), base_name(pictures->rel), width,
-                                  height, ending);
-        char *rel = mem_sprintf("%.*s%s", folder_len(pictures->rel), pictures->rel, below);
-        struct files_path path;
-        enum err err = files_resolve_in(pictures->files, "gcodes", rel, &path, NULL);
-        char *folder = mem_strdup(err ? "" : path.full);
-        char *slash = strrchr(folder, '/');
-        if (slash)
-            *slash = 0;
-        if (!err && files_make_dirs(folder, NULL) == OK && files_write_whole(path.full, data, size, NULL) == OK)
-            json_array_append_new(pictures->list, json_pack("{s:i, s:i, s:i, s:s}", "width", (int)width, "height",
-                                                            (int)height, "size", (int)size, "relative_path", below));
-        mem_free(folder);
-        mem_free(below);
-        mem_free(rel);
+    if (ending)
+        store_file(pictures, data, size, width, height, ending, false);
+    pictures->has_small |= ending && width == SMALL_SIDE && height == SMALL_SIDE;
+    if (ending && strcmp(ending, "png") == 0 && (uint64_t)width * height > pictures->largest_pixels) {
+        mem_free(pictures->largest);
+        pictures->largest = data;
+        pictures->largest_bytes = size;
+        pictures->largest_pixels = (uint64_t)width * height;
+        return;
     }
     mem_free(data);
 }
@@ -94,6 +126,8 @@ static enum err scan(struct files *files, const struct files_path *path, const s
     struct pictures pictures = {.files = files, .rel = path->rel, .list = json_array()};
     json_t *found = NULL;
     enum err err = slicer_header_read(path->full, store_picture, &pictures, &found, info);
+    add_small(&pictures);
+    mem_free(pictures.largest);
     if (err) {
         json_decref(pictures.list);
         return err;

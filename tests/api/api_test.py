@@ -564,6 +564,41 @@ class Files(Case):
             status, reply = self.server.call("GET", "/server/files/metadata?filename=" + name)
             self.assertEqual((status, reply["error"]["message"]), (404, f"Metadata not available for <{name}>"))
 
+    def test_small_pictures(self):
+        """A picture of 32x32 for lists is made of the largest one and comes first."""
+        import base64
+        import struct
+        import zlib
+
+        def chunk(name, data):
+            return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+        def png(side):
+            rows = b"".join(b"\0" + bytes([255, 128, 0]) * side for _ in range(side))
+            return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) + \
+                chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+        def comment(side):
+            text = base64.b64encode(png(side)).decode()
+            lines = "".join(f"; {text[i:i + 78]}\n" for i in range(0, len(text), 78))
+            return f"; thumbnail begin {side}x{side} {len(text)}\n{lines}; thumbnail end\n".encode()
+
+        self.server.upload([], [("file", "seen.gcode", GCODE + comment(48) + comment(300))])
+        pictures = self.server.get("/server/files/metadata?filename=seen.gcode")["thumbnails"]
+        self.assertEqual([(p["width"], p["height"], p["relative_path"]) for p in pictures],
+                         [(side, side, f".thumbs/seen-{side}x{side}.png") for side in (32, 48, 300)])
+        small = self.server.http("GET", "/server/files/gcodes/" + pictures[0]["relative_path"])
+        self.assertEqual((small.status, len(small.body), small.headers["content-type"]), (200, pictures[0]["size"], "image/png"))
+        self.assertEqual(small.body[:8], b"\x89PNG\r\n\x1a\n")
+        pixels = zlib.decompress(small.body[41:])  # behind signature, IHDR and the head of IDAT
+        self.assertEqual(pixels[:9], b"\0" + bytes([255, 128, 0, 255]) * 2)
+        self.server.upload([], [("file", "own.gcode", GCODE + comment(32) + comment(300))])
+        pictures = self.server.get("/server/files/metadata?filename=own.gcode")["thumbnails"]
+        self.assertEqual([p["width"] for p in pictures], [32, 300])
+        self.server.call("DELETE", "/server/files/gcodes/seen.gcode")
+        self.server.call("DELETE", "/server/files/gcodes/own.gcode")
+        self.assertFalse(os.path.exists(self.server.path("gcodes", ".thumbs")))
+
     def test_notify_after_metadata(self):
         def change_of(ws, path):  # other tests of this class change files too, and that is noticed later
             while (params := ws.wait_for("notify_filelist_changed"))[0]["item"]["path"] != path:
@@ -602,15 +637,15 @@ class Files(Case):
             file.write(GCODE.replace(b"1h 2m 3s", b"2h"))
         self.assertEqual(next_change(), ("modify_file", "gcodes", "copied.gcode"))
         self.assertEqual(self.server.get("/server/files/metadata?filename=copied.gcode")["estimated_time"], 7200)
-        os.makedirs(self.server.path("gcodes", "deep", "er"))
-        self.assertEqual([next_change(), next_change()], [("create_dir", "gcodes", "deep"), ("create_dir", "gcodes", "deep/er")])
-        with open(self.server.path("gcodes", "deep", "er", "a.gcode"), "wb") as file:
+        os.makedirs(self.server.path("gcodes", "brought", "er"))
+        self.assertEqual([next_change(), next_change()], [("create_dir", "gcodes", "brought"), ("create_dir", "gcodes", "brought/er")])
+        with open(self.server.path("gcodes", "brought", "er", "a.gcode"), "wb") as file:
             file.write(GCODE)
-        self.assertEqual(next_change(), ("create_file", "gcodes", "deep/er/a.gcode"))
-        os.rename(self.server.path("gcodes", "deep"), self.server.path("gcodes", "other"))
+        self.assertEqual(next_change(), ("create_file", "gcodes", "brought/er/a.gcode"))
+        os.rename(self.server.path("gcodes", "brought"), self.server.path("gcodes", "other"))
         self.assertEqual([next_change() for _ in range(4)],
                          [("create_dir", "gcodes", "other"), ("create_dir", "gcodes", "other/er"),
-                          ("create_file", "gcodes", "other/er/a.gcode"), ("delete_dir", "gcodes", "deep")])
+                          ("create_file", "gcodes", "other/er/a.gcode"), ("delete_dir", "gcodes", "brought")])
         with open(self.server.path("config", "extra.cfg"), "w") as file:
             file.write("[respond]\n")
         self.assertEqual(next_change(), ("create_file", "config", "extra.cfg"))
