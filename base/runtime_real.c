@@ -3,13 +3,12 @@
 
 #include "base/check.h"
 #include "base/resident.h"
+#include "base/thread.h"
 
 #include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #define STACK_KIB_DEFAULT 256
 #define PREFAULT_BYTES    (128 * 1024)
@@ -38,8 +37,8 @@ static void enter_realtime(struct actor_slot *slot)
         /* Not permitted for most users: then what was touched stays resident as long as nobody needs the memory. */
         atomic_store(&slot->is_locked, resident_lock());
     }
-    if (slot->options.niceness != 0) /* a thread is a process here; not permitted for most users */
-        (void)!setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), slot->options.niceness);
+    if (slot->options.niceness != 0)
+        (void)thread_set_niceness(slot->options.niceness);
     if (slot->options.fifo_priority > 0) {
         struct sched_param param = {.sched_priority = slot->options.fifo_priority};
         if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0)

@@ -4,14 +4,12 @@
 #include "base/fiber.h"
 #include "base/mem.h"
 #include "base/ring.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define STACK_KIB_DEFAULT 256
 
@@ -33,7 +31,7 @@ static void *worker_main(void *arg)
 {
     struct worker *worker = arg;
     (void)pthread_setname_np(pthread_self(), worker->name);
-    (void)!setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), worker->niceness); /* a thread is a process here */
+    (void)thread_set_niceness(worker->niceness);
     for (;;) {
         struct piece piece;
         while (sem_wait(&worker->pieces) != 0)

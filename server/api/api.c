@@ -93,6 +93,17 @@ static void send_to_machine(struct api_call *call)
     api->options.backend->wake(api->options.backend->ctx);
 }
 
+/* The machine thread may be busy for a moment; boards that must stop do not wait for it. */
+static bool is_emergency(struct api_call *call)
+{
+    const struct api_backend *backend = call->api->options.backend;
+    if (call->route->handler == handle_printer_emergency_stop)
+        return true;
+    const char *script =
+        call->route->handler == handle_gcode_script ? json_string_value(api_arg(call, "script")) : NULL;
+    return script && backend->is_emergency(backend->ctx, script);
+}
+
 void api_submit(struct api_call *call)
 {
     struct api *api = call->api;
@@ -107,10 +118,14 @@ void api_submit(struct api_call *call)
         return;
     }
     call->is_counted = true;
+    const struct api_backend *backend = api->options.backend;
+    const bool is_stop = backend->stop_boards && is_emergency(call);
     if (call->route->where != API_WORKER)
-        send_to_machine(call);
+        send_to_machine(call); /* first, so that the reason is known before the boards say that they stopped */
     else if (!api_defer(api, run_handler, call))
         api_reply_error(call, 503, "The server is busy");
+    if (is_stop)
+        backend->stop_boards(backend->ctx);
 }
 
 struct fiber_job {

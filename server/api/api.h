@@ -134,7 +134,7 @@ bool api_defer(struct api *api, api_job_fn *fn, void *arg);
 /* --- what the API asks of the machine --- */
 
 /* Implemented over server/machine, server/job and server/mmu (api_printer.c), and by the fake printer of tests/api. All
- * functions run on the machine thread, except `wake`; [fiber] ones run in a fiber of `fibers()` and may wait there.
+ * functions run on the machine thread, except `wake` and `stop_boards`; [fiber] ones run in a fiber of `fibers()` and may wait there.
  * Errors carry the words a user sees. Outputs are JSON text, appended to `out`. */
 struct api_backend {
     void *ctx;
@@ -144,6 +144,8 @@ struct api_backend {
     struct fiber_pool *(*fibers)(void *ctx);
     /* Does the script hold an emergency stop, which must not wait for anything? Pure. */
     bool (*is_emergency)(void *ctx, const char *script);
+    /* The first half of an emergency stop: every board is told, at once. Any thread; may be NULL. */
+    void (*stop_boards)(void *ctx);
     void (*emergency_stop)(void *ctx);
     /* RESTART or FIRMWARE_RESTART; returns at once, the printer is replaced later. */
     enum err (*restart)(void *ctx, bool is_firmware, struct err_info *info);

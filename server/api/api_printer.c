@@ -2,6 +2,7 @@
 
 #include "base/fiber.h"
 #include "base/mem.h"
+#include "motion/board.h"
 #include "server/api/api.h"
 #include "server/gcode/gcode.h"
 #include "server/job/job.h"
@@ -9,6 +10,7 @@
 #include "server/machine/query_endstops.h"
 #include "server/mmu/mmu.h"
 
+#include <pthread.h>
 #include <string.h>
 
 struct api_printer {
@@ -17,6 +19,8 @@ struct api_printer {
     void *wake_ctx;
     struct api *api;
     struct printer *printer; /* machine thread */
+    pthread_mutex_t lock;    /* guards `boards`, so that nobody stops boards that are being destroyed */
+    struct boards *boards;
 };
 
 static void bind(void *ctx, struct api *api)
@@ -47,6 +51,15 @@ static void emergency_stop(void *ctx)
     struct api_printer *ap = ctx;
     if (ap->printer)
         printer_emergency_stop(ap->printer, "webhooks request");
+}
+
+static void stop_boards(void *ctx)
+{
+    struct api_printer *ap = ctx;
+    pthread_mutex_lock(&ap->lock);
+    if (ap->boards)
+        boards_emergency_stop(ap->boards, "a client asks for an emergency stop");
+    pthread_mutex_unlock(&ap->lock);
 }
 
 static enum err restart(void *ctx, bool is_firmware, struct err_info *info)
@@ -155,6 +168,7 @@ static enum err resume_mmu(void *ctx, struct err_info *info)
 struct api_printer *api_printer_create(void (*wake_fn)(void *ctx), void *ctx)
 {
     struct api_printer *ap = MEM_NEW(struct api_printer);
+    pthread_mutex_init(&ap->lock, NULL);
     ap->wake = wake_fn;
     ap->wake_ctx = ctx;
     ap->backend = (struct api_backend){
@@ -164,6 +178,7 @@ struct api_printer *api_printer_create(void (*wake_fn)(void *ctx), void *ctx)
         .fibers = fibers,
         .is_emergency = is_emergency,
         .emergency_stop = emergency_stop,
+        .stop_boards = stop_boards,
         .restart = restart,
         .run_script = run_script,
         .gcode_help = gcode_help,
@@ -182,6 +197,9 @@ struct api_printer *api_printer_create(void (*wake_fn)(void *ctx), void *ctx)
 
 void api_printer_destroy(struct api_printer *ap)
 {
+    if (!ap)
+        return;
+    pthread_mutex_destroy(&ap->lock);
     mem_free(ap);
 }
 
@@ -196,6 +214,13 @@ static void on_mmu_state(void *ctx, const char *event, void *data)
     struct api_printer *ap = ctx;
     if (ap->api)
         api_event_mmu_state(ap->api, data);
+}
+
+void api_printer_set_boards(struct api_printer *ap, struct boards *boards)
+{
+    pthread_mutex_lock(&ap->lock);
+    ap->boards = boards;
+    pthread_mutex_unlock(&ap->lock);
 }
 
 void api_printer_attach(struct api_printer *ap, struct printer *printer)

@@ -5,6 +5,7 @@
 
 struct api_backend;
 struct api_printer;
+struct boards;
 struct printer;
 
 /* `wake` (any thread) must make the machine actor call api_machine_run soon; kept. */
@@ -13,5 +14,7 @@ void api_printer_destroy(struct api_printer *ap); /* NULL allowed */
 const struct api_backend *api_printer_backend(struct api_printer *ap);
 /* The present printer, NULL while there is none. Machine thread. */
 void api_printer_attach(struct api_printer *ap, struct printer *printer);
+/* Its boards, as soon as there are any; NULL before they are destroyed. Machine thread. */
+void api_printer_set_boards(struct api_printer *ap, struct boards *boards);
 
 #endif

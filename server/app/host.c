@@ -60,6 +60,7 @@ struct host {
     /* machine thread */
     struct actor machine;
     struct printer *printer;
+    struct boards *boards; /* of the printer, since they were last looked at */
     bool is_ending;
     struct host_ns end_deadline;
 
@@ -134,12 +135,21 @@ static void start_printer(struct host *host, enum printer_restart reason)
     host->printer = printer_create(&host->services, reason);
     api_printer_attach(host->backend, host->printer);
     publish_gcode_folder(host);
-    check_set_hook(host->printer->boards ? boards_panic : NULL, host->printer->boards);
+}
+
+/* Who can stop the boards whatever the machine thread is at: a failed CHECK, and a client's emergency stop. */
+static void follow_boards(struct host *host, struct boards *boards)
+{
+    if (boards == host->boards)
+        return;
+    host->boards = boards;
+    check_set_hook(boards ? boards_panic : NULL, boards);
+    api_printer_set_boards(host->backend, boards);
 }
 
 static void stop_printer(struct host *host)
 {
-    check_set_hook(NULL, NULL);
+    follow_boards(host, NULL);
     api_event_klippy(host->api, API_KLIPPY_DISCONNECTED, "");
     api_printer_attach(host->backend, NULL);
     printer_destroy(host->printer);
@@ -189,6 +199,7 @@ static struct host_ns machine_step(struct actor *self, struct host_ns now)
         begin_end(host, now);
     api_machine_run(host->api);
     struct host_ns next = printer_step(host->printer, now);
+    follow_boards(host, host->printer->boards);
     if (host->is_ending && (printer_is_closed(host->printer) || now.ns >= host->end_deadline.ns))
         runtime_stop(host->runtime);
     enum printer_restart wanted = printer_wants_restart(host->printer);

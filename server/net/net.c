@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "server/api/api.h"
 #include "server/net/acceptor.h"
 #include "server/net/guard.h"
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define WEBSOCKETS_DEFAULT 50
+#define NET_NICENESS (-5) /* an emergency stop comes in here */
 #define UPLOAD_BYTES_DEFAULT (1024ull << 20)
 
 struct net {
@@ -63,11 +65,13 @@ enum err net_create(const struct net_options *options, struct net **out, struct 
         .websocket = take_websocket,
         .ctx = net,
     };
+    const int niceness = thread_set_niceness(NET_NICENESS); /* of the threads that these make */
     enum err err = http_create(&http, &net->http, info);
     if (!err)
         err = ws_create(&ws, &net->ws, info);
     if (!err)
         err = acceptor_create(&acceptor, &net->acceptor, info);
+    (void)thread_set_niceness(niceness);
     if (err) {
         net_destroy(net);
         return err;

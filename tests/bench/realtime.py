@@ -298,14 +298,14 @@ class Rig:
     def script(self, text):
         return self.call("POST", "/printer/gcode/script", {"script": text})
 
-    def wait(self, what, condition, timeout_s=120):
+    def wait(self, what, condition, timeout_s=40):
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             assert self.process.poll() is None, f"the daemon ended while waiting for {what}"
             if condition():
                 return
             time.sleep(0.05)
-        raise AssertionError(f"{what}: not within {timeout_s} s")
+        raise AssertionError(f"{what}: not within {timeout_s} s: {self.status('webhooks&print_stats&toolhead=position')}")
 
     def put_file(self, name, text):
         folder = os.path.join(self.data, "gcodes")
