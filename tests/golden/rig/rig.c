@@ -33,6 +33,8 @@ static void sink(void *ctx, const struct stepmsg *m, uint64_t min_clock)
     struct rig_stepper *s = &r->stepper[m->source];
     const unsigned bytes = message_bytes(m);
     s->result->bytes += bytes;
+    if (r->options.on_record)
+        r->options.on_record(r->options.ctx, m);
     if (r->block_bytes == 0 || r->block_bytes + bytes > BLOCK_BYTES) {
         r->result->framed_bytes += FRAME_BYTES;
         r->block_bytes = 0;
@@ -141,7 +143,7 @@ void rig_flush(struct rig *r, bool lazy)
     lookahead_retire(&r->lookahead, INFINITY);
 }
 
-enum err rig_move(struct rig *r, const double target_mm[4], struct err_info *info)
+static enum err plan_move(struct rig *r, const double target_mm[4], struct err_info *info)
 {
     struct move m;
     const bool moves = move_init(&m, &r->limits, 4, r->pos_mm, target_mm, r->speed_mm_s);
@@ -161,6 +163,14 @@ enum err rig_move(struct rig *r, const double target_mm[4], struct err_info *inf
     if (lookahead_add(&r->lookahead, &m))
         rig_flush(r, true);
     return OK;
+}
+
+enum err rig_move(struct rig *r, const double target_mm[4], struct err_info *info)
+{
+    const double begin = (double)clock_monotonic().ns * 1e-9 - r->result->step_s;
+    const enum err err = plan_move(r, target_mm, info);
+    r->result->look_s += (double)clock_monotonic().ns * 1e-9 - r->result->step_s - begin;
+    return err;
 }
 
 void rig_dwell(struct rig *r, double seconds)

@@ -5,6 +5,7 @@
 #define GOLDEN_RIG_H
 
 #include "base/err.h"
+#include "motion/steps/stepmsg.h"
 #include "server/compare/compare.h"
 
 #include <stdbool.h>
@@ -14,6 +15,8 @@ struct rig_options {
     bool keep_steps;       /* record every step (for comparison) */
     bool check_all;        /* re-expand every message against the exact times */
     size_t batch_segments; /* segments planned between two runs of the steppers; 0: default */
+    void (*on_record)(void *ctx, const struct stepmsg *record); /* of all steppers, merged; may be NULL */
+    void *ctx;
 };
 
 struct rig_stepper_result {
@@ -27,6 +30,7 @@ struct rig_result {
     double frequency_hz, end_s; /* print time of the end of the last move */
     uint64_t moves, segments, framed_bytes;
     double plan_s, step_s; /* wall time in parsing and planning, in solving and compressing */
+    double look_s;         /* of plan_s: in checking moves, lookahead and segments */
     unsigned stepper_count;
     struct rig_stepper_result stepper[COMPARE_STEPPERS_MAX];
 };
