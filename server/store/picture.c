@@ -228,6 +228,11 @@ static unsigned char *put_chunk(unsigned char *p, const char *name, const unsign
     return put_u32(p, (uint32_t)crc32(0, begin, (uInt)(4 + len_bytes)));
 }
 
+static unsigned char rounded_mean(uint64_t sum, uint64_t count)
+{
+    return (unsigned char)(count ? (sum + count / 2) / count : 0);
+}
+
 static void write_png(const struct reader *r, unsigned char **out, size_t *out_bytes)
 {
     unsigned side = r->side;
@@ -237,8 +242,8 @@ static void write_png(const struct reader *r, unsigned char **out, size_t *out_b
         for (unsigned x = 0; x < side; x++) {
             const struct cell *c = &r->cells[y * side + x];
             for (int i = 0; i < 3; i++)
-                *p++ = c->alpha ? (unsigned char)((c->colour[i] + c->alpha / 2) / c->alpha) : 0;
-            *p++ = c->count ? (unsigned char)((c->alpha + c->count / 2) / c->count) : 0;
+                *p++ = rounded_mean(c->colour[i], c->alpha);
+            *p++ = rounded_mean(c->alpha, c->count);
         }
     }
     uLong raw_bytes = (uLong)(p - raw), packed_bytes = compressBound(raw_bytes);
