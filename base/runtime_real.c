@@ -59,8 +59,7 @@ static void count_faults(struct actor_slot *slot, struct host_ns now)
 /* One step, and what it says about how late this thread runs. */
 static struct host_ns step_measured(struct actor_slot *slot, struct host_ns wanted)
 {
-    const int64_t notified_ns = atomic_exchange(&slot->notified_ns, 0);
-    atomic_thread_fence(memory_order_seq_cst); /* the other half of actor_notify's */
+    const int64_t notified_ns = atomic_exchange(&slot->notified_ns, 0); /* the other half of actor_notify's */
     const struct host_ns now = clock_monotonic();
     const int64_t due_ns = notified_ns != 0 && notified_ns < wanted.ns ? notified_ns : wanted.ns;
     if (due_ns <= now.ns) /* else a descriptor was ready, and nobody knows since when */

@@ -286,7 +286,7 @@ static const struct option_desc options[] = {
      .help = "Distance along a move between looks at the mesh"},
     {.name = "mesh_pps",
      .type = OPTION_INT_LIST,
-     .default_text = "2",
+     .default_text = "2, 2",
      .limits = ">=0",
      .help = "Interpolated points between two probed ones, along each axis; one number for both"},
     {.name = "algorithm",
