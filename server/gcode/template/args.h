@@ -35,6 +35,8 @@ enum text_class {
     CLASS_PRINT
 };
 bool text_class_is(uint32_t code_point, enum text_class kind);
+/* UTF-8 of a code point, with a zero behind it; its length. */
+size_t text_encode(uint32_t code_point, char text[5]);
 /* The code point at *p, which is moved behind it; the text is UTF-8. */
 uint32_t text_next(const char **p);
 

@@ -13,7 +13,7 @@
 /* Stack effects are written (before -- after), top at the right. `a` and `b` are the operands. */
 enum opcode {
     OP_TEXT,       /* a const: append it to the output */
-    OP_OUTPUT,     /* (v --) append str(v) */
+    OP_OUTPUT,     /* a escape_mode: (v --) append str(v) or escape(v) */
     OP_CONST,      /* a const: (-- v) */
     OP_UNDEFINED,  /* a const (a text): (-- undefined with that hint) */
     OP_LOAD,       /* a name: (-- v) */
@@ -36,7 +36,7 @@ enum opcode {
     OP_NEGATE,
     OP_PLUS,
     OP_NOT,
-    OP_CONCAT,        /* a count: (v... -- text) */
+    OP_CONCAT,        /* a count, b escape_mode: (v... -- text) */
     OP_COMPARE,       /* a enum compare_op: (x y -- bool) */
     OP_COMPARE_CHAIN, /* a compare_op, b offset: (x y -- y), or (x y -- False) and jump to b */
     OP_LIST,          /* a count */
@@ -50,7 +50,10 @@ enum opcode {
     OP_SCOPE_PUSH,
     OP_SCOPE_POP,
     OP_CAPTURE,     /* output goes to a new text ... */
-    OP_CAPTURE_END, /* ... which becomes a value (-- text) */
+    OP_CAPTURE_END, /* a escape_mode: ... which becomes a value (-- text) */
+    OP_MARKUP,      /* (v -- Markup(v)) if the render escapes now */
+    OP_AUTOESCAPE,  /* (v -- was) begin or stop to escape */
+    OP_AUTOESCAPE_END, /* (was --) */
     OP_FOR_BEGIN,   /* a target behind the loop, b flags: (iterable --) */
     OP_FOR_NEXT,    /* a target behind the loop: (-- item) */
     OP_FOR_END,     /* a target behind an else part, 0: none */
@@ -58,12 +61,14 @@ enum opcode {
     OP_LIST_NEW,    /* begin such a list */
     OP_LIST_DONE,   /* (-- list) */
     OP_SUB,         /* a target: (iterable -- iterable) run a recursive loop */
-    OP_RETURN,      /* from a macro, a recursive loop or the template */
+    OP_RETURN,      /* a escape_mode: from a macro, a recursive loop or the template */
     OP_MACRO,       /* a macro: (-- function) */
     OP_JUMP_BOUND   /* a name, b target: jump if the innermost scope has it */
 };
 
 enum compare_op { COMPARE_EQ, COMPARE_NE, COMPARE_LT, COMPARE_LE, COMPARE_GT, COMPARE_GE, COMPARE_IN, COMPARE_NOT_IN };
+/* Does {% autoescape %} hold where an instruction stands? ASK: the template decides while it runs. */
+enum escape_mode { ESCAPE_OFF, ESCAPE_ON, ESCAPE_ASK };
 enum for_flag { FOR_RECURSIVE = 1, FOR_HAS_LOOP = 2 };
 
 struct op {
@@ -102,6 +107,7 @@ struct jinja {
 struct macro_use {
     struct macro_use *outer;
     bool uses_varargs, uses_kwargs, uses_caller, uses_loop;
+    bool has_default_caller; /* a parameter of that name */
 };
 
 struct compiler {
@@ -114,6 +120,7 @@ struct compiler {
     unsigned depth;   /* of the nesting of the parser's own calls */
     bool is_literal, has_unknown_filter;
     unsigned conditional_depth; /* inside of if: unknown filters are then run-time errors */
+    enum escape_mode escape;
     struct macro_use *use;
 };
 
@@ -148,8 +155,27 @@ void parse_expression_no_if(struct compiler *c);           /* the iterable of a 
 void parse_tuple_or_expression(struct compiler *c);        /* a, b, c */
 void parse_condition(struct compiler *c); /* the same without `a if b else c`: behind if and elif */
 void parse_filters(struct compiler *c, bool is_bar_there); /* the chain behind a value: |a|b */
-/* The parenthesis of a call whose callee is on the stack (token: the "(") ; adds caller=TOS-below if `has_caller`. */
-void parse_call(struct compiler *c, bool has_caller);
+void parse_primary(struct compiler *c);
+void parse_postfix(struct compiler *c); /* .name [item] (call) behind a value */
+/* --- calls, filters and tests (parse_call.c) --- */
+void parse_call(struct compiler *c); /* the parenthesis of a call whose callee is on the stack; token: the "(" */
+
+/* --- what is assigned to (parse_target.c) --- */
+#define TARGETS_MAX 64 /* names and parentheses in `for a, (b, c) in` or `set a, b =` */
+struct target_part {
+    bool is_tuple;
+    unsigned name_or_count; /* the name; or how many of the parts that follow belong to the tuple */
+};
+/* Parts in the order in which they are written. A namespace's attribute stands alone: `set ns.a`. */
+struct target {
+    struct target_part parts[TARGETS_MAX];
+    unsigned count;
+    const char *attribute; /* NULL: no namespace */
+};
+void parse_target(struct compiler *c, struct target *target, bool may_be_attribute);
+/* Before the value: what storing it needs below. Then, with the value on the stack, store it. */
+void emit_store_begin(struct compiler *c, const struct target *target);
+void emit_store(struct compiler *c, const struct target *target);
 
 /* --- statements (parse_stmt.c) --- */
 /* Text, expressions and statements up to one of the words in `ends` (NULL-ended), which is left as the token; NULL: up

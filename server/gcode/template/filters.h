@@ -5,7 +5,11 @@
 #include "server/gcode/template/args.h"
 
 /* Each ends with a NULL name. */
-extern const struct value_filter text_filters[], encode_filters[], sequence_filters[], number_filters[];
+extern const struct value_filter text_filters[], layout_filters[], encode_filters[], url_filters[], sequence_filters[],
+    lazy_filters[], number_filters[];
+
+/* dict(...), as the global. */
+value_native_fn value_dict_global;
 
 /* A getter for `attribute=`: dots go into members, whole numbers are indices. NONE: the item itself. */
 struct attribute_getter {

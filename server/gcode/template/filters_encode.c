@@ -1,4 +1,4 @@
-/* Filters that write values in other notations: URLs, XML, JSON, sizes; and take tags out. */
+/* Filters that write values in other notations: XML, JSON, sizes; and take tags out. */
 #include "server/gcode/template/filters.h"
 #include "server/gcode/template/methods.h"
 #include "server/gcode/template/value_format.h"
@@ -33,102 +33,13 @@ FILTER(do_striptags)
     enum err err = one_text(run, call, "striptags", &text);
     if (err != OK)
         return err;
-    struct strbuf sb;
-    strbuf_init(&sb);
-    bool was_blank = true;
-    const char *p = text.str->data, *end = p + text.str->len_bytes;
-    while (p < end) {
-        const char *close = *p == '<' ? memchr(p, '>', (size_t)(end - p)) : NULL;
-        if (end - p >= 4 && memcmp(p, "<!--", 4) == 0) {
-            const char *stop = memmem(p, (size_t)(end - p), "-->", 3);
-            close = stop ? stop + 2 : NULL;
-        }
-        if (close) {
-            p = close + 1;
-        } else if (isspace((unsigned char)*p)) {
-            if (!was_blank)
-                strbuf_addc(&sb, ' ');
-            was_blank = true;
-            p++;
-        } else {
-            strbuf_addc(&sb, *p++);
-            was_blank = false;
-        }
-    }
-    if (was_blank && sb.len_bytes) {
-        sb.len_bytes--;
-        sb.data[sb.len_bytes] = 0;
-    }
-    static const struct {
-        const char *entity, *text;
-    } entities[] = {{"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}, {"&#39;", "'"}, {"&#34;", "\""}, {"&quot;", "\""}};
     struct strbuf plain;
     strbuf_init(&plain);
-    for (const char *q = sb.data; *q;) {
-        size_t i = 0;
-        while (i < ARRAY_COUNT(entities) && strncmp(q, entities[i].entity, strlen(entities[i].entity)) != 0)
-            i++;
-        strbuf_add(&plain, i < ARRAY_COUNT(entities) ? entities[i].text : q, 1);
-        q += i < ARRAY_COUNT(entities) ? strlen(entities[i].entity) : 1;
-    }
-    strbuf_deinit(&sb);
+    text_strip_tags(&plain, text.str);
     return finish(run, &plain, out);
 }
 
 /* --------------------------------------------------------------------------------------------------------- encoding */
-
-static void add_percent_encoded(struct strbuf *out, const char *text, size_t len, const char *safe, bool is_query)
-{
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (isalnum(c) || (c && strchr(safe, c)))
-            strbuf_addc(out, (char)c);
-        else if (is_query && c == ' ')
-            strbuf_addc(out, '+');
-        else
-            strbuf_addf(out, "%%%02X", c);
-    }
-}
-
-FILTER(do_urlencode)
-{
-    (void)ctx;
-    static const char *const names[] = {"value"};
-    struct value v, items, text;
-    enum err err = ARGS_BIND(run, call, "urlencode", names, 1, &v);
-    if (err != OK)
-        return err;
-    struct strbuf sb;
-    strbuf_init(&sb);
-    bool is_pairs = v.kind == VALUE_DICT || v.kind == VALUE_LIST || v.kind == VALUE_TUPLE || v.kind == VALUE_ITERATOR ||
-                    v.kind == VALUE_RANGE;
-    if (!is_pairs) {
-        err = args_soft_text(run, v, &text);
-        if (err == OK)
-            add_percent_encoded(&sb, text.str->data, text.str->len_bytes, "_.-~/", false);
-    } else {
-        err = v.kind == VALUE_DICT ? value_items(run, v, &items) : value_iterate(run, v, &items);
-        for (size_t i = 0; err == OK && i < items.seq->count; i++) {
-            struct value pair;
-            err = value_iterate(run, items.seq->items[i], &pair);
-            if (err == OK && pair.seq->count != 2)
-                err = value_error(run, "ValueError", "pairs are needed, not %zu values", pair.seq->count);
-            if (err != OK)
-                break;
-            strbuf_adds(&sb, i ? "&" : "");
-            for (size_t k = 0; k < 2 && err == OK; k++) {
-                err = args_soft_text(run, pair.seq->items[k], &text);
-                if (err == OK)
-                    add_percent_encoded(&sb, text.str->data, text.str->len_bytes, "_.-~", true);
-                strbuf_adds(&sb, k == 0 ? "=" : "");
-            }
-        }
-    }
-    if (err == OK)
-        return finish(run, &sb, out);
-    strbuf_deinit(&sb);
-    return err;
-}
 
 FILTER(do_xmlattr)
 {
@@ -147,17 +58,17 @@ FILTER(do_xmlattr)
         if (pair[1].kind == VALUE_NONE || pair[1].kind == VALUE_UNDEFINED)
             continue;
         strbuf_adds(&sb, sb.len_bytes ? " " : value_is_true(args[1]) ? " " : "");
-        err = args_soft_text(run, pair[0], &text);
+        err = value_escape(run, pair[0], &text);
         if (err == OK)
-            value_escape_html(&sb, text.str->data, text.str->len_bytes);
+            strbuf_add(&sb, text.str->data, text.str->len_bytes);
         strbuf_adds(&sb, "=\"");
         if (err == OK)
-            err = args_soft_text(run, pair[1], &text);
+            err = value_escape(run, pair[1], &text);
         if (err == OK)
-            value_escape_html(&sb, text.str->data, text.str->len_bytes);
+            strbuf_add(&sb, text.str->data, text.str->len_bytes);
         strbuf_addc(&sb, '"');
     }
-    *out = value_from_strbuf(run, &sb);
+    *out = value_as(run->is_escaping ? VALUE_MARKUP : VALUE_STR, value_from_strbuf(run, &sb));
     return err;
 }
 
@@ -303,7 +214,7 @@ FILTER(do_pprint)
         return err;
     struct strbuf sb;
     strbuf_init(&sb);
-    err = value_repr(run, v, &sb);
+    err = value_pprint(run, v, &sb);
     *out = value_from_strbuf(run, &sb);
     return err;
 }
@@ -342,7 +253,6 @@ FILTER(do_filesizeformat)
 
 const struct value_filter encode_filters[] = {
     {"striptags", do_striptags},
-    {"urlencode", do_urlencode},
     {"xmlattr", do_xmlattr},
     {"tojson", do_tojson},
     {"pprint", do_pprint},

@@ -1,4 +1,4 @@
-/* Filters on sequences and mappings. Those that are generators in Jinja2 give an iterator that is used up once. */
+/* Filters on sequences and mappings; those that are generators in Jinja2 are in filters_lazy.c. */
 #include "server/gcode/template/filters.h"
 
 #include "base/check.h"
@@ -135,12 +135,26 @@ FILTER(do_list)
     return err == OK ? value_iterate(run, v, out) : err;
 }
 
+/* The first item alone is taken of an iterator. */
+static enum err first_of(struct jinja_run *run, struct value_iterator *it, struct value *out)
+{
+    bool is_there;
+    enum err err = value_iterator_next(run, it, out, &is_there);
+    if (err == OK && !is_there)
+        *out = value_undefined_hint(run, "No first item, sequence was empty.");
+    return err;
+}
+
 static enum err an_end(struct jinja_run *run, const struct value_call *call, const char *what, bool is_last,
                        struct value *out)
 {
     static const char *const names[] = {"seq"};
     struct value v, list;
     enum err err = ARGS_BIND(run, call, what, names, 1, &v);
+    if (err == OK && !is_last && v.kind == VALUE_ITERATOR && !v.iterator->is_view)
+        return first_of(run, v.iterator, out);
+    if (err == OK && is_last && (v.kind == VALUE_ITERATOR && !v.iterator->is_view))
+        return value_error(run, "TypeError", "'%s' object is not reversible", value_type_name(v));
     if (err == OK)
         err = value_iterate(run, v, &list);
     if (err != OK)
@@ -165,17 +179,27 @@ FILTER(do_last)
     return an_end(run, call, "last", true, out);
 }
 
+/* One of the items, by its number, from the host's seeded generator. */
 FILTER(do_random)
 {
     (void)ctx;
     static const char *const names[] = {"seq"};
-    struct value v, list;
+    struct value v;
+    int64_t count = 0;
     enum err err = ARGS_BIND(run, call, "random", names, 1, &v);
     if (err == OK)
-        err = value_iterate(run, v, &list);
-    if (err == OK)
-        *out = list.seq->count ? list.seq->items[rng_below(&run->rng, list.seq->count)]
-                               : value_undefined_hint(run, "No random item, sequence was empty.");
+        err = value_length(run, v, &count);
+    if (err != OK)
+        return err;
+    if (count == 0) {
+        *out = value_undefined_hint(run, "No random item, sequence was empty.");
+        return OK;
+    }
+    int64_t index = (int64_t)rng_below(&run->rng, (uint64_t)count);
+    err = value_subscript(run, v, value_int(index), out);
+    if (err == OK && out->kind == VALUE_UNDEFINED)
+        return v.kind == VALUE_DICT ? value_error(run, "KeyError", "%lld", (long long)index)
+                                    : value_error(run, "TypeError", "'%s' object is not subscriptable", value_type_name(v));
     return err;
 }
 
@@ -208,21 +232,9 @@ FILTER(do_reverse)
     struct strbuf sb;
     strbuf_init(&sb);
     for (size_t i = 0; i < list.seq->count; i++)
-        strbuf_adds(&sb, list.seq->items[i].str->data);
-    *out = value_from_strbuf(run, &sb);
+        strbuf_add(&sb, list.seq->items[i].str->data, list.seq->items[i].str->len_bytes);
+    *out = value_as(v.kind, value_from_strbuf(run, &sb));
     return run->has_failed ? ERR_LIMIT : OK;
-}
-
-FILTER(do_items)
-{
-    (void)ctx;
-    static const char *const names[] = {"value"};
-    struct value v, list = value_list(run);
-    enum err err = ARGS_BIND(run, call, "items", names, 1, &v);
-    if (err == OK && v.kind != VALUE_UNDEFINED)
-        err = value_items(run, v, &list);
-    *out = value_iterator_over(run, list, "generator");
-    return err;
 }
 
 FILTER(do_attr)
@@ -247,6 +259,20 @@ FILTER(do_attr)
     return err;
 }
 
+/* Where the template escapes, one Markup among the items (or the separator) makes the result Markup. */
+static enum err escape_joined(struct jinja_run *run, struct value list, struct value *glue)
+{
+    bool is_markup = glue->kind == VALUE_MARKUP;
+    enum err err = OK;
+    for (size_t i = 0; i < list.seq->count; i++)
+        is_markup |= list.seq->items[i].kind == VALUE_MARKUP;
+    for (size_t i = 0; is_markup && err == OK && i < list.seq->count; i++) {
+        struct value item = list.seq->items[i];
+        err = value_escape(run, item, &list.seq->items[i]);
+    }
+    return is_markup && err == OK ? value_escape(run, *glue, glue) : err;
+}
+
 FILTER(do_join)
 {
     (void)ctx;
@@ -257,21 +283,25 @@ FILTER(do_join)
         err = value_iterate(run, args[0], &list);
     if (err == OK)
         err = args_soft_text(run, args[1], &glue);
+    struct attribute_getter getter = {.attribute = args[2]};
+    for (size_t i = 0; err == OK && getter.attribute.kind != VALUE_NONE && i < list.seq->count; i++) {
+        struct value item = list.seq->items[i];
+        err = attribute_get(run, &getter, item, &list.seq->items[i]);
+    }
+    if (err == OK && run->is_escaping)
+        err = escape_joined(run, list, &glue);
     if (err != OK)
         return err;
-    struct attribute_getter getter = {.attribute = args[2]};
     struct strbuf sb;
     strbuf_init(&sb);
     for (size_t i = 0; i < list.seq->count && err == OK; i++) {
-        struct value item;
         strbuf_add(&sb, glue.str->data, i ? glue.str->len_bytes : 0);
-        err = attribute_get(run, &getter, list.seq->items[i], &item);
-        if (err == OK)
-            err = value_to_text(run, item, &sb);
+        err = value_to_text(run, list.seq->items[i], &sb);
         if (err == OK && !run_has_room(run, sb.len_bytes))
             err = ERR_LIMIT;
     }
-    *out = value_from_strbuf(run, &sb);
+    bool is_markup = run->is_escaping && glue.kind == VALUE_MARKUP;
+    *out = value_as(is_markup ? VALUE_MARKUP : VALUE_STR, value_from_strbuf(run, &sb));
     return err;
 }
 
@@ -372,33 +402,6 @@ FILTER(do_max)
     return extreme(run, call, "max", 1, out);
 }
 
-FILTER(do_unique)
-{
-    (void)ctx;
-    static const char *const names[] = {"value", "case_sensitive", "attribute"};
-    struct value args[3] = {value_none(), value_bool(false), value_none()}, list, seen = value_dict(run),
-                 result = value_list(run);
-    enum err err = ARGS_BIND(run, call, "unique", names, 1, args);
-    if (err == OK)
-        err = value_iterate(run, args[0], &list);
-    struct attribute_getter getter = {.attribute = args[2], .ignores_case = !value_is_true(args[1])};
-    for (size_t i = 0; err == OK && i < list.seq->count; i++) {
-        struct value key;
-        uint64_t hash;
-        err = attribute_get(run, &getter, list.seq->items[i], &key);
-        if (err == OK)
-            err = value_hash(run, key, &hash);
-        if (err == OK && !dict_find(run, seen, key)) {
-            (void)value_set_item(run, seen, key, value_none());
-            (void)value_append(run, result, list.seq->items[i]);
-        }
-        if (run->has_failed)
-            err = ERR_INVALID;
-    }
-    *out = value_iterator_over(run, result, "generator");
-    return err;
-}
-
 static const struct value_tuple_names group_names = {.parts = {"grouper", "list"}};
 
 FILTER(do_groupby)
@@ -445,183 +448,6 @@ FILTER(do_groupby)
     return run->has_failed ? ERR_INVALID : err;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ parts */
-
-FILTER(do_batch)
-{
-    (void)ctx;
-    static const char *const names[] = {"value", "linecount", "fill_with"};
-    struct value args[3] = {value_none(), value_none(), value_none()}, list, result = value_list(run),
-                 row = value_none();
-    int64_t size = 0;
-    enum err err = ARGS_BIND(run, call, "batch", names, 2, args);
-    if (err == OK)
-        err = args_int(run, args[1], "batch", &size);
-    if (err == OK)
-        err = value_iterate(run, args[0], &list);
-    if (err != OK)
-        return err;
-    for (size_t i = 0; i < list.seq->count && !run->has_failed; i++) {
-        if (row.kind == VALUE_NONE || (int64_t)row.seq->count == size) {
-            row = value_list(run);
-            (void)value_append(run, result, row);
-        }
-        (void)value_append(run, row, list.seq->items[i]);
-    }
-    while (args[2].kind != VALUE_NONE && row.kind != VALUE_NONE && (int64_t)row.seq->count < size &&
-           value_append(run, row, args[2]))
-        ;
-    *out = value_iterator_over(run, result, "generator");
-    return run->has_failed ? ERR_LIMIT : OK;
-}
-
-FILTER(do_slice)
-{
-    (void)ctx;
-    static const char *const names[] = {"value", "slices", "fill_with"};
-    struct value args[3] = {value_none(), value_none(), value_none()}, list, result = value_list(run);
-    int64_t slices = 0;
-    enum err err = ARGS_BIND(run, call, "slice", names, 2, args);
-    if (err == OK)
-        err = args_int(run, args[1], "slice", &slices);
-    if (err == OK)
-        err = value_iterate(run, args[0], &list);
-    if (err != OK)
-        return err;
-    if (slices == 0)
-        return value_error(run, "ZeroDivisionError", "integer division or modulo by zero");
-    size_t count = list.seq->count, each = slices > 0 ? count / (size_t)slices : 0,
-           longer = slices > 0 ? count % (size_t)slices : 0;
-    size_t at = 0;
-    for (int64_t s = 0; s < slices && run_charge(run, 1); s++) {
-        struct value part = value_list(run);
-        size_t size = each + ((size_t)s < longer);
-        for (size_t i = 0; i < size; i++)
-            (void)value_append(run, part, list.seq->items[at++]);
-        if (args[2].kind != VALUE_NONE && (size_t)s >= longer)
-            (void)value_append(run, part, args[2]);
-        (void)value_append(run, result, part);
-    }
-    *out = value_iterator_over(run, result, "generator");
-    return run->has_failed ? ERR_LIMIT : OK;
-}
-
-/* -------------------------------------------------------------------------------------------------- map and select */
-
-enum err call_named(struct jinja_run *run, bool is_test, struct value name, struct value item,
-                    const struct value_call *call, size_t skip, struct value *out)
-{
-    if (!value_is_text(name))
-        return value_error(run, "TypeError", "the name of a %s must be a text", is_test ? "test" : "filter");
-    const struct value_filter *found = is_test ? value_find_test(name.str->data, name.str->len_bytes)
-                                               : value_find_filter(name.str->data, name.str->len_bytes);
-    if (!found)
-        return value_error(run, "TemplateRuntimeError", "No %s named '%.60s'.", is_test ? "test" : "filter",
-                           name.str->data);
-    size_t more = call->count > skip ? call->count - skip : 0;
-    struct value args[16];
-    if (more + 1 > ARRAY_COUNT(args))
-        return value_error(run, "TypeError", "too many arguments");
-    args[0] = item;
-    if (more)
-        memcpy(args + 1, call->args + skip, more * sizeof *args);
-    struct value_call inner = {
-        .args = args, .count = more + 1, .keys = call->keys, .values = call->values, .key_count = call->key_count};
-    return found->fn(run, NULL, &inner, out);
-}
-
-static const struct value *find_keyword(const struct value_call *call, const char *name)
-{
-    for (size_t i = 0; i < call->key_count; i++)
-        if (strcmp(call->keys[i].str->data, name) == 0)
-            return &call->values[i];
-    return NULL;
-}
-
-/* What is false (0, None, undefined) counts as empty here. */
-static enum err iterate_if_any(struct jinja_run *run, struct value v, struct value *list)
-{
-    if (value_is_true(v))
-        return value_iterate(run, v, list);
-    *list = value_list(run);
-    return OK;
-}
-
-FILTER(do_map)
-{
-    (void)ctx;
-    struct value list, result = value_list(run);
-    if (call->count == 0)
-        return value_error(run, "TypeError", "map() missing 1 required positional argument: 'value'");
-    const struct value *attribute = find_keyword(call, "attribute"), *fallback = find_keyword(call, "default");
-    if (call->count == 1 && attribute && call->key_count > (fallback ? 2u : 1u))
-        return value_error(run, "FilterArgumentError", "Unexpected keyword argument '%s'",
-                           call->keys[call->key_count - 1].str->data);
-    if (call->count == 1 && !attribute)
-        return value_error(run, "FilterArgumentError", "map requires a filter argument");
-    enum err err = iterate_if_any(run, call->args[0], &list);
-    struct attribute_getter getter = {.attribute = attribute ? *attribute : value_none(),
-                                      .fallback = fallback ? *fallback : value_none(),
-                                      .has_fallback = fallback != NULL};
-    for (size_t i = 0; err == OK && i < list.seq->count; i++) {
-        struct value item = list.seq->items[i], mapped;
-        err = call->count > 1 ? call_named(run, false, call->args[1], item, call, 2, &mapped)
-                              : attribute_get(run, &getter, item, &mapped);
-        if (err == OK)
-            err = value_append(run, result, mapped) ? OK : ERR_LIMIT;
-    }
-    *out = value_iterator_over(run, result, "generator");
-    return err;
-}
-
-/* select, reject, selectattr, rejectattr */
-static enum err choose(struct jinja_run *run, const struct value_call *call, bool by_attribute, bool wants,
-                       struct value *out)
-{
-    struct value list, result = value_list(run);
-    size_t name_at = by_attribute ? 2 : 1;
-    if (call->count < name_at)
-        return value_error(run, "FilterArgumentError", "Missing parameter for attribute name");
-    enum err err = iterate_if_any(run, call->args[0], &list);
-    struct attribute_getter getter = {.attribute = by_attribute ? call->args[1] : value_none()};
-    for (size_t i = 0; err == OK && i < list.seq->count; i++) {
-        struct value item = list.seq->items[i], subject = item, verdict;
-        if (by_attribute)
-            err = attribute_get(run, &getter, item, &subject);
-        if (err != OK)
-            break;
-        if (call->count > name_at)
-            err = call_named(run, true, call->args[name_at], subject, call, name_at + 1, &verdict);
-        else
-            verdict = subject;
-        if (err == OK && value_is_true(verdict) == wants)
-            err = value_append(run, result, item) ? OK : ERR_LIMIT;
-    }
-    *out = value_iterator_over(run, result, "generator");
-    return err;
-}
-
-FILTER(do_select)
-{
-    (void)ctx;
-    return choose(run, call, false, true, out);
-}
-FILTER(do_reject)
-{
-    (void)ctx;
-    return choose(run, call, false, false, out);
-}
-FILTER(do_selectattr)
-{
-    (void)ctx;
-    return choose(run, call, true, true, out);
-}
-FILTER(do_rejectattr)
-{
-    (void)ctx;
-    return choose(run, call, true, false, out);
-}
-
 const struct value_filter sequence_filters[] = {
     {"default", do_default},
     {"d", do_default},
@@ -632,7 +458,6 @@ const struct value_filter sequence_filters[] = {
     {"last", do_last},
     {"random", do_random},
     {"reverse", do_reverse},
-    {"items", do_items},
     {"attr", do_attr},
     {"join", do_join},
     {"sum", do_sum},
@@ -640,14 +465,6 @@ const struct value_filter sequence_filters[] = {
     {"dictsort", do_dictsort},
     {"min", do_min},
     {"max", do_max},
-    {"unique", do_unique},
     {"groupby", do_groupby},
-    {"batch", do_batch},
-    {"slice", do_slice},
-    {"map", do_map},
-    {"select", do_select},
-    {"reject", do_reject},
-    {"selectattr", do_selectattr},
-    {"rejectattr", do_rejectattr},
     {NULL, NULL},
 };

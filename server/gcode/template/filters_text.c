@@ -36,6 +36,13 @@ void value_escape_html(struct strbuf *out, const char *text, size_t len_bytes)
     }
 }
 
+/* What is made of Markup is Markup. */
+static enum err finish_as(struct jinja_run *run, enum value_kind kind, struct strbuf *sb, struct value *out)
+{
+    *out = value_as(kind, value_from_strbuf(run, sb));
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
 /* The only argument, as text. */
 static enum err one_text(struct jinja_run *run, const struct value_call *call, const char *what, struct value *out)
 {
@@ -55,7 +62,7 @@ static enum err case_filter(struct jinja_run *run, const struct value_call *call
     struct strbuf sb;
     strbuf_init(&sb);
     text_case_append(&sb, text.str->data, text.str->len_bytes, kind);
-    return finish(run, &sb, out);
+    return finish_as(run, text.kind, &sb, out);
 }
 
 FILTER(do_upper)
@@ -80,7 +87,7 @@ FILTER(do_capitalize)
     struct strbuf sb;
     strbuf_init(&sb);
     text_capitalize(&sb, text.str->data, text.str->len_bytes);
-    return finish(run, &sb, out);
+    return finish_as(run, text.kind, &sb, out);
 }
 
 /* Jinja2's title: words begin behind white space and - ( { [ <. */
@@ -116,20 +123,10 @@ FILTER(do_string)
 FILTER(do_escape)
 {
     (void)ctx;
-    struct value text;
-    enum err err = one_text(run, call, "escape", &text);
-    if (err != OK)
-        return err;
-    if (text.kind == VALUE_MARKUP) {
-        *out = text;
-        return OK;
-    }
-    struct strbuf sb;
-    strbuf_init(&sb);
-    value_escape_html(&sb, text.str->data, text.str->len_bytes);
-    *out = value_markup(run, sb.data, sb.len_bytes);
-    strbuf_deinit(&sb);
-    return run->has_failed ? ERR_LIMIT : OK;
+    static const char *const names[] = {"s"};
+    struct value v;
+    enum err err = ARGS_BIND(run, call, "escape", names, 1, &v);
+    return err == OK ? value_escape(run, v, out) : err;
 }
 
 FILTER(do_forceescape)
@@ -137,14 +134,7 @@ FILTER(do_forceescape)
     (void)ctx;
     struct value text;
     enum err err = one_text(run, call, "forceescape", &text);
-    if (err != OK)
-        return err;
-    struct strbuf sb;
-    strbuf_init(&sb);
-    value_escape_html(&sb, text.str->data, text.str->len_bytes);
-    *out = value_markup(run, sb.data, sb.len_bytes);
-    strbuf_deinit(&sb);
-    return run->has_failed ? ERR_LIMIT : OK;
+    return err == OK ? value_escape(run, value_as(VALUE_STR, text), out) : err;
 }
 
 FILTER(do_safe)
@@ -171,7 +161,7 @@ FILTER(do_trim)
     const char *begin;
     size_t len;
     text_strip(text.str, chars, true, true, &begin, &len);
-    *out = value_str(run, begin, len);
+    *out = value_as(text.kind, value_str(run, begin, len));
     return run->has_failed ? ERR_LIMIT : OK;
 }
 
@@ -186,7 +176,11 @@ FILTER(do_center)
         err = args_soft_text(run, args[0], &text);
     if (err == OK)
         err = args_int(run, args[1], "center", &width);
-    return err == OK ? text_pad(run, text.str, width, " ", TEXT_CENTRE, out) : err;
+    if (err == OK)
+        err = text_pad(run, text.str, width, " ", TEXT_CENTRE, out);
+    if (err == OK)
+        out->kind = text.kind;
+    return err;
 }
 
 FILTER(do_replace)
@@ -204,7 +198,20 @@ FILTER(do_replace)
         err = args_soft_text(run, args[1], &old);
     if (err == OK)
         err = args_soft_text(run, args[2], &with);
-    return err == OK ? text_replace(run, text.str, old.str, with.str, count, out) : err;
+    if (err != OK || !run->is_escaping)
+        return err == OK ? text_replace(run, text.str, old.str, with.str, count, out) : err;
+    /* Where the template escapes, one Markup makes the result Markup, and plain texts among them are escaped. */
+    if (text.kind != VALUE_MARKUP && (old.kind == VALUE_MARKUP || with.kind == VALUE_MARKUP))
+        err = value_escape(run, text, &text);
+    if (err == OK && text.kind == VALUE_MARKUP)
+        err = value_escape(run, old, &old);
+    if (err == OK && text.kind == VALUE_MARKUP)
+        err = value_escape(run, with, &with);
+    if (err == OK)
+        err = text_replace(run, text.str, old.str, with.str, count, out);
+    if (err == OK)
+        out->kind = text.kind;
+    return err;
 }
 
 FILTER(do_format)
@@ -232,203 +239,6 @@ FILTER(do_format)
     return run->has_failed ? ERR_LIMIT : value_percent(run, format, args, out);
 }
 
-FILTER(do_indent)
-{
-    (void)ctx;
-    static const char *const names[] = {"s", "width", "first", "blank"};
-    struct value args[4] = {value_none(), value_int(4), value_bool(false), value_bool(false)}, text;
-    enum err err = ARGS_BIND(run, call, "indent", names, 1, args);
-    if (err == OK && args[0].kind == VALUE_UNDEFINED)
-        return value_fail_undefined(run, args[0]);
-    if (err == OK && args[0].kind == VALUE_LIST)
-        return value_error(run, "AttributeError", "'list' object has no attribute 'splitlines'");
-    if (err == OK && !value_is_text(args[0]))
-        return value_error(run, "TypeError", "unsupported operand type(s) for +=: '%s' and 'str'",
-                           value_type_name(args[0]));
-    text = args[0];
-    int64_t width = 0;
-    if (err == OK && !value_is_text(args[1]))
-        err = args_int(run, args[1], "indent", &width);
-    if (err != OK)
-        return err;
-    char blanks[64];
-    memset(blanks, ' ', sizeof blanks);
-    if (width > (int64_t)sizeof blanks)
-        return value_error(run, "ValueError", "indent: at most %zu", sizeof blanks);
-    const char *indent = value_is_text(args[1]) ? args[1].str->data : blanks;
-    size_t indent_len = value_is_text(args[1]) ? args[1].str->len_bytes : width > 0 ? (size_t)width : 0;
-    bool first = value_is_true(args[2]), blank = value_is_true(args[3]), is_first = true;
-    struct strbuf sb;
-    strbuf_init(&sb);
-    const char *p = text.str->data, *end = p + text.str->len_bytes;
-    while (p <= end && run_has_room(run, sb.len_bytes)) {
-        const char *stop = memchr(p, '\n', (size_t)(end - p));
-        size_t len = (size_t)((stop ? stop : end) - p);
-        bool wants = is_first ? first : blank || len > 0;
-        if (!stop && len == 0 && !is_first && !blank)
-            break;
-        if (wants)
-            strbuf_add(&sb, indent, indent_len);
-        strbuf_add(&sb, p, len);
-        is_first = false;
-        if (!stop)
-            break;
-        strbuf_addc(&sb, '\n');
-        p = stop + 1;
-    }
-    return finish(run, &sb, out);
-}
-
-FILTER(do_truncate)
-{
-    (void)ctx;
-    static const char *const names[] = {"s", "length", "killwords", "end", "leeway"};
-    struct value args[5] = {value_none(), value_int(255), value_bool(false), value_cstr(run, "..."), value_none()},
-                 text, tail;
-    int64_t length = 255, leeway = 5;
-    enum err err = ARGS_BIND(run, call, "truncate", names, 1, args);
-    int64_t count = 0;
-    if (err == OK)
-        err = value_length(run, args[0], &count);
-    if (err == OK)
-        err = args_soft_text(run, args[3], &tail);
-    if (err == OK)
-        err = args_int(run, args[1], "truncate", &length);
-    if (err == OK && args[4].kind != VALUE_NONE)
-        err = args_int(run, args[4], "truncate", &leeway);
-    if (err != OK)
-        return err;
-    if (length < (int64_t)tail.str->count)
-        return value_error(run, "AssertionError", "expected length >= %zu, got %lld", tail.str->count,
-                           (long long)length);
-    if (leeway < 0)
-        return value_error(run, "AssertionError", "expected leeway >= 0, got %lld", (long long)leeway);
-    if (count <= length + leeway) {
-        *out = args[0];
-        return OK;
-    }
-    if (!value_is_text(args[0]))
-        return value_error(run, args[0].kind == VALUE_DICT || value_is_true(args[2]) ? "TypeError" : "AttributeError",
-                           "'%s' object has no attribute 'rsplit'", value_type_name(args[0]));
-    text = args[0];
-    size_t cut = str_offset(text.str, (size_t)length - tail.str->count);
-    if (!value_is_true(args[2])) {
-        size_t word = cut;
-        while (word > 0 && text.str->data[word - 1] != ' ')
-            word--;
-        cut = word > 0 ? word - 1 : cut;
-    }
-    struct strbuf sb;
-    strbuf_init(&sb);
-    strbuf_add(&sb, text.str->data, cut);
-    strbuf_add(&sb, tail.str->data, tail.str->len_bytes);
-    return finish(run, &sb, out);
-}
-
-FILTER(do_wordcount)
-{
-    (void)ctx;
-    struct value text;
-    enum err err = one_text(run, call, "wordcount", &text);
-    int64_t count = 0;
-    bool was_word = false;
-    for (const char *p = err == OK ? text.str->data : "", *end = p + (err == OK ? text.str->len_bytes : 0); p < end;) {
-        uint32_t c = text_next(&p);
-        bool is_word = c == '_' || text_class_is(c, CLASS_ALPHA) || text_class_is(c, CLASS_NUMERIC);
-        count += is_word && !was_word;
-        was_word = is_word;
-    }
-    *out = value_int(count);
-    return err;
-}
-
-/* May a line be broken behind the character at p: a hyphen between two words? */
-static bool breaks_at_hyphen(const char *begin, const char *p, const char *end)
-{
-    return *p == '-' && p - begin >= 2 && isalpha((unsigned char)p[-1]) && isalnum((unsigned char)p[-2]) &&
-           end - p > 2 && isalnum((unsigned char)p[1]) && isalpha((unsigned char)p[2]);
-}
-
-/* Break a line at white space (or inside long words) so that no part is wider than `width`. */
-static void wrap_line(struct strbuf *sb, const char *p, size_t len, size_t width, bool breaks_words, const char *glue)
-{
-    size_t column = 0;
-    bool is_first = true;
-    const char *end = p + len;
-    while (p < end) {
-        const char *blank_end = p;
-        while (blank_end < end && *blank_end == ' ')
-            blank_end++;
-        const char *word_end = blank_end;
-        while (word_end < end && *word_end != ' ')
-            if (breaks_at_hyphen(blank_end, word_end++, end))
-                break;
-        size_t blanks = (size_t)(blank_end - p), word = 0;
-        for (const char *q = blank_end; q < word_end; q++)
-            word += ((unsigned char)*q & 0xc0) != 0x80;
-        if (word_end == blank_end) /* blanks at the end of the line go */
-            break;
-        if (!is_first && column + blanks + word > width) {
-            strbuf_adds(sb, glue);
-            column = blanks = 0;
-            p = blank_end;
-        }
-        strbuf_add(sb, p, (size_t)(blank_end - p));
-        column += blanks;
-        const char *q = blank_end;
-        while (breaks_words && column + word > width && width > column) {
-            size_t take = width - column;
-            const char *begin = q;
-            for (size_t i = 0; i < take; i++)
-                (void)text_next(&q);
-            strbuf_add(sb, begin, (size_t)(q - begin));
-            strbuf_adds(sb, glue);
-            word -= take;
-            column = 0;
-        }
-        strbuf_add(sb, q, (size_t)(word_end - q));
-        column += word;
-        is_first = false;
-        p = word_end;
-    }
-}
-
-FILTER(do_wordwrap)
-{
-    (void)ctx;
-    static const char *const names[] = {"s", "width", "break_long_words", "wrapstring", "break_on_hyphens"};
-    struct value args[5] = {value_none(), value_int(79), value_bool(true), value_none(), value_bool(true)}, text, glue;
-    int64_t width = 79;
-    enum err err = ARGS_BIND(run, call, "wordwrap", names, 1, args);
-    if (err == OK && args[0].kind == VALUE_UNDEFINED)
-        return value_fail_undefined(run, args[0]);
-    if (err == OK && !value_is_text(args[0]))
-        return value_error(run, "AttributeError", "'%s' object has no attribute 'splitlines'",
-                           value_type_name(args[0]));
-    text = args[0];
-    if (err == OK)
-        err = args_int(run, args[1], "wordwrap", &width);
-    if (err == OK && args[3].kind == VALUE_NONE)
-        glue = value_cstr(run, "\n");
-    else if (err == OK)
-        err = args_soft_text(run, args[3], &glue);
-    if (err != OK)
-        return err;
-    if (width <= 0)
-        return value_error(run, "ValueError", "invalid width %lld (must be > 0)", (long long)width);
-    struct strbuf sb;
-    strbuf_init(&sb);
-    const char *p = text.str->data, *end = p + text.str->len_bytes;
-    for (bool is_first = true; p < end; is_first = false) {
-        const char *stop = memchr(p, '\n', (size_t)(end - p));
-        if (!is_first)
-            strbuf_adds(&sb, glue.str->data);
-        wrap_line(&sb, p, (size_t)((stop ? stop : end) - p), (size_t)width, value_is_true(args[2]), glue.str->data);
-        p = stop ? stop + 1 : end;
-    }
-    return finish(run, &sb, out);
-}
-
 const struct value_filter text_filters[] = {
     {"upper", do_upper},
     {"lower", do_lower},
@@ -443,9 +253,5 @@ const struct value_filter text_filters[] = {
     {"center", do_center},
     {"replace", do_replace},
     {"format", do_format},
-    {"indent", do_indent},
-    {"truncate", do_truncate},
-    {"wordcount", do_wordcount},
-    {"wordwrap", do_wordwrap},
     {NULL, NULL},
 };

@@ -1,9 +1,8 @@
-/* Methods of Python's list, dict, int, float and the rest; those of str are in methods_text.c. */
+/* Methods of Python's list, dict and range, and the look-up of all methods. */
 #include "server/gcode/template/methods.h"
 
 #include "base/check.h"
 
-#include <math.h>
 #include <string.h>
 
 /* A bound method: its ctx is the value it was taken from. */
@@ -202,40 +201,30 @@ static enum err list_clear(struct jinja_run *run, void *ctx, const struct value_
 
 /* ------------------------------------------------------------------------------------------------------------ dict */
 
-enum dict_part { DICT_KEYS, DICT_VALUES, DICT_ITEMS };
-
-static enum err dict_parts(struct jinja_run *run, struct value dict, enum dict_part part, struct value *out)
+static enum err dict_parts(struct jinja_run *run, struct value dict, const struct value_call *call, enum dict_part part,
+                           struct value *out)
 {
-    static const char *const names[] = {"dict_keys", "dict_values", "dict_items"};
-    struct value list = value_list(run);
-    if (part == DICT_ITEMS) {
-        enum err err = value_items(run, dict, &list);
-        if (err != OK)
-            return err;
-    } else {
-        DICT_FOREACH(entry, dict)
-        (void)value_append(run, list, part == DICT_KEYS ? entry->key : entry->item);
-    }
-    *out = value_view(run, list, names[part]);
+    static const char *const names[] = {"keys", "values", "items"};
+    if (call->count + call->key_count)
+        return value_error(run, "TypeError", "dict.%s() takes no arguments (%zu given)", names[part],
+                           call->count + call->key_count);
+    *out = value_view(run, dict, part);
     return run->has_failed ? ERR_LIMIT : OK;
 }
 
 static enum err dict_keys(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 {
-    (void)call;
-    return dict_parts(run, SELF, DICT_KEYS, out);
+    return dict_parts(run, SELF, call, DICT_KEYS, out);
 }
 
 static enum err dict_values(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 {
-    (void)call;
-    return dict_parts(run, SELF, DICT_VALUES, out);
+    return dict_parts(run, SELF, call, DICT_VALUES, out);
 }
 
 static enum err dict_items(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 {
-    (void)call;
-    return dict_parts(run, SELF, DICT_ITEMS, out);
+    return dict_parts(run, SELF, call, DICT_ITEMS, out);
 }
 
 static enum err dict_get(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
@@ -362,30 +351,74 @@ enum err dict_fill(struct jinja_run *run, struct value dict, const struct value_
     return err;
 }
 
-/* --------------------------------------------------------------------------------------------------------- numbers */
-
-static enum err int_bit_length(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
+static enum err dict_fromkeys(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 {
-    (void)run, (void)call;
-    int64_t i = value_integer(SELF), bits = 0;
-    for (uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i; u; u >>= 1)
-        bits++;
-    *out = value_int(bits);
-    return OK;
+    static const char *const names[] = {"iterable", "value"};
+    struct value args[2] = {value_none(), value_none()}, list;
+    (void)ctx;
+    enum err err = ARGS_BIND(run, call, "fromkeys", names, 1, args);
+    if (err == OK)
+        err = value_iterate(run, args[0], &list);
+    *out = value_dict(run);
+    for (size_t i = 0; err == OK && i < list.seq->count; i++)
+        err = value_set_item(run, *out, list.seq->items[i], args[1]) ? OK : ERR_LIMIT;
+    return err;
 }
 
-static enum err float_is_integer(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
+/* ----------------------------------------------------------------------------------------------------------- range */
+
+static enum err range_count(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 {
-    (void)run, (void)call;
-    *out = value_bool(SELF.kind != VALUE_FLOAT || (isfinite(SELF.number) && SELF.number == floor(SELF.number)));
-    return OK;
+    static const char *const names[] = {"value"};
+    struct value item;
+    bool is_there = false;
+    enum err err = ARGS_BIND(run, call, "count", names, 1, &item);
+    if (err == OK)
+        err = value_contains(run, SELF, item, &is_there);
+    *out = value_int(is_there);
+    return err;
 }
 
-static enum err number_conjugate(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
+static enum err range_index(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 {
-    (void)run, (void)call;
-    *out = SELF;
-    return OK;
+    static const char *const names[] = {"value"};
+    struct value item;
+    bool is_there = false;
+    enum err err = ARGS_BIND(run, call, "index", names, 1, &item);
+    if (err == OK)
+        err = value_contains(run, SELF, item, &is_there);
+    if (err == OK && !is_there)
+        return value_error(run, "ValueError", "the number is not in range");
+    if (err == OK)
+        *out = value_int((int64_t)((value_number(item) - (double)SELF.range->start) / (double)SELF.range->step));
+    return err;
+}
+
+static bool range_attribute(const struct value_range *range, const char *name, size_t len_bytes, struct value *out)
+{
+    static const char *const names[] = {"start", "stop", "step"};
+    const int64_t values[] = {range->start, range->stop, range->step};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strlen(names[i]) == len_bytes && memcmp(names[i], name, len_bytes) == 0) {
+            *out = value_int(values[i]);
+            return true;
+        }
+    return false;
+}
+
+/* d.keys() has the methods of a set that need none: whether it shares no key with another. */
+static enum err view_isdisjoint(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
+{
+    static const char *const names[] = {"other"};
+    struct value other, list;
+    enum err err = ARGS_BIND(run, call, "isdisjoint", names, 1, &other);
+    if (err == OK)
+        err = value_iterate(run, other, &list);
+    bool is_shared = false;
+    for (size_t i = 0; err == OK && !is_shared && i < list.seq->count; i++)
+        err = value_contains(run, SELF, list.seq->items[i], &is_shared);
+    *out = value_bool(!is_shared);
+    return err;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- look-up */
@@ -407,12 +440,11 @@ static const struct method dict_methods[] = {
     {"copy", dict_copy},
     {"clear", dict_clear_method},
     {"popitem", dict_popitem},
+    {"fromkeys", dict_fromkeys},
     {NULL, NULL},
 };
-static const struct method int_methods[] = {
-    {"bit_length", int_bit_length}, {"is_integer", float_is_integer}, {"conjugate", number_conjugate}, {NULL, NULL}};
-static const struct method float_methods[] = {
-    {"is_integer", float_is_integer}, {"conjugate", number_conjugate}, {NULL, NULL}};
+static const struct method range_methods[] = {{"count", range_count}, {"index", range_index}, {NULL, NULL}};
+static const struct method view_methods[] = {{"isdisjoint", view_isdisjoint}, {NULL, NULL}};
 static const struct method no_methods[] = {{NULL, NULL}};
 
 static const struct method *methods_of(struct value v)
@@ -432,6 +464,12 @@ static const struct method *methods_of(struct value v)
         return int_methods;
     case VALUE_FLOAT:
         return float_methods;
+    case VALUE_RANGE:
+        return range_methods;
+    case VALUE_BYTES:
+        return bytes_methods;
+    case VALUE_ITERATOR:
+        return v.iterator->is_view && strcmp(v.iterator->type_name, "dict_values") != 0 ? view_methods : no_methods;
     default:
         return no_methods;
     }
@@ -439,7 +477,9 @@ static const struct method *methods_of(struct value v)
 
 static const struct method *find_method(struct value v, const char *name, size_t len_bytes)
 {
-    const struct method *tables[] = {methods_of(v), value_is_text(v) ? text_search_methods : no_methods};
+    const struct method *tables[] = {methods_of(v), value_is_text(v) ? text_search_methods : no_methods,
+                                     value_is_text(v) ? text_coding_methods : no_methods,
+                                     v.kind == VALUE_MARKUP ? markup_methods : no_methods};
     for (size_t i = 0; i < ARRAY_COUNT(tables); i++)
         for (const struct method *m = tables[i]; m->name; m++)
             if (strlen(m->name) == len_bytes && memcmp(m->name, name, len_bytes) == 0)
@@ -447,20 +487,34 @@ static const struct method *find_method(struct value v, const char *name, size_t
     return NULL;
 }
 
+/* Does the method belong to the type and not look at the value? */
+static bool is_static(const char *name)
+{
+    static const char *const names[] = {"fromkeys", "maketrans", "from_bytes", "fromhex"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 enum err value_method(struct jinja_run *run, struct value v, const char *name, size_t len_bytes, struct value *out)
 {
     const struct method *m = find_method(v, name, len_bytes);
+    if (m && v.kind == VALUE_MARKUP)
+        return markup_method(run, v, m, out);
     if (m) {
         struct value *self = run_alloc(run, sizeof *self);
-        if (!self)
+        struct value_function *f = run_alloc(run, sizeof *f);
+        if (!self || !f)
             return ERR_LIMIT;
         *self = v;
-        *out = value_native(run, m->name, m->fn, self);
-        return run->has_failed ? ERR_LIMIT : OK;
-    }
-    if (value_is_number(v) && len_bytes == 4 && (memcmp(name, "real", 4) == 0 || memcmp(name, "imag", 4) == 0)) {
-        *out = name[0] == 'r' ? v : v.kind == VALUE_FLOAT ? value_float(0.0) : value_int(0);
+        *f = (struct value_function){.name = m->name, .fn = m->fn, .ctx = self, .self = self, .is_static = is_static(m->name)};
+        *out = (struct value){.kind = VALUE_FUNCTION, .function = f};
         return OK;
     }
-    return ERR_NOT_FOUND;
+    if (v.kind == VALUE_FUNCTION)
+        return function_attribute(run, v.function, name, len_bytes, out);
+    bool is_there = value_is_number(v) ? number_attribute(v, name, len_bytes, out)
+                                       : v.kind == VALUE_RANGE && range_attribute(v.range, name, len_bytes, out);
+    return is_there ? OK : ERR_NOT_FOUND;
 }

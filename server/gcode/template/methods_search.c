@@ -329,6 +329,20 @@ static bool is_line_end(uint32_t c)
     return (c >= 0x0a && c <= 0x0d) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == 0x2029;
 }
 
+const char *text_line(const char **p, const char *end)
+{
+    while (*p < end) {
+        const char *here = *p;
+        uint32_t c = text_next(p);
+        if (!is_line_end(c))
+            continue;
+        if (c == '\r' && *p < end && **p == '\n')
+            (*p)++;
+        return here;
+    }
+    return end;
+}
+
 static enum err str_splitlines(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 {
     static const char *const names[] = {"keepends"};
@@ -337,21 +351,10 @@ static enum err str_splitlines(struct jinja_run *run, void *ctx, const struct va
     if (err != OK)
         return err;
     *out = value_list(run);
-    const char *p = SELF->data, *end = p + SELF->len_bytes, *begin = p;
-    while (p < end && !run->has_failed) {
-        const char *next = p;
-        uint32_t c = text_next(&next);
-        if (!is_line_end(c)) {
-            p = next;
-            continue;
-        }
-        if (c == '\r' && next < end && *next == '\n')
-            next++;
-        add_part(run, *out, begin, value_is_true(keep) ? next : p);
-        begin = p = next;
+    for (const char *p = SELF->data, *end = p + SELF->len_bytes; p < end && !run->has_failed;) {
+        const char *begin = p, *stop = text_line(&p, end);
+        add_part(run, *out, begin, value_is_true(keep) ? p : stop);
     }
-    if (begin < end)
-        add_part(run, *out, begin, end);
     return run->has_failed ? ERR_LIMIT : OK;
 }
 

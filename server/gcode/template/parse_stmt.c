@@ -7,48 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TARGETS_MAX 64 /* names in `for a, b, c in` or `set a, b = ` */
-#define PARAMS_MAX  64
+#define PARAMS_MAX 64
+#define WITH_MAX   16
 
 /* ------------------------------------------------------------------------------------------------------- assignment */
-
-struct target {
-    unsigned names[TARGETS_MAX];
-    unsigned count;
-    bool is_tuple;
-};
-
-static void parse_target(struct compiler *c, struct target *target)
-{
-    *target = (struct target){0};
-    bool has_paren = skip_operator(c, "(");
-    for (;;) {
-        if (target->count == TARGETS_MAX)
-            fail(c, c->token.line, "more than %d names to assign to", TARGETS_MAX);
-        unsigned line = c->token.line;
-        const char *name = expect_name(c);
-        if (strcmp(name, "true") == 0 || strcmp(name, "false") == 0 || strcmp(name, "none") == 0 ||
-            strcmp(name, "True") == 0 || strcmp(name, "False") == 0 || strcmp(name, "None") == 0)
-            fail(c, line, "can't assign to 'const'");
-        target->names[target->count++] = name_index(c, name);
-        if (!skip_operator(c, ","))
-            break;
-        target->is_tuple = true;
-        if (c->token.kind != TOKEN_NAME || is_word(c, "in"))
-            break;
-    }
-    if (has_paren)
-        expect_operator(c, ")");
-}
-
-/* Store what is on the stack. */
-static void emit_store(struct compiler *c, const struct target *target)
-{
-    if (target->is_tuple)
-        emit(c, OP_UNPACK, target->count, 0);
-    for (unsigned i = 0; i < target->count; i++)
-        emit(c, OP_STORE, target->names[i], 0);
-}
 
 /* The body of a block of kind `what`, rendered to a text on the stack; the end tag's name is consumed. Filters stand
  * before the body and apply to it: their code is emitted behind it, from a copy of the lexer.
@@ -56,7 +18,7 @@ static void emit_store(struct compiler *c, const struct target *target)
 static void parse_captured_body(struct compiler *c, const char *const *ends, const char *what, unsigned line,
                                 bool is_bar_there)
 {
-    bool has_filter = is_bar_there || is_operator(c, "|");
+    bool has_filter = is_bar_there || is_operator(c, "|"), is_set = !is_bar_there;
     struct lexer lexer = c->lexer;
     struct token token = c->token;
     while (has_filter && c->token.kind != TOKEN_BLOCK_END && c->token.kind != TOKEN_END)
@@ -66,7 +28,8 @@ static void parse_captured_body(struct compiler *c, const char *const *ends, con
     emit(c, OP_SCOPE_PUSH, 0, 0);
     parse_body(c, ends, what, line);
     emit(c, OP_SCOPE_POP, 0, 0);
-    emit(c, OP_CAPTURE_END, 0, 0);
+    /* A set block is Markup if the render escapes when it is set, whatever its filters make of it. */
+    emit(c, OP_CAPTURE_END, is_set && !has_filter ? ESCAPE_ASK : c->escape, 0);
     next_token(c);
     if (!has_filter)
         return;
@@ -75,41 +38,24 @@ static void parse_captured_body(struct compiler *c, const char *const *ends, con
     c->lexer = lexer;
     c->token = token;
     parse_filters(c, is_bar_there);
+    if (is_set)
+        emit(c, OP_MARKUP, 0, 0);
     if (c->token.kind != TOKEN_BLOCK_END)
         fail_unexpected(c, "end of statement block");
     c->lexer = behind;
     c->token = behind_token;
 }
 
-static void parse_block_set(struct compiler *c, const struct target *target, unsigned line)
-{
-    static const char *const ends[] = {"endset", NULL};
-    if (target->is_tuple)
-        fail(c, line, "expected token '=', got 'end of statement block'");
-    parse_captured_body(c, ends, "set", line, false);
-    emit_store(c, target);
-    expect_block_end(c);
-}
-
 static void parse_set(struct compiler *c, unsigned line)
 {
+    static const char *const ends[] = {"endset", NULL};
     struct target target;
-    const char *name = c->token.kind == TOKEN_NAME ? c->token.text : NULL;
-    parse_target(c, &target);
-    if (target.count == 1 && !target.is_tuple && name && skip_operator(c, ".")) {
-        const char *attribute = expect_name(c);
-        emit(c, OP_LOAD, target.names[0], 0);
-        expect_operator(c, "=");
+    parse_target(c, &target, true);
+    emit_store_begin(c, &target);
+    if (skip_operator(c, "="))
         parse_tuple_or_expression(c);
-        emit(c, OP_STORE_ATTR, const_text(c, attribute, strlen(attribute)), 0);
-        expect_block_end(c);
-        return;
-    }
-    if (!skip_operator(c, "=")) {
-        parse_block_set(c, &target, line);
-        return;
-    }
-    parse_tuple_or_expression(c);
+    else
+        parse_captured_body(c, ends, "set", line, false);
     emit_store(c, &target);
     expect_block_end(c);
 }
@@ -184,9 +130,9 @@ struct for_head {
 
 static void parse_for_head(struct compiler *c, struct for_head *head)
 {
-    parse_target(c, &head->target);
+    parse_target(c, &head->target, false);
     for (unsigned i = 0; i < head->target.count; i++)
-        if (head->target.names[i] == c->code->loop_name)
+        if (!head->target.parts[i].is_tuple && head->target.parts[i].name_or_count == c->code->loop_name)
             fail(c, c->token.line, "Can't assign to special loop variable in for-loop target");
     expect_word(c, "in");
     enter(c);
@@ -272,7 +218,7 @@ static void parse_for(struct compiler *c, unsigned line)
     unsigned entry = head.is_recursive ? c->code->ops[call].a : 0;
     parse_for_body(c, &head, head.is_recursive ? FOR_RECURSIVE | entry << 8 : 0, line);
     if (head.is_recursive) {
-        emit(c, OP_RETURN, 0, 0);
+        emit(c, OP_RETURN, c->escape, 0);
         patch_a(c, over);
     }
     expect_block_end(c);
@@ -300,6 +246,7 @@ static void parse_signature(struct compiler *c, unsigned *params, unsigned *coun
             parse_expression(c);
             emit(c, OP_STORE, index, 0);
             patch_b(c, bound);
+            c->use->has_default_caller |= index == c->code->caller_name;
         } else if (has_default) {
             fail(c, c->token.line, "non-default argument follows default argument");
         }
@@ -311,9 +258,19 @@ static unsigned add_macro(struct compiler *c, const char *name, unsigned entry, 
                           const struct macro_use *use)
 {
     struct jinja *j = c->code;
+    for (unsigned i = 0; i < count; i++)
+        if (params[i] == j->caller_name && use->uses_caller && !use->has_default_caller)
+            fail(c, c->token.line,
+                 "When defining macros or call blocks the special \"caller\" argument must be omitted or be given a "
+                 "default.");
     if (j->macro_count == j->macro_capacity) {
         j->macro_capacity = j->macro_capacity ? j->macro_capacity * 2 : 8;
         j->macros = mem_realloc(j->macros, sizeof *j->macros * j->macro_capacity);
+    }
+    bool takes_varargs = false, takes_kwargs = false; /* as parameters like any other */
+    for (unsigned i = 0; i < count; i++) {
+        takes_varargs |= params[i] == j->varargs_name;
+        takes_kwargs |= params[i] == j->kwargs_name;
     }
     unsigned *kept = arena_alloc(&j->arena, sizeof *kept * (count ? count : 1));
     memcpy(kept, params, sizeof *kept * count);
@@ -322,8 +279,8 @@ static unsigned add_macro(struct compiler *c, const char *name, unsigned entry, 
                                                     .entry = entry,
                                                     .param_count = count,
                                                     .params = kept,
-                                                    .uses_varargs = use->uses_varargs,
-                                                    .uses_kwargs = use->uses_kwargs,
+                                                    .uses_varargs = use->uses_varargs && !takes_varargs,
+                                                    .uses_kwargs = use->uses_kwargs && !takes_kwargs,
                                                     .uses_caller = use->uses_caller};
     return j->macro_count++;
 }
@@ -341,7 +298,7 @@ static void parse_macro_body(struct compiler *c, const char *name, const char *o
     (void)opener;
     expect_block_end(c);
     parse_body(c, ends, opener, line);
-    emit(c, OP_RETURN, 0, 0);
+    emit(c, OP_RETURN, c->escape, 0);
     patch_a(c, over);
     c->use = use.outer;
     emit(c, OP_MACRO, add_macro(c, name, entry, params, count, &use), 0);
@@ -375,7 +332,7 @@ static void parse_call_block(struct compiler *c, unsigned line)
         next_token(c);
     expect_block_end(c);
     parse_body(c, ends, "call", line);
-    emit(c, OP_RETURN, 0, 0);
+    emit(c, OP_RETURN, c->escape, 0);
     patch_a(c, over);
     c->use = use.outer;
     next_token(c);
@@ -387,15 +344,20 @@ static void parse_call_block(struct compiler *c, unsigned line)
     parse_expression(c);
     if (c->token.kind != TOKEN_BLOCK_END)
         fail_unexpected(c, "end of statement block");
-    struct op *last = &c->code->ops[emit_here(c) - 1];
-    if (emit_here(c) == first || last->code != OP_CALL)
+    struct op last = c->code->ops[emit_here(c) - 1];
+    if (emit_here(c) == first || (last.code != OP_CALL && last.code != OP_CALL_SPREAD))
         fail(c, line, "expected call");
     /* One more keyword argument, in front of the call instruction. */
-    unsigned positional = last->a, keywords = last->b;
     c->code->op_count--;
     emit(c, OP_CONST, const_text(c, "caller", 6), 0);
     emit(c, OP_MACRO, add_macro(c, "caller", entry, params, count, &use), 0);
-    emit(c, OP_CALL, positional, keywords + 1);
+    if (last.code == OP_CALL_SPREAD) {
+        emit(c, OP_DICT, 1, 0);
+        emit(c, OP_SPREAD_DICT, 0, 0);
+        emit(c, OP_CALL_SPREAD, 0, 0);
+    } else {
+        emit(c, OP_CALL, last.a, last.b + 1);
+    }
     emit(c, OP_OUTPUT, 0, 0);
     c->lexer = behind;
     c->token = behind_token;
@@ -416,18 +378,16 @@ static void parse_filter_block(struct compiler *c, unsigned line)
 static void parse_with(struct compiler *c, unsigned line)
 {
     static const char *const ends[] = {"endwith", NULL};
-    struct target targets[16];
+    struct target *targets = arena_alloc(&c->code->arena, WITH_MAX * sizeof *targets);
     unsigned count = 0;
     while (c->token.kind != TOKEN_BLOCK_END) {
         if (count)
             expect_operator(c, ",");
-        if (count == ARRAY_COUNT(targets))
-            fail(c, c->token.line, "more than %zu assignments in one with", ARRAY_COUNT(targets));
-        unsigned name = name_index(c, expect_name(c));
-        targets[count] = (struct target){.names = {name}, .count = 1};
+        if (count == WITH_MAX)
+            fail(c, c->token.line, "more than %d assignments in one with", WITH_MAX);
+        parse_target(c, &targets[count++], false);
         expect_operator(c, "=");
         parse_expression(c);
-        count++;
     }
     next_token(c);
     emit(c, OP_SCOPE_PUSH, 0, 0);
@@ -435,6 +395,27 @@ static void parse_with(struct compiler *c, unsigned line)
         emit_store(c, &targets[--count]);
     parse_body(c, ends, "with", line);
     emit(c, OP_SCOPE_POP, 0, 0);
+    next_token(c);
+    expect_block_end(c);
+}
+
+/* {% autoescape x %}: what is written there is escaped if x is true, unless it is Markup. */
+static void parse_autoescape(struct compiler *c, unsigned line)
+{
+    static const char *const ends[] = {"endautoescape", NULL};
+    unsigned first = emit_here(c);
+    parse_expression(c);
+    expect_block_end(c);
+    enum escape_mode outer = c->escape;
+    const struct op *value = &c->code->ops[first];
+    bool is_constant = emit_here(c) == first + 1 && value->code == OP_CONST;
+    c->escape = !is_constant ? ESCAPE_ASK : value_is_true(c->code->consts[value->a]) ? ESCAPE_ON : ESCAPE_OFF;
+    emit(c, OP_AUTOESCAPE, 0, 0);
+    emit(c, OP_SCOPE_PUSH, 0, 0);
+    parse_body(c, ends, "autoescape", line);
+    emit(c, OP_SCOPE_POP, 0, 0);
+    emit(c, OP_AUTOESCAPE_END, 0, 0);
+    c->escape = outer;
     next_token(c);
     expect_block_end(c);
 }
@@ -454,7 +435,7 @@ static void parse_print(struct compiler *c, unsigned line)
         if (!is_first)
             expect_operator(c, ",");
         parse_expression(c);
-        emit(c, OP_OUTPUT, 0, 0);
+        emit(c, OP_OUTPUT, c->escape, 0);
     }
     next_token(c);
 }
@@ -468,6 +449,7 @@ static const struct statement statements[] = {
     {"if", parse_if},       {"for", parse_for},         {"set", parse_set},
     {"macro", parse_macro}, {"call", parse_call_block}, {"filter", parse_filter_block},
     {"with", parse_with},   {"do", parse_do},           {"print", parse_print},
+    {"autoescape", parse_autoescape},
 };
 
 static const char *const left_out[] = {"extends", "block", "include", "import", "from"};
@@ -540,7 +522,7 @@ void parse_body(struct compiler *c, const char *const *ends, const char *opener,
             parse_tuple_or_expression(c);
             if (c->token.kind != TOKEN_EXPR_END)
                 fail_unexpected(c, "end of print statement");
-            emit(c, OP_OUTPUT, 0, 0);
+            emit(c, OP_OUTPUT, c->escape, 0);
             next_token(c);
             break;
         case TOKEN_BLOCK_BEGIN:

@@ -287,7 +287,7 @@ TEST(global_range)
     return OK;
 }
 
-TEST(global_dict)
+enum err value_dict_global(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 {
     (void)ctx;
     *out = value_dict(run);
@@ -345,7 +345,7 @@ static enum err cycler_get(struct jinja_run *run, void *ctx, const char *name, s
     return OK;
 }
 
-static const struct value_object_type cycler_type = {.type_name = "Cycler", .get = cycler_get};
+static const struct value_object_type cycler_type = {.type_name = "jinja2.utils.Cycler", .get = cycler_get};
 
 TEST(global_cycler)
 {
@@ -360,6 +360,16 @@ TEST(global_cycler)
     *c = (struct cycler){.items = items, .count = call->count};
     *out = value_object(run, &cycler_type, c);
     return OK;
+}
+
+static struct value native_with_text(struct jinja_run *run, const char *name, const char *text, value_native_fn *fn,
+                                     void *ctx)
+{
+    struct value_function *f = run_alloc(run, sizeof *f);
+    if (!f)
+        return value_none();
+    *f = (struct value_function){.name = name, .fn = fn, .ctx = ctx, .text = text};
+    return (struct value){.kind = VALUE_FUNCTION, .function = f};
 }
 
 /* joiner(", "): "" at its first call, then the separator. */
@@ -386,8 +396,8 @@ TEST(global_joiner)
         return ERR_LIMIT;
     j->separator = value_cstr(run, ", ");
     enum err err = ARGS_BIND(run, call, "joiner", names, 0, &j->separator);
-    *out = value_native(run, "joiner", joiner_call, j);
-    return err;
+    *out = native_with_text(run, "joiner", "<jinja2.utils.Joiner object>", joiner_call, j);
+    return run->has_failed ? ERR_INVALID : err;
 }
 
 TEST(global_lipsum)
@@ -424,15 +434,40 @@ TEST(global_lipsum)
     return run->has_failed ? ERR_LIMIT : OK;
 }
 
-static const struct value_filter all_globals[] = {
-    {"range", global_range},
-    {"dict", global_dict},
-    {"namespace", global_namespace},
-    {"cycler", global_cycler},
-    {"joiner", global_joiner},
-    {"lipsum", global_lipsum},
-    {NULL, NULL},
+/* `self` refers to the template's blocks; there are none here, so it has no members. */
+static enum err self_text(struct jinja_run *run, void *ctx, struct value *out)
+{
+    (void)ctx;
+    *out = value_cstr(run, "<TemplateReference None>");
+    return OK;
+}
+static const struct value_object_type self_type = {.type_name = "jinja2.runtime.TemplateReference", .text = self_text};
+
+static const struct {
+    const char *name, *text;
+    value_native_fn *fn;
+} all_globals[] = {
+    {"range", "<class 'range'>", global_range},
+    {"dict", "<class 'dict'>", value_dict_global},
+    {"namespace", "<class 'jinja2.utils.Namespace'>", global_namespace},
+    {"cycler", "<class 'jinja2.utils.Cycler'>", global_cycler},
+    {"joiner", "<class 'jinja2.utils.Joiner'>", global_joiner},
+    {"lipsum", "<function generate_lorem_ipsum>", global_lipsum},
 };
+
+bool value_global(struct jinja_run *run, const char *name, struct value *out)
+{
+    if (strcmp(name, "self") == 0) {
+        *out = value_object(run, &self_type, NULL);
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(all_globals); i++)
+        if (strcmp(name, all_globals[i].name) == 0) {
+            *out = native_with_text(run, all_globals[i].name, all_globals[i].text, all_globals[i].fn, NULL);
+            return true;
+        }
+    return false;
+}
 
 /* --------------------------------------------------------------------------------------------------------- look-up */
 
@@ -446,20 +481,15 @@ static const struct value_filter *find(const struct value_filter *table, const c
 
 const struct value_filter *value_find_filter(const char *name, size_t len_bytes)
 {
-    const struct value_filter *found = find(sequence_filters, name, len_bytes);
-    if (!found)
-        found = find(text_filters, name, len_bytes);
-    if (!found)
-        found = find(encode_filters, name, len_bytes);
-    return found ? found : find(number_filters, name, len_bytes);
+    const struct value_filter *const tables[] = {sequence_filters, text_filters,   number_filters, lazy_filters,
+                                                 encode_filters,   layout_filters, url_filters};
+    const struct value_filter *found = NULL;
+    for (size_t i = 0; i < ARRAY_COUNT(tables) && !found; i++)
+        found = find(tables[i], name, len_bytes);
+    return found;
 }
 
 const struct value_filter *value_find_test(const char *name, size_t len_bytes)
 {
     return find(all_tests, name, len_bytes);
-}
-
-const struct value_filter *value_find_global(const char *name, size_t len_bytes)
-{
-    return find(all_globals, name, len_bytes);
 }

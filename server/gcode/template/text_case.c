@@ -20,6 +20,18 @@ uint32_t text_next(const char **p)
     return c;
 }
 
+size_t text_encode(uint32_t c, char text[5])
+{
+    static const unsigned char lead[] = {0, 0xc0, 0xe0, 0xf0};
+    unsigned more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    size_t len = 0;
+    text[len++] = (char)(lead[more] | (c >> (6 * more)));
+    while (more-- > 0)
+        text[len++] = (char)(0x80 | ((c >> (6 * more)) & 0x3f));
+    text[len] = 0;
+    return len;
+}
+
 void text_case_append(struct strbuf *out, const char *text, size_t len_bytes, enum text_case kind)
 {
     bool is_ascii = true;

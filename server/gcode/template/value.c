@@ -81,6 +81,20 @@ struct value value_markup(struct jinja_run *run, const char *text, size_t len_by
     return make_text(run, VALUE_MARKUP, text, len_bytes);
 }
 
+struct value value_bytes(struct jinja_run *run, const void *data, size_t len_bytes)
+{
+    static const struct value_str empty = {.data = ""};
+    struct value v = {.kind = VALUE_BYTES, .str = &empty};
+    struct value_str *str = run_alloc(run, sizeof *str + len_bytes + 1);
+    if (str) {
+        if (len_bytes)
+            memcpy(str + 1, data, len_bytes);
+        *str = (struct value_str){.len_bytes = len_bytes, .count = len_bytes, .data = (const char *)(str + 1)};
+        v.str = str;
+    }
+    return v;
+}
+
 struct value value_from_strbuf(struct jinja_run *run, struct strbuf *sb)
 {
     struct value v = value_str(run, sb->data, sb->len_bytes);
@@ -345,12 +359,61 @@ struct value value_iterator_over(struct jinja_run *run, struct value list, const
     return (struct value){.kind = VALUE_ITERATOR, .iterator = iterator};
 }
 
-struct value value_view(struct jinja_run *run, struct value list, const char *type_name)
+struct value value_view(struct jinja_run *run, struct value dict, enum dict_part part)
 {
-    struct value view = value_iterator_over(run, list, type_name);
-    if (view.kind == VALUE_ITERATOR)
+    static const char *const names[] = {"dict_keys", "dict_values", "dict_items"};
+    struct value view = value_iterator_over(run, dict, names[part]);
+    if (view.kind == VALUE_ITERATOR) {
         view.iterator->is_view = true;
+        view.iterator->part = part;
+    }
     return view;
+}
+
+struct value value_generator(struct jinja_run *run, const char *name, iterator_next_fn *pull, void *state)
+{
+    struct value v = value_iterator_over(run, value_none(), "generator");
+    if (v.kind == VALUE_ITERATOR) {
+        v.iterator->name = name;
+        v.iterator->pull = pull;
+        v.iterator->state = state;
+    }
+    return v;
+}
+
+enum err value_iterator_next(struct jinja_run *run, struct value_iterator *it, struct value *item, bool *is_there)
+{
+    *is_there = false;
+    if (!run_charge(run, 1))
+        return ERR_LIMIT;
+    if (it->pull)
+        return it->pull(run, it->state, item, is_there);
+    *is_there = it->next < it->list.seq->count;
+    if (*is_there)
+        *item = it->list.seq->items[it->next++];
+    return OK;
+}
+
+static enum err iterate_view(struct jinja_run *run, const struct value_iterator *view, struct value *out)
+{
+    if (view->part == DICT_ITEMS)
+        return value_items(run, view->list, out);
+    DICT_FOREACH(entry, view->list)
+    (void)value_append(run, *out, view->part == DICT_KEYS ? entry->key : entry->item);
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+static enum err iterate_rest(struct jinja_run *run, struct value_iterator *it, struct value list)
+{
+    for (;;) {
+        struct value item;
+        bool is_there;
+        enum err err = value_iterator_next(run, it, &item, &is_there);
+        if (err != OK || !is_there)
+            return err;
+        if (!value_append(run, list, item))
+            return ERR_LIMIT;
+    }
 }
 
 static enum err iterate_text(struct jinja_run *run, const struct value_str *str, struct value list)
@@ -398,14 +461,12 @@ enum err value_iterate(struct jinja_run *run, struct value v, struct value *out)
         return iterate_text(run, v.str, list);
     case VALUE_RANGE:
         return iterate_range(run, v, list);
-    case VALUE_ITERATOR: {
-        struct value_iterator *it = v.iterator;
-        if (it->is_view)
-            return value_iterate(run, it->list, out);
-        for (; it->next < it->list.seq->count && !run->has_failed; it->next++)
-            (void)value_append(run, list, it->list.seq->items[it->next]);
+    case VALUE_ITERATOR:
+        return v.iterator->is_view ? iterate_view(run, v.iterator, out) : iterate_rest(run, v.iterator, list);
+    case VALUE_BYTES:
+        for (size_t i = 0; i < v.str->len_bytes && !run->has_failed; i++)
+            (void)value_append(run, list, value_int((unsigned char)v.str->data[i]));
         break;
-    }
     case VALUE_UNDEFINED:
         break; /* nothing */
     case VALUE_OBJECT:
@@ -460,6 +521,7 @@ enum err value_length(struct jinja_run *run, struct value v, int64_t *out)
     switch (v.kind) {
     case VALUE_STR:
     case VALUE_MARKUP:
+    case VALUE_BYTES:
         *out = (int64_t)v.str->count;
         return OK;
     case VALUE_LIST:
@@ -478,7 +540,7 @@ enum err value_length(struct jinja_run *run, struct value v, int64_t *out)
     case VALUE_ITERATOR:
         if (!v.iterator->is_view)
             return value_error(run, "TypeError", "object of type '%s' has no len()", value_type_name(v));
-        *out = (int64_t)v.iterator->list.seq->count;
+        *out = (int64_t)v.iterator->list.dict->count;
         return OK;
     case VALUE_OBJECT:
         if (v.object->type->keys) {

@@ -26,6 +26,7 @@ enum value_kind {
     VALUE_FLOAT,
     VALUE_STR,
     VALUE_MARKUP, /* a str that escape() leaves alone (|e, |safe) */
+    VALUE_BYTES,  /* what str.encode() gives: any bytes in `str` */
     VALUE_LIST,
     VALUE_TUPLE,
     VALUE_DICT,
@@ -50,7 +51,7 @@ struct value {
         bool boolean;
         int64_t integer;
         double number;
-        const struct value_str *str; /* STR, MARKUP, and the name of UNDEFINED */
+        const struct value_str *str; /* STR, MARKUP, BYTES, and the name of UNDEFINED */
         struct value_seq *seq;       /* LIST, TUPLE */
         struct value_dict *dict;     /* DICT, NAMESPACE */
         const struct value_range *range;
@@ -60,7 +61,7 @@ struct value {
     };
 };
 
-/* UTF-8; `count` code points. Immutable; ends in a zero that is not counted. */
+/* UTF-8; `count` code points (of BYTES: bytes). Immutable; ends in a zero that is not counted. */
 struct value_str {
     size_t len_bytes, count;
     const char *data;
@@ -95,6 +96,7 @@ static inline struct value value_float(double d)
 /* Copies; bytes that are not UTF-8 become U+FFFD. */
 struct value value_str(struct jinja_run *run, const char *text, size_t len_bytes);
 struct value value_cstr(struct jinja_run *run, const char *text);
+struct value value_bytes(struct jinja_run *run, const void *data, size_t len_bytes);
 struct value value_undefined(struct jinja_run *run, const char *name);      /* "'name' is undefined" */
 struct value value_undefined_hint(struct jinja_run *run, const char *hint); /* with this text of its own */
 const char *value_undefined_text(struct value undefined);                   /* for an UndefinedError */
@@ -193,7 +195,8 @@ struct value_filter {
 };
 const struct value_filter *value_find_filter(const char *name, size_t len_bytes);
 const struct value_filter *value_find_test(const char *name, size_t len_bytes);   /* answers a bool */
-const struct value_filter *value_find_global(const char *name, size_t len_bytes); /* range, dict, namespace, ... */
+/* range, dict, namespace, ...; false: there is none of that name. */
+bool value_global(struct jinja_run *run, const char *name, struct value *out);
 /* Python's method `name` of a str, list, dict, int, float ... as a bound function; ERR_NOT_FOUND. */
 enum err value_method(struct jinja_run *run, struct value v, const char *name, size_t len_bytes, struct value *out);
 

@@ -16,6 +16,41 @@ static enum err contains_in_list(struct jinja_run *run, struct value list, struc
     return err;
 }
 
+/* An iterator is used up to the item that is found. */
+static enum err contains_in_iterator(struct jinja_run *run, struct value v, struct value item, bool *out)
+{
+    struct value list, next;
+    bool is_there = true;
+    enum err err = OK;
+    if (v.iterator->is_view && v.iterator->part == DICT_KEYS)
+        return value_contains(run, v.iterator->list, item, out);
+    if (v.iterator->is_view) {
+        err = value_iterate(run, v, &list);
+        return err == OK ? contains_in_list(run, list, item, out) : err;
+    }
+    *out = false;
+    while (err == OK && is_there && !*out) {
+        err = value_iterator_next(run, v.iterator, &next, &is_there);
+        if (err == OK && is_there)
+            err = value_equal(run, next, item, out);
+    }
+    return err;
+}
+
+static enum err contains_in_bytes(struct jinja_run *run, const struct value_str *bytes, struct value item, bool *out)
+{
+    if (item.kind == VALUE_BYTES) {
+        *out = memmem(bytes->data, bytes->len_bytes, item.str->data, item.str->len_bytes) != NULL;
+        return OK;
+    }
+    if (!value_is_integer(item))
+        return value_error(run, "TypeError", "a bytes-like object is required, not '%s'", value_type_name(item));
+    if (value_integer(item) < 0 || value_integer(item) > 255)
+        return value_error(run, "ValueError", "byte must be in range(0, 256)");
+    *out = memchr(bytes->data, (int)value_integer(item), bytes->len_bytes) != NULL;
+    return OK;
+}
+
 static bool contains_in_range(struct value range, struct value item)
 {
     const struct value_range *r = range.range;
@@ -67,11 +102,10 @@ enum err value_contains(struct jinja_run *run, struct value container, struct va
     case VALUE_RANGE:
         *out = contains_in_range(container, item);
         return OK;
-    case VALUE_ITERATOR: {
-        struct value list;
-        enum err err = value_iterate(run, container, &list);
-        return err == OK ? contains_in_list(run, list, item, out) : err;
-    }
+    case VALUE_ITERATOR:
+        return contains_in_iterator(run, container, item, out);
+    case VALUE_BYTES:
+        return contains_in_bytes(run, container.str, item, out);
     case VALUE_OBJECT:
         return contains_in_object(run, container.object, item, out);
     case VALUE_UNDEFINED:
@@ -88,7 +122,7 @@ static struct value text_item(struct jinja_run *run, struct value v, size_t inde
     size_t begin = str_offset(v.str, index), end = begin + 1;
     while (((unsigned char)v.str->data[end] & 0xc0) == 0x80)
         end++;
-    return value_str(run, v.str->data + begin, end - begin);
+    return value_as(v.kind, value_str(run, v.str->data + begin, end - begin));
 }
 
 /* v[i] of a sequence; false: not in it. */
@@ -103,6 +137,8 @@ static bool item_by_index(struct jinja_run *run, struct value v, int64_t index, 
         return false;
     if (v.kind == VALUE_RANGE)
         *out = value_range_item(v, index);
+    else if (v.kind == VALUE_BYTES)
+        *out = value_int((unsigned char)v.str->data[index]);
     else if (value_is_text(v))
         *out = text_item(run, v, (size_t)index);
     else
@@ -131,18 +167,17 @@ static struct value undefined_member(struct jinja_run *run, struct value v, stru
 
 static bool is_indexable(struct value v)
 {
-    return v.kind == VALUE_LIST || v.kind == VALUE_TUPLE || v.kind == VALUE_RANGE || value_is_text(v);
+    return v.kind == VALUE_LIST || v.kind == VALUE_TUPLE || v.kind == VALUE_RANGE || v.kind == VALUE_BYTES ||
+           value_is_text(v);
 }
 
 /* The item v[key]; ERR_NOT_FOUND: it has none. */
 static enum err find_item(struct jinja_run *run, struct value v, struct value key, struct value *out)
 {
     if (v.kind == VALUE_DICT) {
-        uint64_t hash;
-        if (key.kind == VALUE_LIST || key.kind == VALUE_DICT)
+        if (!value_is_hashable(key))
             return ERR_NOT_FOUND;
-        enum err err = value_hash(run, key, &hash);
-        const struct dict_entry *entry = err == OK ? dict_find(run, v, key) : NULL;
+        const struct dict_entry *entry = dict_find(run, v, key);
         if (run->has_failed)
             return ERR_INVALID;
         if (!entry)
@@ -268,7 +303,19 @@ static enum err slice_text(struct jinja_run *run, struct value v, int64_t start,
             end++;
         strbuf_add(&sb, v.str->data + begin, end - begin);
     }
-    *out = value_from_strbuf(run, &sb);
+    *out = value_as(v.kind, value_from_strbuf(run, &sb));
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+static enum err slice_bytes(struct jinja_run *run, struct value v, int64_t start, int64_t number, int64_t step,
+                            struct value *out)
+{
+    struct strbuf sb;
+    strbuf_init(&sb);
+    for (int64_t i = 0; i < number; i++)
+        strbuf_addc(&sb, v.str->data[start + i * step]);
+    *out = value_bytes(run, sb.data, sb.len_bytes);
+    strbuf_deinit(&sb);
     return run->has_failed ? ERR_LIMIT : OK;
 }
 
@@ -287,6 +334,8 @@ enum err value_slice(struct jinja_run *run, struct value v, struct value start, 
     if (value_length(run, v, &count) != OK || !slice_bounds(run, count, parts, &first, &number, &by) ||
         !run_charge(run, (uint64_t)(v.kind == VALUE_RANGE ? 1 : number)))
         return ERR_INVALID;
+    if (v.kind == VALUE_BYTES)
+        return slice_bytes(run, v, first, number, by, out);
     if (value_is_text(v))
         return slice_text(run, v, first, number, by, out);
     if (v.kind == VALUE_RANGE) {

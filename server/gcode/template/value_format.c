@@ -1,5 +1,7 @@
 #include "server/gcode/template/value_format.h"
 
+#include "server/gcode/template/args.h"
+
 #include "base/check.h"
 
 #include <ctype.h>
@@ -22,16 +24,19 @@ static void add_digits(struct strbuf *out, uint64_t magnitude, unsigned base, bo
     strbuf_add(out, text + at, sizeof text - at);
 }
 
-/* Put a separator between groups of digits in front of the decimal point. */
-static void group_digits(struct strbuf *digits, char separator, unsigned group)
+/* Put a separator between groups of digits in front of the decimal point, and so many zeros before them that all of it
+ * is at least `width` wide. */
+static void group_digits(struct strbuf *digits, char separator, unsigned group, size_t width)
 {
-    size_t whole = strspn(digits->data, "0123456789abcdefABCDEF");
+    size_t whole = strspn(digits->data, "0123456789abcdefABCDEF"), behind = digits->len_bytes - whole, count = whole;
     struct strbuf grouped;
     strbuf_init(&grouped);
-    for (size_t i = 0; i < whole; i++) {
-        if (i && (whole - i) % group == 0)
+    while (count && count + (count - 1) / group + behind < width)
+        count++;
+    for (size_t i = 0; i < count; i++) {
+        if (i && (count - i) % group == 0)
             strbuf_addc(&grouped, separator);
-        strbuf_addc(&grouped, digits->data[i]);
+        strbuf_addc(&grouped, i < count - whole ? '0' : digits->data[i - (count - whole)]);
     }
     strbuf_adds(&grouped, digits->data + whole);
     strbuf_deinit(digits);
@@ -68,6 +73,13 @@ static void add_padded(struct strbuf *out, const struct format_spec *spec, char 
     add_fill(out, fill, pad - before - inside);
 }
 
+/* Width that zeros between sign and digits have to fill: they are grouped too. */
+static size_t zero_width(const struct format_spec *spec, size_t prefix)
+{
+    bool fills = spec->align == '=' && spec->fill[0] == '0' && (size_t)spec->width > prefix;
+    return fills ? (size_t)spec->width - prefix : 0;
+}
+
 static const char *sign_text(const struct format_spec *spec, bool is_negative)
 {
     return is_negative ? "-" : spec->sign == '+' ? "+" : spec->sign == ' ' ? " " : "";
@@ -87,8 +99,6 @@ static void format_int(const struct format_spec *spec, int64_t i, struct strbuf 
             strbuf_addf(&digits, "0%s", old);
             mem_free(old);
         }
-    if (spec->grouping)
-        group_digits(&digits, spec->grouping, base == 10 ? 3 : 4);
     char prefix[8];
     const char *mark = !spec->is_alternate || base == 10 ? ""
                        : base == 2                       ? "0b"
@@ -96,6 +106,8 @@ static void format_int(const struct format_spec *spec, int64_t i, struct strbuf 
                        : is_upper                        ? "0X"
                                                          : "0x";
     (void)snprintf(prefix, sizeof prefix, "%s%s", sign_text(spec, i < 0), mark);
+    if (spec->grouping)
+        group_digits(&digits, spec->grouping, base == 10 ? 3 : 4, zero_width(spec, strlen(prefix)));
     add_padded(out, spec, spec->align ? spec->align : '>', prefix, digits.data, digits.len_bytes);
     strbuf_deinit(&digits);
 }
@@ -146,10 +158,12 @@ static void format_float(const struct format_spec *spec, double d, struct strbuf
         (void)snprintf(text, sizeof text, form, spec->has_precision ? spec->precision : 6, magnitude);
         strbuf_adds(&digits, text);
     }
-    if (spec->grouping)
-        group_digits(&digits, spec->grouping, 3);
     if (spec->type == '%')
         strbuf_addc(&digits, '%');
+    if (is_negative && spec->no_negative_zero && !strpbrk(digits.data, "123456789in"))
+        is_negative = false;
+    if (spec->grouping)
+        group_digits(&digits, spec->grouping, 3, zero_width(spec, strlen(sign_text(spec, is_negative))));
     add_padded(out, spec, spec->align ? spec->align : '>', sign_text(spec, is_negative), digits.data, digits.len_bytes);
     strbuf_deinit(&digits);
 }
@@ -179,16 +193,7 @@ static enum err format_char(struct jinja_run *run, const struct format_spec *spe
     char text[5];
     if (code < 0 || code > 0x10ffff)
         return value_error(run, "OverflowError", "%%c arg not in range(0x110000)");
-    size_t len = 0;
-    if (code < 0x80) {
-        text[len++] = (char)code;
-    } else {
-        unsigned more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-        static const unsigned char lead[] = {0, 0xc0, 0xe0, 0xf0};
-        text[len++] = (char)(lead[more] | (code >> (6 * more)));
-        while (more-- > 0)
-            text[len++] = (char)(0x80 | ((code >> (6 * more)) & 0x3f));
-    }
+    size_t len = text_encode((uint32_t)code, text);
     format_text(spec, text, len, out);
     return OK;
 }
@@ -204,6 +209,8 @@ enum err format_value(struct jinja_run *run, const struct format_spec *spec, str
             return value_error(run, "ValueError", "Cannot specify '%c' with 's'.", spec->grouping);
         if (spec->align == '=')
             return value_error(run, "ValueError", "'=' alignment not allowed in string format specifier");
+        if (spec->no_negative_zero)
+            return value_error(run, "ValueError", "Negative zero coercion (z) not allowed in string format specifier");
         format_text(spec, v.str->data, v.str->len_bytes, out);
         return OK;
     }
@@ -212,6 +219,8 @@ enum err format_value(struct jinja_run *run, const struct format_spec *spec, str
     if (value_is_integer(v) && (!spec->type || strchr("bdoxXn", spec->type))) {
         if (spec->has_precision)
             return value_error(run, "ValueError", "Precision not allowed in integer format specifier");
+        if (spec->no_negative_zero)
+            return value_error(run, "ValueError", "Negative zero coercion (z) not allowed in integer format specifier");
         format_int(spec, value_integer(v), out);
         return OK;
     }
@@ -258,6 +267,10 @@ enum err format_spec_parse(struct jinja_run *run, const char *text, size_t len_b
     }
     if (p < end && (*p == '+' || *p == '-' || *p == ' '))
         out->sign = *p++;
+    if (p < end && *p == 'z') {
+        out->no_negative_zero = true;
+        p++;
+    }
     if (p < end && *p == '#') {
         out->is_alternate = true;
         p++;
@@ -291,6 +304,7 @@ struct field_reader {
     const struct value_call *call;
     size_t next_auto;
     bool used_auto, used_manual;
+    bool is_markup; /* what fields give is escaped */
 };
 
 static enum err keyword(struct jinja_run *run, const struct value_call *call, const char *name, size_t len,
@@ -421,8 +435,8 @@ static enum err add_field(struct field_reader *r, const char *p, size_t len, uns
         struct strbuf text;
         strbuf_init(&text);
         err = conversion == 's' ? value_to_text(r->run, v, &text)
-              : conversion == 'r' || conversion == 'a'
-                  ? value_repr(r->run, v, &text)
+              : conversion == 'r' ? value_repr(r->run, v, &text)
+              : conversion == 'a' ? value_ascii(r->run, v, &text)
                   : value_error(r->run, "ValueError", "Unknown conversion specifier");
         v = value_from_strbuf(r->run, &text);
         q += 2;
@@ -434,19 +448,28 @@ static enum err add_field(struct field_reader *r, const char *p, size_t len, uns
     if (q < end)
         err = expand(r, q + 1, (size_t)(end - q - 1), depth + 1, &spec_text);
     struct format_spec spec;
-    if (err == OK && spec_text.len_bytes == 0)
-        err = value_to_text(r->run, v, out);
+    struct strbuf text, *into = r->is_markup ? &text : out;
+    strbuf_init(&text);
+    if (err == OK && r->is_markup && v.kind == VALUE_MARKUP && spec_text.len_bytes)
+        err = value_error(r->run, "ValueError", "Unsupported format specification for Markup.");
+    else if (err == OK && spec_text.len_bytes == 0)
+        err = value_to_text(r->run, v, into);
     else if (err == OK && !value_is_text(v) && !value_is_number(v))
         err = value_error(r->run, "TypeError", "unsupported format string passed to %s.__format__", value_type_name(v));
     else if (err == OK && (err = format_spec_parse(r->run, spec_text.data, spec_text.len_bytes, &spec)) == OK)
-        err = format_value(r->run, &spec, v, out);
+        err = format_value(r->run, &spec, v, into);
+    if (err == OK && r->is_markup && v.kind == VALUE_MARKUP)
+        strbuf_add(out, text.data ? text.data : "", text.len_bytes);
+    else if (err == OK && r->is_markup)
+        value_escape_html(out, text.data ? text.data : "", text.len_bytes);
+    strbuf_deinit(&text);
     strbuf_deinit(&spec_text);
     return err;
 }
 
 enum err format_template(struct jinja_run *run, struct value format, const struct value_call *call, struct value *out)
 {
-    struct field_reader reader = {.run = run, .call = call};
+    struct field_reader reader = {.run = run, .call = call, .is_markup = format.kind == VALUE_MARKUP};
     struct strbuf sb;
     strbuf_init(&sb);
     enum err err = expand(&reader, format.str->data, format.str->len_bytes, 0, &sb);
@@ -461,6 +484,7 @@ struct percent_reader {
     struct value args;
     size_t next;
     bool is_tuple;
+    bool is_markup; /* texts that are put in are escaped */
 };
 
 static enum err next_argument(struct percent_reader *r, struct value *out)
@@ -489,6 +513,15 @@ static enum err percent_size(struct percent_reader *r, const char **p, const cha
     return OK;
 }
 
+static void escape_in_place(struct strbuf *text)
+{
+    struct strbuf escaped;
+    strbuf_init(&escaped);
+    value_escape_html(&escaped, text->data ? text->data : "", text->len_bytes);
+    strbuf_deinit(text);
+    *text = escaped;
+}
+
 static enum err percent_convert(struct percent_reader *r, struct format_spec *spec, struct value v, struct strbuf *out)
 {
     char type = spec->type;
@@ -499,7 +532,11 @@ static enum err percent_convert(struct percent_reader *r, struct format_spec *sp
     case 'r':
     case 'a':
         strbuf_init(&text);
-        err = type == 's' ? value_to_text(r->run, v, &text) : value_repr(r->run, v, &text);
+        err = type == 's'   ? value_to_text(r->run, v, &text)
+              : type == 'r' ? value_repr(r->run, v, &text)
+                            : value_ascii(r->run, v, &text);
+        if (r->is_markup && !(type == 's' && v.kind == VALUE_MARKUP))
+            escape_in_place(&text);
         if (err == OK)
             format_text(&(struct format_spec){.align = spec->align == '<' ? '<' : '>',
                                               .width = spec->width,
@@ -595,14 +632,14 @@ static enum err percent_field(struct percent_reader *r, const char **p, const ch
         strbuf_addc(out, '%');
         return OK;
     }
+    if (!has_key && (err = next_argument(r, &v)) != OK)
+        return err;
     if (!strchr("diouxXeEfFgGcrsa", spec.type))
         return value_error(r->run, "ValueError", "unsupported format character '%c' (0x%x) at index %zu", spec.type,
                            (unsigned)spec.type, (size_t)0);
     spec.align = is_left ? '<' : is_zero ? '=' : '>';
     if (is_zero && !is_left)
         spec.fill[0] = '0';
-    if (!has_key && (err = next_argument(r, &v)) != OK)
-        return err;
     if (!run_has_room(r->run, (size_t)spec.width + out->len_bytes))
         return ERR_LIMIT;
     return percent_convert(r, &spec, v, out);
@@ -610,7 +647,7 @@ static enum err percent_field(struct percent_reader *r, const char **p, const ch
 
 enum err value_percent(struct jinja_run *run, struct value format, struct value args, struct value *out)
 {
-    struct percent_reader reader = {.run = run, .args = args, .is_tuple = args.kind == VALUE_TUPLE};
+    struct percent_reader reader = {.run = run, .args = args, .is_tuple = args.kind == VALUE_TUPLE, .is_markup = format.kind == VALUE_MARKUP};
     const char *p = format.str->data, *end = p + format.str->len_bytes;
     struct strbuf sb;
     strbuf_init(&sb);

@@ -11,6 +11,7 @@ struct format_spec {
     char sign;         /* '+' '-' ' ' */
     char grouping;     /* ',' '_' or 0 */
     bool is_alternate; /* '#' */
+    bool no_negative_zero; /* 'z' */
     bool has_precision;
     int width, precision;
     char type; /* 0: by kind */

@@ -42,6 +42,22 @@ static enum err equal_dicts(struct jinja_run *run, struct value a, struct value 
     return OK;
 }
 
+/* Two views of keys or of items are equal as sets are; every other iterator equals itself alone. */
+static enum err equal_iterators(struct jinja_run *run, struct value a, struct value b, bool *out, unsigned depth)
+{
+    *out = a.iterator == b.iterator;
+    if (*out || !a.iterator->is_view || !b.iterator->is_view || a.iterator->part != b.iterator->part ||
+        a.iterator->part == DICT_VALUES)
+        return OK;
+    if (a.iterator->part == DICT_ITEMS)
+        return equal_dicts(run, a.iterator->list, b.iterator->list, out, depth);
+    *out = a.iterator->list.dict->count == b.iterator->list.dict->count;
+    DICT_FOREACH(entry, a.iterator->list)
+    if (*out)
+        *out = dict_find(run, b.iterator->list, entry->key) != NULL;
+    return run->has_failed ? ERR_INVALID : OK;
+}
+
 static bool equal_ranges(struct value a, struct value b)
 {
     int64_t count = value_range_count(a);
@@ -117,7 +133,9 @@ static enum err equal_at(struct jinja_run *run, struct value a, struct value b, 
         *out = a.dict == b.dict;
         return OK;
     case VALUE_ITERATOR:
-        *out = a.iterator == b.iterator;
+        return equal_iterators(run, a, b, out, depth);
+    case VALUE_BYTES:
+        *out = a.str->len_bytes == b.str->len_bytes && memcmp(a.str->data, b.str->data, a.str->len_bytes) == 0;
         return OK;
     case VALUE_FUNCTION:
         *out = a.function == b.function ||
@@ -151,7 +169,7 @@ static enum err compare_at(struct jinja_run *run, const char *op, struct value a
         *out = compare_numbers(a, b);
         return OK;
     }
-    if (value_is_text(a) && value_is_text(b)) {
+    if ((value_is_text(a) && value_is_text(b)) || (a.kind == VALUE_BYTES && b.kind == VALUE_BYTES)) {
         /* UTF-8 sorts by bytes as by code points. */
         size_t least = a.str->len_bytes < b.str->len_bytes ? a.str->len_bytes : b.str->len_bytes;
         int order = memcmp(a.str->data, b.str->data, least);
@@ -219,6 +237,7 @@ static enum err hash_at(struct jinja_run *run, struct value v, uint64_t *out, un
         return OK;
     case VALUE_STR:
     case VALUE_MARKUP:
+    case VALUE_BYTES:
         *out = hash_bytes(v.str->data, v.str->len_bytes);
         return OK;
     case VALUE_TUPLE:
@@ -238,6 +257,21 @@ static enum err hash_at(struct jinja_run *run, struct value v, uint64_t *out, un
         *out = mix(11, (uint64_t)v.kind);
         return OK;
     }
+}
+
+static bool is_hashable_at(struct value v, unsigned depth)
+{
+    if (v.kind == VALUE_LIST || v.kind == VALUE_DICT)
+        return false;
+    for (size_t i = 0; v.kind == VALUE_TUPLE && depth < VALUE_DEPTH_MAX && i < v.seq->count; i++)
+        if (!is_hashable_at(v.seq->items[i], depth + 1))
+            return false;
+    return true; /* or nested so deep that hashing says so */
+}
+
+bool value_is_hashable(struct value v)
+{
+    return is_hashable_at(v, 0);
 }
 
 enum err value_hash(struct jinja_run *run, struct value v, uint64_t *out)
@@ -437,6 +471,17 @@ static enum err add_texts(struct jinja_run *run, struct value a, struct value b,
     return run->has_failed ? ERR_LIMIT : OK;
 }
 
+static enum err add_bytes(struct jinja_run *run, struct value a, struct value b, struct value *out)
+{
+    struct strbuf sb;
+    strbuf_init(&sb);
+    strbuf_add(&sb, a.str->data, a.str->len_bytes);
+    strbuf_add(&sb, b.str->data, b.str->len_bytes);
+    *out = value_bytes(run, sb.data, sb.len_bytes);
+    strbuf_deinit(&sb);
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
 static enum err add_sequences(struct jinja_run *run, struct value a, struct value b, struct value *out)
 {
     struct value seq = value_tuple(run, a.seq->count + b.seq->count);
@@ -461,6 +506,8 @@ static enum err binary_others(struct jinja_run *run, enum value_operator op, str
 {
     if (op == VALUE_ADD && value_is_text(a) && value_is_text(b))
         return add_texts(run, a, b, out);
+    if (op == VALUE_ADD && a.kind == VALUE_BYTES && b.kind == VALUE_BYTES)
+        return add_bytes(run, a, b, out);
     if (op == VALUE_ADD && (a.kind == VALUE_LIST || a.kind == VALUE_TUPLE) && a.kind == b.kind)
         return add_sequences(run, a, b, out);
     if (op == VALUE_MUL && is_repeatable(a) && value_is_integer(b))

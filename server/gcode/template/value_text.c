@@ -1,5 +1,5 @@
 /* Values as text: str() and repr() as Python has them. */
-#include "server/gcode/template/value_private.h"
+#include "server/gcode/template/args.h"
 
 #include "base/check.h"
 
@@ -26,6 +26,8 @@ const char *value_type_name(struct value v)
         return "str";
     case VALUE_MARKUP:
         return "Markup";
+    case VALUE_BYTES:
+        return "bytes";
     case VALUE_LIST:
         return "list";
     case VALUE_TUPLE:
@@ -60,6 +62,7 @@ bool value_is_true(struct value v)
         return v.number != 0.0;
     case VALUE_STR:
     case VALUE_MARKUP:
+    case VALUE_BYTES:
         return v.str->len_bytes > 0;
     case VALUE_LIST:
     case VALUE_TUPLE:
@@ -68,6 +71,8 @@ bool value_is_true(struct value v)
         return v.dict->count > 0;
     case VALUE_RANGE:
         return value_range_count(v) > 0;
+    case VALUE_ITERATOR:
+        return !v.iterator->is_view || v.iterator->list.dict->count > 0;
     default:
         return true;
     }
@@ -106,33 +111,67 @@ void value_format_float(struct strbuf *out, double d)
     strbuf_addf(out, "%se%c%02d", digits, exponent < 0 ? '-' : '+', abs(exponent));
 }
 
-/* Escapes as repr() does; a text with ' and without " is put into ". */
-static void repr_text(struct strbuf *out, const struct value_str *str)
+/* How a text is written. */
+enum style { STYLE_STR, STYLE_REPR, STYLE_ASCII };
+
+/* The quote that repr() takes: a text with ' and without " is put into ". */
+static char quote_for(const struct value_str *str)
 {
     bool has_single = memchr(str->data, '\'', str->len_bytes) != NULL;
-    char quote = has_single && !memchr(str->data, '"', str->len_bytes) ? '"' : '\'';
+    return has_single && !memchr(str->data, '"', str->len_bytes) ? '"' : '\'';
+}
+
+/* A character that means something in a literal; false: it does not. */
+static bool repr_escape(struct strbuf *out, uint32_t c, char quote)
+{
+    static const char letters[] = "tn..r";
+    if (c == (unsigned char)quote || c == '\\')
+        strbuf_addf(out, "\\%c", (char)c);
+    else if (c == '\n' || c == '\r' || c == '\t')
+        strbuf_addf(out, "\\%c", letters[c - '\t']);
+    else
+        return false;
+    return true;
+}
+
+static void repr_text(struct strbuf *out, const struct value_str *str, bool is_ascii)
+{
+    char quote = quote_for(str);
     strbuf_addc(out, quote);
-    for (size_t i = 0; i < str->len_bytes; i++) {
-        unsigned char c = (unsigned char)str->data[i];
-        if (c == (unsigned char)quote || c == '\\')
-            strbuf_addf(out, "\\%c", c);
-        else if (c == '\n')
-            strbuf_adds(out, "\\n");
-        else if (c == '\r')
-            strbuf_adds(out, "\\r");
-        else if (c == '\t')
-            strbuf_adds(out, "\\t");
-        else if (c < 0x20 || c == 0x7f)
-            strbuf_addf(out, "\\x%02x", c);
+    for (const char *p = str->data, *end = p + str->len_bytes; p < end;) {
+        const char *begin = p;
+        uint32_t c = text_next(&p);
+        if (repr_escape(out, c, quote))
+            continue;
+        bool is_shown = c < 0x7f ? c >= 0x20 : !is_ascii && text_class_is(c, CLASS_PRINT);
+        if (is_shown)
+            strbuf_add(out, begin, (size_t)(p - begin));
         else
-            strbuf_addc(out, (char)c);
+            strbuf_addf(out, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
     }
     strbuf_addc(out, quote);
 }
 
-static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, bool is_repr, unsigned depth);
+static void repr_bytes(struct strbuf *out, const struct value_str *str)
+{
+    char quote = quote_for(str);
+    strbuf_addf(out, "b%c", quote);
+    for (size_t i = 0; i < str->len_bytes; i++) {
+        unsigned char c = (unsigned char)str->data[i];
+        if (repr_escape(out, c, quote))
+            continue;
+        if (c >= 0x20 && c < 0x7f)
+            strbuf_addc(out, (char)c);
+        else
+            strbuf_addf(out, "\\x%02x", c);
+    }
+    strbuf_addc(out, quote);
+}
 
-static enum err write_sequence(struct jinja_run *run, struct value v, struct strbuf *out, unsigned depth)
+static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, enum style style, unsigned depth);
+
+static enum err write_sequence(struct jinja_run *run, struct value v, struct strbuf *out, enum style style,
+                               unsigned depth)
 {
     bool is_tuple = v.kind == VALUE_TUPLE;
     const struct value_tuple_names *names = v.seq->names && v.seq->names->type_name ? v.seq->names : NULL;
@@ -143,13 +182,13 @@ static enum err write_sequence(struct jinja_run *run, struct value v, struct str
         strbuf_adds(out, i ? ", " : "");
         if (names && i < ARRAY_COUNT(names->parts) && names->parts[i])
             strbuf_addf(out, "%s=", names->parts[i]);
-        err = write_value(run, v.seq->items[i], out, true, depth + 1);
+        err = write_value(run, v.seq->items[i], out, style, depth + 1);
     }
     strbuf_adds(out, !is_tuple ? "]" : v.seq->count == 1 ? ",)" : ")");
     return err;
 }
 
-static enum err write_dict(struct jinja_run *run, struct value v, struct strbuf *out, unsigned depth)
+static enum err write_dict(struct jinja_run *run, struct value v, struct strbuf *out, enum style style, unsigned depth)
 {
     enum err err = OK;
     bool is_first = true;
@@ -158,10 +197,10 @@ static enum err write_dict(struct jinja_run *run, struct value v, struct strbuf 
     {
         strbuf_adds(out, is_first ? "" : ", ");
         is_first = false;
-        err = write_value(run, entry->key, out, true, depth + 1);
+        err = write_value(run, entry->key, out, style, depth + 1);
         if (err == OK) {
             strbuf_adds(out, ": ");
-            err = write_value(run, entry->item, out, true, depth + 1);
+            err = write_value(run, entry->item, out, style, depth + 1);
         }
         if (err != OK)
             return err;
@@ -170,17 +209,36 @@ static enum err write_dict(struct jinja_run *run, struct value v, struct strbuf 
     return OK;
 }
 
-static enum err write_iterator(struct jinja_run *run, const struct value_iterator *it, struct strbuf *out,
+static enum err write_iterator(struct jinja_run *run, struct value v, struct strbuf *out, enum style style,
                                unsigned depth)
 {
+    const struct value_iterator *it = v.iterator;
     if (!it->is_view) {
-        strbuf_addf(out, "<%s object>", it->type_name);
+        strbuf_addf(out, "<%s object%s%s>", it->type_name, it->name ? " " : "", it->name ? it->name : "");
         return OK;
     }
+    struct value list;
+    enum err err = value_iterate(run, v, &list);
     strbuf_addf(out, "%s(", it->type_name);
-    enum err err = write_sequence(run, it->list, out, depth);
+    if (err == OK)
+        err = write_sequence(run, list, out, style, depth);
     strbuf_addc(out, ')');
     return err;
+}
+
+static void write_function(const struct value_function *f, struct strbuf *out)
+{
+    if (!f->fn && strcmp(f->name, "caller") == 0)
+        strbuf_adds(out, "<Macro anonymous>");
+    else if (!f->fn)
+        strbuf_addf(out, "<Macro '%s'>", f->name);
+    else if (f->text)
+        strbuf_adds(out, f->text);
+    else if (f->self)
+        strbuf_addf(out, "<built-in method %s of %s object>", f->name,
+                    f->is_static ? "type" : value_type_name(*f->self));
+    else
+        strbuf_addf(out, "<built-in method %s>", f->name);
 }
 
 static void write_range(struct value v, struct strbuf *out)
@@ -205,16 +263,28 @@ static enum err write_object(struct jinja_run *run, const struct value_object *o
     return err;
 }
 
-static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, bool is_repr, unsigned depth)
+static void write_text(struct strbuf *out, struct value v, enum style style)
+{
+    if (style == STYLE_STR) {
+        strbuf_add(out, v.str->data, v.str->len_bytes);
+        return;
+    }
+    strbuf_adds(out, v.kind == VALUE_MARKUP ? "Markup(" : "");
+    repr_text(out, v.str, style == STYLE_ASCII);
+    strbuf_adds(out, v.kind == VALUE_MARKUP ? ")" : "");
+}
+
+static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, enum style style, unsigned depth)
 {
     if (depth > VALUE_DEPTH_MAX)
         return value_error(run, "RecursionError",
                            "maximum recursion depth exceeded while getting the repr of an object");
     if (!run_has_room(run, out->len_bytes) || !run_charge(run, 1))
         return ERR_LIMIT;
+    enum style in_container = style == STYLE_STR ? STYLE_REPR : style;
     switch (v.kind) {
     case VALUE_UNDEFINED:
-        strbuf_adds(out, is_repr ? "Undefined" : "");
+        strbuf_adds(out, style == STYLE_STR ? "" : "Undefined");
         return OK;
     case VALUE_NONE:
         strbuf_adds(out, "None");
@@ -230,27 +300,24 @@ static enum err write_value(struct jinja_run *run, struct value v, struct strbuf
         return OK;
     case VALUE_STR:
     case VALUE_MARKUP:
-        if (is_repr) {
-            strbuf_adds(out, v.kind == VALUE_MARKUP ? "Markup(" : "");
-            repr_text(out, v.str);
-            strbuf_adds(out, v.kind == VALUE_MARKUP ? ")" : "");
-        } else {
-            strbuf_add(out, v.str->data, v.str->len_bytes);
-        }
+        write_text(out, v, style);
+        return OK;
+    case VALUE_BYTES:
+        repr_bytes(out, v.str);
         return OK;
     case VALUE_LIST:
     case VALUE_TUPLE:
-        return write_sequence(run, v, out, depth);
+        return write_sequence(run, v, out, in_container, depth);
     case VALUE_DICT:
     case VALUE_NAMESPACE:
-        return write_dict(run, v, out, depth);
+        return write_dict(run, v, out, in_container, depth);
     case VALUE_RANGE:
         write_range(v, out);
         return OK;
     case VALUE_ITERATOR:
-        return write_iterator(run, v.iterator, out, depth);
+        return write_iterator(run, v, out, in_container, depth);
     case VALUE_FUNCTION:
-        strbuf_addf(out, v.function->fn ? "<built-in method %s>" : "<Macro '%s'>", v.function->name);
+        write_function(v.function, out);
         return OK;
     case VALUE_OBJECT:
         return write_object(run, v.object, out);
@@ -260,10 +327,15 @@ static enum err write_value(struct jinja_run *run, struct value v, struct strbuf
 
 enum err value_to_text(struct jinja_run *run, struct value v, struct strbuf *out)
 {
-    return write_value(run, v, out, false, 0);
+    return write_value(run, v, out, STYLE_STR, 0);
 }
 
 enum err value_repr(struct jinja_run *run, struct value v, struct strbuf *out)
 {
-    return write_value(run, v, out, true, 0);
+    return write_value(run, v, out, STYLE_REPR, 0);
+}
+
+enum err value_ascii(struct jinja_run *run, struct value v, struct strbuf *out)
+{
+    return write_value(run, v, out, STYLE_ASCII, 0);
 }

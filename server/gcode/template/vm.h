@@ -3,6 +3,7 @@
 #ifndef SERVER_GCODE_TEMPLATE_VM_H
 #define SERVER_GCODE_TEMPLATE_VM_H
 
+#include "base/check.h"
 #include "base/rng.h"
 #include "server/gcode/template/code.h"
 
@@ -36,6 +37,7 @@ struct frame {
     struct scope *scope;
     struct loop_state *loop;
     bool is_captured; /* the output since the call is its result; else it went where it goes */
+    bool is_macro;    /* its result is Markup if the caller escapes */
 };
 
 struct jinja_run {
@@ -47,6 +49,7 @@ struct jinja_run {
     struct err_info error;
     bool has_failed;
     unsigned at; /* instruction being executed */
+    bool is_escaping; /* inside of {% autoescape true %} */
 
     struct value *stack;
     size_t stack_count, stack_capacity;
@@ -76,8 +79,31 @@ struct value_function {
     const char *name;
     value_native_fn *fn; /* NULL: a macro */
     void *ctx;
+    const struct value *self; /* of a method of a value; NULL: it is none */
+    bool is_static;           /* a method of the value's type */
+    const char *text;         /* what str() of it gives; NULL: by its name */
     struct macro_closure macro;
 };
+/* name, arguments, caller ... of a macro; fromkeys of dict. ERR_NOT_FOUND: there is none of that name. */
+enum err function_attribute(struct jinja_run *run, const struct value_function *f, const char *name, size_t len_bytes,
+                            struct value *out);
+
+/* --- the stack of values; there is always room for what one instruction pushes --- */
+#define STACK_ROOM 300
+bool stack_reserve(struct jinja_run *run, size_t more); /* false: too many values, the render has failed */
+static inline void stack_push(struct jinja_run *run, struct value v)
+{
+    run->stack[run->stack_count++] = v;
+}
+static inline struct value stack_pop(struct jinja_run *run)
+{
+    CHECK(run->stack_count > 0);
+    return run->stack[--run->stack_count];
+}
+
+/* --- vm_step.c --- */
+/* Run from instruction `at` until the template, or the literal, is over or the render has failed. */
+void vm_run(struct jinja_run *run, unsigned at);
 
 /* --- vm_loop.c --- */
 enum err loop_begin(struct jinja_run *run, struct value iterable, unsigned flags);

@@ -1,4 +1,5 @@
 /* Scopes, captured output, and calls: native functions run at once, macros and recursive loops get a frame. */
+#include "server/gcode/template/filters.h"
 #include "server/gcode/template/vm.h"
 
 #include "base/check.h"
@@ -58,15 +59,15 @@ struct value output_end(struct jinja_run *run)
     return text;
 }
 
-static bool push_frame(struct jinja_run *run, unsigned return_at, bool is_captured)
+static bool push_frame(struct jinja_run *run, unsigned return_at, bool is_macro)
 {
     if (run->frame_count == JINJA_CALL_DEPTH_MAX) {
         (void)value_error(run, "RecursionError", "maximum recursion depth exceeded");
         return false;
     }
-    run->frames[run->frame_count++] =
-        (struct frame){.return_at = return_at, .scope = run->scope, .loop = run->loop, .is_captured = is_captured};
-    return !is_captured || output_begin(run);
+    run->frames[run->frame_count++] = (struct frame){
+        .return_at = return_at, .scope = run->scope, .loop = run->loop, .is_captured = true, .is_macro = is_macro};
+    return output_begin(run);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- macros */
@@ -116,7 +117,8 @@ static enum err bind_keywords(struct jinja_run *run, const struct macro_code *ma
     }
     if (macro->uses_kwargs)
         scope_bind(run, scope, run->code->kwargs_name, rest);
-    if (macro->uses_caller && !has_caller)
+    bool is_parameter = find_param(run->code, macro, value_cstr(run, "caller")) < macro->param_count;
+    if (macro->uses_caller && !has_caller && !is_parameter)
         scope_bind(run, scope, run->code->caller_name, value_undefined(run, "No caller defined"));
     return run->has_failed ? ERR_LIMIT : OK;
 }
@@ -169,7 +171,7 @@ static enum err call_loop(struct jinja_run *run, const struct loop_state *loop, 
         return value_error(run, "TypeError", "The loop must have the 'recursive' marker to be called recursively.");
     if (call->count != 1 || call->key_count)
         return value_error(run, "TypeError", "loop() takes one argument, the items");
-    if (!push_frame(run, return_at, true))
+    if (!push_frame(run, return_at, false))
         return ERR_LIMIT;
     run->scope = loop->scope;
     run->loop = (struct loop_state *)loop;
@@ -192,4 +194,49 @@ enum err vm_call(struct jinja_run *run, struct value f, const struct value_call 
         return call_macro(run, &f.function->macro, call, return_at, entry);
     *is_native = true;
     return f.function->fn(run, f.function->ctx, call, out);
+}
+
+/* --------------------------------------------------------------------------------------------------- of functions */
+
+static bool is_name(const char *name, size_t len_bytes, const char *wanted)
+{
+    return strlen(wanted) == len_bytes && memcmp(name, wanted, len_bytes) == 0;
+}
+
+/* m.name, m.arguments, ...: what Jinja2's documentation lists. */
+static enum err macro_attribute(struct jinja_run *run, const struct macro_closure *macro, const char *name,
+                                size_t len_bytes, struct value *out)
+{
+    const struct macro_code *code = macro->code;
+    if (is_name(name, len_bytes, "name")) {
+        /* The body of a call block has none. */
+        *out = is_name(code->name->data, code->name->len_bytes, "caller")
+                   ? value_none()
+                   : (struct value){.kind = VALUE_STR, .str = code->name};
+    } else if (is_name(name, len_bytes, "arguments")) {
+        *out = value_tuple(run, code->param_count);
+        for (size_t i = 0; i < out->seq->count; i++)
+            out->seq->items[i] = value_cstr(run, run->code->names[code->params[i]]);
+    } else if (is_name(name, len_bytes, "catch_kwargs")) {
+        *out = value_bool(code->uses_kwargs);
+    } else if (is_name(name, len_bytes, "catch_varargs")) {
+        *out = value_bool(code->uses_varargs);
+    } else if (is_name(name, len_bytes, "caller")) {
+        *out = value_bool(code->uses_caller);
+    } else if (is_name(name, len_bytes, "explicit_caller")) {
+        *out = value_bool(find_param(run->code, code, value_cstr(run, "caller")) < code->param_count);
+    } else {
+        return ERR_NOT_FOUND;
+    }
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+enum err function_attribute(struct jinja_run *run, const struct value_function *f, const char *name, size_t len_bytes,
+                            struct value *out)
+{
+    if (!f->fn)
+        return macro_attribute(run, &f->macro, name, len_bytes, out);
+    if (f->fn == value_dict_global && is_name(name, len_bytes, "fromkeys"))
+        return value_method(run, value_dict(run), name, len_bytes, out);
+    return ERR_NOT_FOUND;
 }
