@@ -36,7 +36,7 @@ LEFT_OUT = [
 # What our error says -> what the original must have met (reference.what_is_beyond).
 LIMITS = [("64 bits", "64 bits"), ("complex", "complex"), ("MemoryError", "memory"), ("runs for more than", "memory")]
 SYNTAX = {"TemplateSyntaxError", "TemplateAssertionError", "SyntaxError"}  # found by its parser, or by Python's
-ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
+ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}", re.IGNORECASE)
 
 
 def load_cases(name):
@@ -62,6 +62,9 @@ def verdict(case, want, got):
     ours = kind_of(got["error"])
     if kind == ours or (kind in SYNTAX and ours in SYNTAX):
         return "error"
+    unknown = re.search(r"No (?:filter|test) named '([^']*)'", got["error"])
+    if unknown and unknown.group(1) in reference.unknown_names(case):
+        return "unknown name"
     for words, limit in LIMITS:
         if words in got["error"] and limit in reference.what_is_beyond(case):
             return "limit"
@@ -107,7 +110,7 @@ def main():
     print(f"Jinja2 {jinja2.__version__}, seeds {args.seed}..{args.seed + args.seeds - 1}:",
           ", ".join(f"{name} {len(group)}" for name, group in groups.items()))
     print(f"same text {counts['text']}, same kind of error {counts['error']}, beyond our limits {counts['limit']}, "
-          f"left out {counts['left out']}, different: {counts['different']}")
+          f"unknown filters in dropped code {counts['unknown name']}, left out {counts['left out']}, different: {counts['different']}")
     return 1 if counts["different"] else 0
 
 

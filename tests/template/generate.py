@@ -7,7 +7,7 @@ from tables import CONTEXT
 NAMES = ["i", "n", "f", "g", "s", "u", "html", "num", "l", "ls", "lf", "d", "t", "no", "nil", "e", "empty", "mixed", "users", "ll", "missing", "x", "y", "params.X",
          "printer.toolhead.position.z", "printer.toolhead.position[2]", "params.NAME", "printer['gcode_macro START'].a", "printer.extruder.target", "d.a",
          "nested.k.v[1].w", "loop.index", "loop.last", "loop.index0", "loop.length", "loop.previtem", "loop.nextitem", "loop.revindex", "loop.depth", "ns.a",
-         "loop.cycle(1, 'b')", "loop.changed(x)", "caller()", "varargs", "kwargs", "m.arguments", "self", "loop", "ns", "range", "m"]
+         "loop.cycle(1, 'b')", "loop.changed(x)", "caller()", "varargs", "kwargs", "m.arguments", "loop", "ns"]
 LITERALS = ["0", "1", "2", "-1", "10", "1.5", "0.1", "3.0", "1e3", "1_000", "0x1f", "'a'", "'12'", "'x y'", "\"q\"", "'é<b>'", "'%d'", "'%s-%.1f'", "'{}|{:>4}'", "'{0!r}'",
             "true", "false", "none", "[]", "[1, 2]", "{}", "{'k': 1}", "()", "(1,)", "''", "[[1, 'a'], [2, 'b']]", "range(4)", "dict(a=1)", "namespace(a=2)",
             "'a' 'b'", "'\\n'", "[1.5, none, 'z']", "{'a': [1], 2: 'b'}"]
@@ -51,7 +51,7 @@ class Generator:
         if pick == 3:
             return f"{self.atom()}[{self.expr(depth - 2)}]"
         if pick == 4:
-            return f"{self.atom()}[{r.choice(tables.SLICES)}]"
+            return f"{r.choice(NAMES)}[{r.choice(tables.SLICES)}]"  # of constants the optimizer makes something else
         if pick == 5:
             return f"{self.atom()}.{r.choice(ATTRIBUTES)}"
         if pick == 6:
@@ -136,7 +136,7 @@ class Generator:
         if pick == 12:
             return self.tag("do " + r.choice([f"l.append({self.expr(1)})", "l.pop()", f"d.update(a={self.expr(1)})", "ls.sort()", "l.reverse()", f"d.pop({self.atom()}, none)", self.expr(2)]))
         if pick == 13:
-            return self.tag("filter " + r.choice(["upper", "e", "replace('a', 'b')|title", "trim", "indent(2)", "wordwrap(8)", "list", "center(12)", "truncate(9)"])) + self.body(depth - 1) + self.tag("endfilter")
+            return self.tag("filter " + r.choice(["upper", "e", "replace('a', 'b')|title", "trim", "indent(2)", "wordwrap(8)", "center(12)", "truncate(9)"])) + self.body(depth - 1) + self.tag("endfilter")
         return self.tag("autoescape " + r.choice(["true", "true", "false", "t", "x"])) + self.body(depth - 1) + self.tag("endautoescape")
 
     def body(self, depth):

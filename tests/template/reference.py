@@ -9,6 +9,7 @@ import re
 
 import jinja2
 import jinja2.ext
+import jinja2.nodes
 
 DELIMITERS = ("{%", "%}", "{", "}", "{#", "#}")
 LARGE = 1 << 20  # characters or items; a render may use 16 MB
@@ -88,6 +89,17 @@ def what_is_beyond(case):
         if isinstance(e, (OverflowError, ValueError)) and re.search("too large|too many digits|Exceeds the limit", str(e)):
             watcher.found.add("64 bits")
     return watcher.found
+
+
+def unknown_names(case):
+    """Filters and tests of the template that do not exist: Jinja2 says nothing about those in code that its optimizer drops."""
+    env = environment(case.get("o", {}))
+    try:
+        tree = env.parse(case["t"])
+    except jinja2.TemplateSyntaxError:
+        return set()
+    names = {node.name for node in tree.find_all(jinja2.nodes.Filter) if node.name not in env.filters}
+    return names | {node.name for node in tree.find_all(jinja2.nodes.Test) if node.name not in env.tests}
 
 
 def expected(case, environments):

@@ -36,8 +36,6 @@ enum err args_bind(struct jinja_run *run, const struct value_call *call, const c
 
 enum err args_text(struct jinja_run *run, struct value v, const char *what, const struct value_str **out)
 {
-    if (v.kind == VALUE_UNDEFINED)
-        return value_fail_undefined(run, v);
     if (!value_is_text(v))
         return value_error(run, "TypeError", "%s must be str, not %s", what, value_type_name(v));
     *out = v.str;
@@ -46,13 +44,16 @@ enum err args_text(struct jinja_run *run, struct value v, const char *what, cons
 
 enum err args_int(struct jinja_run *run, struct value v, const char *what, int64_t *out)
 {
-    if (v.kind == VALUE_UNDEFINED)
-        return value_fail_undefined(run, v);
     if (!value_is_integer(v))
         return value_error(run, "TypeError", "%s: '%s' object cannot be interpreted as an integer", what,
                            value_type_name(v));
     *out = value_integer(v);
     return OK;
+}
+
+enum err args_count(struct jinja_run *run, struct value v, const char *what, int64_t *out)
+{
+    return v.kind == VALUE_UNDEFINED ? value_fail_undefined(run, v) : args_int(run, v, what, out);
 }
 
 enum err args_soft_text(struct jinja_run *run, struct value v, struct value *out)
@@ -127,7 +128,7 @@ enum err args_items(struct jinja_run *run, struct value v, struct value *out_lis
 {
     if (v.kind == VALUE_UNDEFINED)
         return value_fail_undefined(run, v);
-    if (v.kind != VALUE_DICT && v.kind != VALUE_OBJECT)
+    if (v.kind != VALUE_DICT && (v.kind != VALUE_OBJECT || !v.object->type->keys))
         return value_error(run, "AttributeError", "'%s' object has no attribute 'items'", value_type_name(v));
     return value_items(run, v, out_list);
 }

@@ -12,9 +12,11 @@ enum err args_bind(struct jinja_run *run, const struct value_call *call, const c
 #define ARGS_BIND(run, call, what, names, required, out)                                                               \
     args_bind((run), (call), (what), (names), ARRAY_COUNT(names), (required), (out))
 
-/* TypeError unless v is a text; an undefined one is an UndefinedError. */
+/* TypeError unless v is a text, or an integer: Python's own functions take an undefined value for any other object. */
 enum err args_text(struct jinja_run *run, struct value v, const char *what, const struct value_str **out);
 enum err args_int(struct jinja_run *run, struct value v, const char *what, int64_t *out);
+/* The same where Jinja2 computes with the value itself: an undefined one is an UndefinedError. */
+enum err args_count(struct jinja_run *run, struct value v, const char *what, int64_t *out);
 /* str(v) as a value, as Jinja2's soft_str does for most text filters. */
 enum err args_soft_text(struct jinja_run *run, struct value v, struct value *out);
 

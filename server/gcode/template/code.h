@@ -14,12 +14,15 @@
 enum opcode {
     OP_TEXT,       /* a const: append it to the output */
     OP_OUTPUT,     /* a escape_mode: (v --) append str(v) or escape(v) */
+    OP_OUTPUT_TEXT, /* (v --) append v, which must be a text: what a filter or call block gives */
     OP_CONST,      /* a const: (-- v) */
     OP_UNDEFINED,  /* a const (a text): (-- undefined with that hint) */
     OP_LOAD,       /* a name: (-- v) */
     OP_STORE,      /* a name: (v --) in the innermost scope */
     OP_STORE_ATTR, /* a const name: (namespace v --) */
+    OP_CHECK_NAMESPACE, /* (v -- v) it must be one */
     OP_POP,
+    OP_SWAP, /* (x y -- y x) */
     OP_ATTR,          /* a const name: (v -- v.name) */
     OP_ITEM,          /* (v key -- v[key]) */
     OP_SLICE,         /* (v start stop step -- v[start:stop:step]) */
@@ -107,7 +110,8 @@ struct jinja {
 struct macro_use {
     struct macro_use *outer;
     bool uses_varargs, uses_kwargs, uses_caller, uses_loop;
-    bool has_default_caller; /* a parameter of that name */
+    bool hides_varargs, hides_kwargs, hides_caller; /* from here on a variable of that name means nothing special */
+    bool has_default_caller;                        /* a parameter of that name */
 };
 
 struct compiler {
@@ -173,6 +177,8 @@ struct target {
     const char *attribute; /* NULL: no namespace */
 };
 void parse_target(struct compiler *c, struct target *target, bool may_be_attribute);
+/* A variable called varargs, kwargs or caller is bound: from here on the macro's own means nothing special. */
+void hide_special(struct compiler *c, unsigned name);
 /* Before the value: what storing it needs below. Then, with the value on the stack, store it. */
 void emit_store_begin(struct compiler *c, const struct target *target);
 void emit_store(struct compiler *c, const struct target *target);

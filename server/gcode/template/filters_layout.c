@@ -40,7 +40,7 @@ FILTER(do_indent)
     text = args[0];
     int64_t width = 0;
     if (err == OK && !value_is_text(args[1]))
-        err = args_int(run, args[1], "indent", &width);
+        err = args_count(run, args[1], "indent", &width);
     if (err != OK)
         return err;
     struct value indent = args[1];
@@ -84,9 +84,9 @@ FILTER(do_truncate)
     if (err == OK)
         err = args_soft_text(run, args[3], &tail);
     if (err == OK)
-        err = args_int(run, args[1], "truncate", &length);
+        err = args_count(run, args[1], "truncate", &length);
     if (err == OK && args[4].kind != VALUE_NONE)
-        err = args_int(run, args[4], "truncate", &leeway);
+        err = args_count(run, args[4], "truncate", &leeway);
     if (err != OK)
         return err;
     if (length < (int64_t)tail.str->count)
@@ -344,7 +344,7 @@ FILTER(do_wordwrap)
                            value_type_name(args[0]));
     text = args[0];
     if (err == OK)
-        err = args_int(run, args[1], "wordwrap", &width);
+        err = args_count(run, args[1], "wordwrap", &width);
     if (err == OK && args[3].kind == VALUE_NONE)
         glue = value_cstr(run, "\n");
     else if (err == OK)

@@ -194,7 +194,7 @@ static enum err slice_begin(struct jinja_run *run, struct lazy *lazy)
     if (err == OK)
         err = value_iterate(run, args[0], &list);
     if (err == OK)
-        err = args_int(run, args[1], "slice", &slices);
+        err = args_count(run, args[1], "slice", &slices);
     if (err != OK)
         return err;
     if (slices == 0)

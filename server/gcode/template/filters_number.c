@@ -142,32 +142,39 @@ static enum err do_float(struct jinja_run *run, void *ctx, const struct value_ca
     return recover(run, had_failed) ? OK : ERR_INVALID;
 }
 
+/* "42.7"|int is 42. */
+static enum err int_of_decimals(struct jinja_run *run, struct value text, struct value fallback, struct value *out)
+{
+    struct value number;
+    if (value_to_float(run, text, &number) == OK && value_to_int(run, number, 10, out) == OK)
+        return OK;
+    *out = fallback;
+    return recover(run, false) ? OK : ERR_INVALID;
+}
+
 static enum err do_int(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 {
     (void)ctx;
     static const char *const names[] = {"value", "default", "base"};
-    struct value args[3] = {value_none(), value_int(0), value_int(10)}, number;
-    int64_t base = 10;
+    struct value args[3] = {value_none(), value_int(0), value_int(10)};
     enum err err = ARGS_BIND(run, call, "int", names, 1, args);
-    if (err == OK)
-        err = args_int(run, args[2], "int", &base);
     if (err != OK)
         return err;
-    if (base != 0 && (base < 2 || base > 36))
-        return value_error(run, "ValueError", "int() base must be >= 2 and <= 36, or 0");
     if (args[0].kind == VALUE_UNDEFINED)
         return value_fail_undefined(run, args[0]);
-    bool had_failed = run->has_failed;
-    if (value_to_int(run, args[0], (int)base, out) == OK)
+    /* A base that is none is only noticed for a text, and then like a text that is no number. */
+    int64_t base = value_is_integer(args[2]) ? value_integer(args[2]) : 1;
+    bool is_base = base == 0 || (base >= 2 && base <= 36), had_failed = run->has_failed;
+    if (value_is_text(args[0]) && !is_base)
+        return int_of_decimals(run, args[0], args[1], out);
+    if (value_to_int(run, args[0], is_base ? (int)base : 10, out) == OK)
         return OK;
     if (!recover(run, had_failed))
         return ERR_INVALID;
-    /* "42.7"|int is 42. */
-    if (value_is_text(args[0]) && value_to_float(run, args[0], &number) == OK &&
-        value_to_int(run, number, 10, out) == OK)
-        return OK;
+    if (value_is_text(args[0]))
+        return int_of_decimals(run, args[0], args[1], out);
     *out = args[1];
-    return run->has_failed ? recover(run, false) ? OK : ERR_INVALID : OK;
+    return OK;
 }
 
 static enum err do_abs(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)

@@ -211,7 +211,8 @@ FILTER(do_reverse)
     enum err err = ARGS_BIND(run, call, "reverse", names, 1, &v);
     if (err != OK)
         return err;
-    if (value_is_number(v) || v.kind == VALUE_NONE)
+    if (value_is_number(v) || v.kind == VALUE_NONE || v.kind == VALUE_FUNCTION || v.kind == VALUE_NAMESPACE ||
+        (v.kind == VALUE_OBJECT && !v.object->type->keys))
         return value_error(run, "FilterArgumentError", "argument must be iterable");
     err = value_iterate(run, v, &list);
     if (err != OK)

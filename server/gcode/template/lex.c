@@ -357,15 +357,26 @@ static const char *leading_zeros(const struct lexer *lx, const char *p, struct s
     return zeros[-1] == '_' ? zeros - 1 : zeros;
 }
 
+/* 16, 8 or 2 if a number with that mark begins at p; a mark without a digit behind it is a name behind a 0. */
+static int number_base(const char *p, const char *end)
+{
+    if (end - p < 3 || p[0] != '0')
+        return 10;
+    int base = (p[1] | 32) == 'x' ? 16 : (p[1] | 32) == 'o' ? 8 : (p[1] | 32) == 'b' ? 2 : 10;
+    const char *digit = p + 2 + (p[2] == '_');
+    if (base == 10 || digit >= end || !isxdigit((unsigned char)*digit))
+        return 10;
+    int value = isdigit((unsigned char)*digit) ? *digit - '0' : (*digit | 32) - 'a' + 10;
+    return value < base ? base : 10;
+}
+
 static enum err lex_number(struct lexer *lx, struct token *out, struct err_info *info)
 {
     struct strbuf digits;
     strbuf_init(&digits);
     const char *p = lx->at;
-    int base = 10;
-    if (p[0] == '0' && p + 1 < lx->end)
-        base = (p[1] | 32) == 'x' ? 16 : (p[1] | 32) == 'o' ? 8 : (p[1] | 32) == 'b' ? 2 : 10;
-    p = scan_digits(base == 10 ? p : p + 2, lx->end, base, &digits);
+    int base = number_base(p, lx->end);
+    p = scan_digits(base == 10 ? p : p + 2 + (p[2] == '_'), lx->end, base, &digits);
     bool is_float = false;
     bool may_be_float = base == 10 && !lx->is_after_dot; /* v.0.1 is v[0][1] */
     if (base == 10 && lx->at[0] == '0')                  /* 007 is 00 and then 7 */

@@ -326,6 +326,8 @@ enum err dict_fill(struct jinja_run *run, struct value dict, const struct value_
     if (call->count > 1)
         return value_error(run, "TypeError", "%s expected at most 1 argument, got %zu", what, call->count);
     enum err err = OK;
+    if (call->count && call->args[0].kind == VALUE_UNDEFINED)
+        return value_fail_undefined(run, call->args[0]);
     if (call->count && (call->args[0].kind == VALUE_DICT || call->args[0].kind == VALUE_OBJECT)) {
         struct value items;
         err = value_items(run, call->args[0], &items);

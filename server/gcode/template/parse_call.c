@@ -87,40 +87,42 @@ static void parse_plain_arguments(struct compiler *c, struct call_args *args)
     expect_operator(c, ")");
 }
 
-/* With * or **: positional arguments are gathered in a list (on the stack already, `given` items), then a dict follows.
- */
+/* With * or **, each at most once: positional arguments are gathered in a list (on the stack already, `given` items),
+ * keywords in a dict above it. Positional ones come first; the * may stand behind keywords. */
 static void parse_spread_arguments(struct compiler *c, unsigned given)
 {
     emit(c, OP_LIST, given, 0);
-    bool has_dict = false, is_first = true;
+    bool has_dict = false, is_first = true, has_star = false, has_double_star = false;
     while (!is_operator(c, ")")) {
         if (!is_first)
             expect_operator(c, ",");
         is_first = false;
         if (is_operator(c, ")"))
             break;
-        bool is_keyword = is_keyword_argument(c), is_double = is_operator(c, "**");
-        if ((is_keyword || is_double) && !has_dict) {
+        unsigned line = c->token.line;
+        bool is_keyword = is_keyword_argument(c), is_double = skip_operator(c, "**"),
+             is_star = !is_double && skip_operator(c, "*"), is_named = is_keyword || is_double;
+        if (has_double_star || (is_star && has_star) || (!is_named && !is_star && (has_dict || has_star)))
+            fail(c, line, "invalid syntax for function call expression");
+        has_star |= is_star;
+        has_double_star |= is_double;
+        if (is_named && !has_dict) {
             emit(c, OP_DICT, 0, 0);
             has_dict = true;
         }
         if (is_keyword) {
             parse_keyword(c);
             emit(c, OP_DICT, 1, 0);
-            emit(c, OP_SPREAD_DICT, 0, 0);
-        } else if (is_double) {
-            next_token(c);
-            parse_expression(c);
-            emit(c, OP_SPREAD_DICT, 0, 0);
         } else {
-            if (has_dict)
-                fail(c, c->token.line, "invalid syntax for function call expression");
-            bool is_spread = skip_operator(c, "*");
+            if (is_star && has_dict)
+                emit(c, OP_SWAP, 0, 0);
             parse_expression(c);
-            if (!is_spread)
+            if (!is_star && !is_double)
                 emit(c, OP_LIST, 1, 0);
-            emit(c, OP_SPREAD_LIST, 0, 0);
         }
+        emit(c, is_named ? OP_SPREAD_DICT : OP_SPREAD_LIST, 0, 0);
+        if (is_star && has_dict)
+            emit(c, OP_SWAP, 0, 0);
     }
     expect_operator(c, ")");
     if (!has_dict)

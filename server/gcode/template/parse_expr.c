@@ -51,6 +51,7 @@ void parse_expression(struct compiler *c)
     unsigned start = emit_here(c);
     struct lexer lexer = c->lexer;
     struct token token = c->token;
+    bool had_unknown_filter = c->has_unknown_filter;
     c->has_unknown_filter = false;
     c->conditional_depth++; /* `x|unknown if false` is no error: known only behind x */
     parse_or(c);
@@ -60,13 +61,17 @@ void parse_expression(struct compiler *c)
         c->token = token;
         parse_or(c);
     }
+    bool is_decided = is_word(c, "if") && !c->conditional_depth; /* what stands before may never run */
+    c->has_unknown_filter = had_unknown_filter || (c->has_unknown_filter && !is_decided);
     while (is_word(c, "if")) {
         unsigned line = c->token.line;
         next_token(c);
         insert_jump(c, start);
         unsigned jump_end = emit(c, OP_JUMP, 0, 0);
         patch_a(c, start);
+        c->conditional_depth++;
         parse_or(c);
+        c->conditional_depth--;
         unsigned jump_else = emit(c, OP_JUMP_FALSE, 0, 0);
         emit(c, OP_JUMP, start + 1, 0);
         patch_a(c, jump_else);
@@ -364,9 +369,9 @@ static void parse_name(struct compiler *c)
         emit(c, OP_CONST, const_value(c, constant), 0);
     } else {
         c->use->uses_loop |= strcmp(name, "loop") == 0;
-        c->use->uses_caller |= strcmp(name, "caller") == 0;
-        c->use->uses_varargs |= strcmp(name, "varargs") == 0;
-        c->use->uses_kwargs |= strcmp(name, "kwargs") == 0;
+        c->use->uses_caller |= !c->use->hides_caller && strcmp(name, "caller") == 0;
+        c->use->uses_varargs |= !c->use->hides_varargs && strcmp(name, "varargs") == 0;
+        c->use->uses_kwargs |= !c->use->hides_kwargs && strcmp(name, "kwargs") == 0;
         emit(c, OP_LOAD, name_index(c, name), 0);
     }
     next_token(c);

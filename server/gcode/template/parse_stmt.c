@@ -12,6 +12,20 @@
 
 /* ------------------------------------------------------------------------------------------------------- assignment */
 
+/* A body with variables of its own: unknown filters in it are errors at once, also inside of an if. Returns what
+ * end_frame needs. */
+static unsigned begin_frame(struct compiler *c)
+{
+    unsigned depth = c->conditional_depth;
+    c->conditional_depth = 0;
+    return depth;
+}
+
+static void end_frame(struct compiler *c, unsigned depth)
+{
+    c->conditional_depth = depth;
+}
+
 /* The body of a block of kind `what`, rendered to a text on the stack; the end tag's name is consumed. Filters stand
  * before the body and apply to it: their code is emitted behind it, from a copy of the lexer.
  *   is_bar_there  as of parse_filters: the first filter comes without a "|" of its own */
@@ -26,7 +40,9 @@ static void parse_captured_body(struct compiler *c, const char *const *ends, con
     expect_block_end(c);
     emit(c, OP_CAPTURE, 0, 0);
     emit(c, OP_SCOPE_PUSH, 0, 0);
+    unsigned depth = begin_frame(c);
     parse_body(c, ends, what, line);
+    end_frame(c, depth);
     emit(c, OP_SCOPE_POP, 0, 0);
     /* A set block is Markup if the render escapes when it is set, whatever its filters make of it. */
     emit(c, OP_CAPTURE_END, is_set && !has_filter ? ESCAPE_ASK : c->escape, 0);
@@ -37,7 +53,9 @@ static void parse_captured_body(struct compiler *c, const char *const *ends, con
     struct token behind_token = c->token;
     c->lexer = lexer;
     c->token = token;
+    depth = begin_frame(c);
     parse_filters(c, is_bar_there);
+    end_frame(c, depth);
     if (is_set)
         emit(c, OP_MARKUP, 0, 0);
     if (c->token.kind != TOKEN_BLOCK_END)
@@ -68,7 +86,9 @@ static void parse_if(struct compiler *c, unsigned line)
     static const char *const last[] = {"endif", NULL};
     unsigned jumps_to_end = UINT32_MAX; /* chained through their targets until the end is known */
     for (;;) {
+        c->conditional_depth++; /* the condition, too */
         parse_condition(c);
+        c->conditional_depth--;
         expect_block_end(c);
         unsigned over = emit(c, OP_JUMP_FALSE, 0, 0);
         c->conditional_depth++;
@@ -109,7 +129,9 @@ static void emit_for_filter(struct compiler *c, const struct target *target)
     /* The item is needed twice: for the names, and to be kept. FOR_NEXT leaves it; the names are bound from a copy. */
     c->code->ops[next].b = 1;
     emit_store(c, target);
+    unsigned depth = begin_frame(c);
     parse_expression(c);
+    end_frame(c, depth);
     unsigned skip = emit(c, OP_JUMP_FALSE, 0, 0);
     emit(c, OP_APPEND, 0, 0);
     unsigned again = emit(c, OP_JUMP, next, 0);
@@ -161,6 +183,7 @@ static void parse_for_body(struct compiler *c, const struct for_head *head, unsi
     unsigned begin = emit(c, OP_FOR_BEGIN, 0, flags);
     unsigned next = emit(c, OP_FOR_NEXT, 0, 0);
     emit_store(c, &head->target);
+    unsigned depth = begin_frame(c);
     parse_body(c, ends, "for", line);
     emit(c, OP_JUMP, next, 0);
     patch_a(c, begin);
@@ -175,6 +198,7 @@ static void parse_for_body(struct compiler *c, const struct for_head *head, unsi
         emit(c, OP_SCOPE_POP, 0, 0);
         patch_a(c, end);
     }
+    end_frame(c, depth);
     next_token(c);
 }
 
@@ -190,9 +214,11 @@ static void parse_for(struct compiler *c, unsigned line)
     }
     /* A recursive loop is a subroutine that loop(items) calls again; its filter belongs to it. */
     bool has_filter = skip_word(c, "if");
+    if (!has_filter)
+        head.is_recursive = skip_word(c, "recursive");
     struct lexer lexer = c->lexer;
     struct token token = c->token;
-    while (c->token.kind != TOKEN_BLOCK_END && c->token.kind != TOKEN_END) {
+    while (has_filter && c->token.kind != TOKEN_BLOCK_END && c->token.kind != TOKEN_END) {
         head.is_recursive = is_word(c, "recursive");
         next_token(c);
     }
@@ -285,6 +311,15 @@ static unsigned add_macro(struct compiler *c, const char *name, unsigned entry, 
     return j->macro_count++;
 }
 
+/* Back to the macro around: what the inner one uses of caller, varargs and kwargs, the outer one uses too. */
+static void end_use(struct compiler *c, const struct macro_use *use)
+{
+    struct macro_use *outer = c->use = use->outer;
+    outer->uses_caller |= use->uses_caller && !outer->hides_caller;
+    outer->uses_varargs |= use->uses_varargs && !outer->hides_varargs;
+    outer->uses_kwargs |= use->uses_kwargs && !outer->hides_kwargs;
+}
+
 /* Signature (if a "(" is there), end of the tag, body; leaves the function on the stack. */
 static void parse_macro_body(struct compiler *c, const char *name, const char *opener, const char *const *ends,
                              bool needs_signature, unsigned line)
@@ -293,14 +328,15 @@ static void parse_macro_body(struct compiler *c, const char *name, const char *o
     unsigned params[PARAMS_MAX], count = 0;
     c->use = &use;
     unsigned over = emit(c, OP_JUMP, 0, 0), entry = emit_here(c);
+    unsigned depth = begin_frame(c);
     if (needs_signature || is_operator(c, "("))
         parse_signature(c, params, &count);
-    (void)opener;
     expect_block_end(c);
     parse_body(c, ends, opener, line);
+    end_frame(c, depth);
     emit(c, OP_RETURN, c->escape, 0);
     patch_a(c, over);
-    c->use = use.outer;
+    end_use(c, &use);
     emit(c, OP_MACRO, add_macro(c, name, entry, params, count, &use), 0);
 }
 
@@ -324,6 +360,7 @@ static void parse_call_block(struct compiler *c, unsigned line)
     unsigned params[PARAMS_MAX], count = 0;
     unsigned over = emit(c, OP_JUMP, 0, 0), entry = emit_here(c);
     c->use = &use;
+    unsigned depth = begin_frame(c);
     if (is_operator(c, "("))
         parse_signature(c, params, &count);
     struct lexer lexer = c->lexer;
@@ -332,9 +369,10 @@ static void parse_call_block(struct compiler *c, unsigned line)
         next_token(c);
     expect_block_end(c);
     parse_body(c, ends, "call", line);
+    end_frame(c, depth);
     emit(c, OP_RETURN, c->escape, 0);
     patch_a(c, over);
-    c->use = use.outer;
+    end_use(c, &use);
     next_token(c);
     struct lexer behind = c->lexer;
     struct token behind_token = c->token;
@@ -358,7 +396,7 @@ static void parse_call_block(struct compiler *c, unsigned line)
     } else {
         emit(c, OP_CALL, last.a, last.b + 1);
     }
-    emit(c, OP_OUTPUT, 0, 0);
+    emit(c, OP_OUTPUT_TEXT, 0, 0);
     c->lexer = behind;
     c->token = behind_token;
     expect_block_end(c);
@@ -370,7 +408,7 @@ static void parse_filter_block(struct compiler *c, unsigned line)
 {
     static const char *const ends[] = {"endfilter", NULL};
     parse_captured_body(c, ends, "filter", line, true);
-    emit(c, OP_OUTPUT, 0, 0);
+    emit(c, OP_OUTPUT_TEXT, 0, 0);
     expect_block_end(c);
 }
 
@@ -393,7 +431,9 @@ static void parse_with(struct compiler *c, unsigned line)
     emit(c, OP_SCOPE_PUSH, 0, 0);
     while (count > 0)
         emit_store(c, &targets[--count]);
+    unsigned depth = begin_frame(c);
     parse_body(c, ends, "with", line);
+    end_frame(c, depth);
     emit(c, OP_SCOPE_POP, 0, 0);
     next_token(c);
     expect_block_end(c);
@@ -412,7 +452,9 @@ static void parse_autoescape(struct compiler *c, unsigned line)
     c->escape = !is_constant ? ESCAPE_ASK : value_is_true(c->code->consts[value->a]) ? ESCAPE_ON : ESCAPE_OFF;
     emit(c, OP_AUTOESCAPE, 0, 0);
     emit(c, OP_SCOPE_PUSH, 0, 0);
+    unsigned depth = begin_frame(c);
     parse_body(c, ends, "autoescape", line);
+    end_frame(c, depth);
     emit(c, OP_SCOPE_POP, 0, 0);
     emit(c, OP_AUTOESCAPE_END, 0, 0);
     c->escape = outer;

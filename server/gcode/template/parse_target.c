@@ -75,10 +75,20 @@ void parse_target(struct compiler *c, struct target *target, bool may_be_attribu
         target->attribute = expect_name(c);
 }
 
+void hide_special(struct compiler *c, unsigned name)
+{
+    c->use->hides_varargs |= name == c->code->varargs_name;
+    c->use->hides_kwargs |= name == c->code->kwargs_name;
+    c->use->hides_caller |= name == c->code->caller_name;
+}
+
 void emit_store_begin(struct compiler *c, const struct target *target)
 {
-    if (target->attribute)
-        emit(c, OP_LOAD, target->parts[0].name_or_count, 0);
+    if (!target->attribute)
+        return;
+    emit(c, OP_LOAD, target->parts[0].name_or_count, 0);
+    if (is_operator(c, "="))
+        emit(c, OP_CHECK_NAMESPACE, 0, 0); /* an error before the value is computed */
 }
 
 void emit_store(struct compiler *c, const struct target *target)
@@ -87,6 +97,9 @@ void emit_store(struct compiler *c, const struct target *target)
         emit(c, OP_STORE_ATTR, const_text(c, target->attribute, strlen(target->attribute)), 0);
         return;
     }
+    for (unsigned i = 0; i < target->count; i++)
+        if (!target->parts[i].is_tuple)
+            hide_special(c, target->parts[i].name_or_count);
     for (unsigned i = 0; i < target->count; i++) /* unpacking leaves the first on top */
         emit(c, target->parts[i].is_tuple ? OP_UNPACK : OP_STORE, target->parts[i].name_or_count, 0);
 }

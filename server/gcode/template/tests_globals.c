@@ -53,11 +53,9 @@ static enum err remainder_test(struct jinja_run *run, const struct value_call *c
 {
     struct value v, rest;
     enum err err = subject(run, call, what, 1, &v);
-    if (err == OK && value_is_text(v))
-        err = value_error(run, "TypeError", "not all arguments converted during string formatting");
     if (err == OK)
-        err = value_binary(run, VALUE_MOD, v, value_int(2), &rest);
-    *out = value_bool(err == OK && value_number(rest) == (double)wanted);
+        err = value_binary(run, VALUE_MOD, v, value_int(2), &rest); /* of a text: formatting */
+    *out = value_bool(err == OK && value_is_number(rest) && value_number(rest) == (double)wanted);
     return err;
 }
 
@@ -350,6 +348,8 @@ static const struct value_object_type cycler_type = {.type_name = "jinja2.utils.
 TEST(global_cycler)
 {
     (void)ctx;
+    if (call->key_count)
+        return value_error(run, "TypeError", "cycler() got an unexpected keyword argument '%s'", call->keys[0].str->data);
     if (call->count == 0)
         return value_error(run, "RuntimeError", "at least one item has to be provided");
     struct cycler *c = run_alloc(run, sizeof *c);

@@ -111,6 +111,26 @@ void value_format_float(struct strbuf *out, double d)
     strbuf_addf(out, "%se%c%02d", digits, exponent < 0 ? '-' : '+', abs(exponent));
 }
 
+/* The containers that are being written, innermost first: one that contains itself is not written again. */
+struct nest {
+    const void *container;
+    const struct nest *outer;
+    unsigned depth;
+};
+
+static struct nest enter_container(const void *container, const struct nest *outer)
+{
+    return (struct nest){.container = container, .outer = outer, .depth = outer ? outer->depth + 1 : 1};
+}
+
+static bool is_being_written(const void *container, const struct nest *outer)
+{
+    for (; outer; outer = outer->outer)
+        if (outer->container == container)
+            return true;
+    return false;
+}
+
 /* How a text is written. */
 enum style { STYLE_STR, STYLE_REPR, STYLE_ASCII };
 
@@ -168,39 +188,49 @@ static void repr_bytes(struct strbuf *out, const struct value_str *str)
     strbuf_addc(out, quote);
 }
 
-static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, enum style style, unsigned depth);
+static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, enum style style, const struct nest *outer);
 
 static enum err write_sequence(struct jinja_run *run, struct value v, struct strbuf *out, enum style style,
-                               unsigned depth)
+                               const struct nest *outer)
 {
     bool is_tuple = v.kind == VALUE_TUPLE;
     const struct value_tuple_names *names = v.seq->names && v.seq->names->type_name ? v.seq->names : NULL;
+    struct nest nest = enter_container(v.seq, outer);
     enum err err = OK;
+    if (is_being_written(v.seq, outer)) {
+        strbuf_adds(out, is_tuple ? "(...)" : "[...]");
+        return OK;
+    }
     strbuf_adds(out, names ? names->type_name : "");
     strbuf_addc(out, is_tuple ? '(' : '[');
     for (size_t i = 0; i < v.seq->count && err == OK; i++) {
         strbuf_adds(out, i ? ", " : "");
         if (names && i < ARRAY_COUNT(names->parts) && names->parts[i])
             strbuf_addf(out, "%s=", names->parts[i]);
-        err = write_value(run, v.seq->items[i], out, style, depth + 1);
+        err = write_value(run, v.seq->items[i], out, style, &nest);
     }
     strbuf_adds(out, !is_tuple ? "]" : v.seq->count == 1 ? ",)" : ")");
     return err;
 }
 
-static enum err write_dict(struct jinja_run *run, struct value v, struct strbuf *out, enum style style, unsigned depth)
+static enum err write_dict(struct jinja_run *run, struct value v, struct strbuf *out, enum style style, const struct nest *outer)
 {
+    struct nest nest = enter_container(v.dict, outer);
     enum err err = OK;
     bool is_first = true;
     strbuf_adds(out, v.kind == VALUE_NAMESPACE ? "<Namespace {" : "{");
+    if (is_being_written(v.dict, outer)) {
+        strbuf_adds(out, v.kind == VALUE_NAMESPACE ? "...}>" : "...}");
+        return OK;
+    }
     DICT_FOREACH(entry, v)
     {
         strbuf_adds(out, is_first ? "" : ", ");
         is_first = false;
-        err = write_value(run, entry->key, out, style, depth + 1);
+        err = write_value(run, entry->key, out, style, &nest);
         if (err == OK) {
             strbuf_adds(out, ": ");
-            err = write_value(run, entry->item, out, style, depth + 1);
+            err = write_value(run, entry->item, out, style, &nest);
         }
         if (err != OK)
             return err;
@@ -210,7 +240,7 @@ static enum err write_dict(struct jinja_run *run, struct value v, struct strbuf 
 }
 
 static enum err write_iterator(struct jinja_run *run, struct value v, struct strbuf *out, enum style style,
-                               unsigned depth)
+                               const struct nest *outer)
 {
     const struct value_iterator *it = v.iterator;
     if (!it->is_view) {
@@ -221,7 +251,7 @@ static enum err write_iterator(struct jinja_run *run, struct value v, struct str
     enum err err = value_iterate(run, v, &list);
     strbuf_addf(out, "%s(", it->type_name);
     if (err == OK)
-        err = write_sequence(run, list, out, style, depth);
+        err = write_sequence(run, list, out, style, outer);
     strbuf_addc(out, ')');
     return err;
 }
@@ -274,9 +304,9 @@ static void write_text(struct strbuf *out, struct value v, enum style style)
     strbuf_adds(out, v.kind == VALUE_MARKUP ? ")" : "");
 }
 
-static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, enum style style, unsigned depth)
+static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, enum style style, const struct nest *outer)
 {
-    if (depth > VALUE_DEPTH_MAX)
+    if (outer && outer->depth > VALUE_DEPTH_MAX)
         return value_error(run, "RecursionError",
                            "maximum recursion depth exceeded while getting the repr of an object");
     if (!run_has_room(run, out->len_bytes) || !run_charge(run, 1))
@@ -307,15 +337,15 @@ static enum err write_value(struct jinja_run *run, struct value v, struct strbuf
         return OK;
     case VALUE_LIST:
     case VALUE_TUPLE:
-        return write_sequence(run, v, out, in_container, depth);
+        return write_sequence(run, v, out, in_container, outer);
     case VALUE_DICT:
     case VALUE_NAMESPACE:
-        return write_dict(run, v, out, in_container, depth);
+        return write_dict(run, v, out, in_container, outer);
     case VALUE_RANGE:
         write_range(v, out);
         return OK;
     case VALUE_ITERATOR:
-        return write_iterator(run, v, out, in_container, depth);
+        return write_iterator(run, v, out, in_container, outer);
     case VALUE_FUNCTION:
         write_function(v.function, out);
         return OK;
@@ -327,15 +357,15 @@ static enum err write_value(struct jinja_run *run, struct value v, struct strbuf
 
 enum err value_to_text(struct jinja_run *run, struct value v, struct strbuf *out)
 {
-    return write_value(run, v, out, STYLE_STR, 0);
+    return write_value(run, v, out, STYLE_STR, NULL);
 }
 
 enum err value_repr(struct jinja_run *run, struct value v, struct strbuf *out)
 {
-    return write_value(run, v, out, STYLE_REPR, 0);
+    return write_value(run, v, out, STYLE_REPR, NULL);
 }
 
 enum err value_ascii(struct jinja_run *run, struct value v, struct strbuf *out)
 {
-    return write_value(run, v, out, STYLE_ASCII, 0);
+    return write_value(run, v, out, STYLE_ASCII, NULL);
 }

@@ -23,6 +23,8 @@ struct loop_state {
     struct loop_state *outer;
     struct jinja_run *run;
     struct value items; /* LIST, TUPLE or RANGE; a list may grow meanwhile */
+    const struct value_dict *dict; /* that it walks: it must not change its size; NULL: none */
+    size_t dict_count;
     int64_t index;      /* of the present item; -1: before the first */
     unsigned depth;     /* of recursion: 0, 1, ... */
     unsigned entry;     /* of a recursive loop's code; 0: not recursive */

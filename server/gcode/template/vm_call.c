@@ -103,7 +103,7 @@ static enum err bind_keywords(struct jinja_run *run, const struct macro_code *ma
         } else if (is_text(key, "caller", 6) && macro->uses_caller) {
             scope_bind(run, scope, run->code->caller_name, call->values[i]);
             has_caller = true;
-        } else if (is_text(key, "caller", 6)) {
+        } else if (is_text(key, "caller", 6) && !macro->uses_kwargs) {
             return value_error(run, "TypeError",
                                "macro '%s' was invoked with two values for the special caller argument. This is most "
                                "likely a bug.",

@@ -1,4 +1,4 @@
-#include "server/gcode/template/vm.h"
+#include "server/gcode/template/value_private.h"
 
 #include "base/check.h"
 
@@ -21,6 +21,10 @@ enum err loop_begin(struct jinja_run *run, struct value iterable, unsigned flags
     struct loop_state *loop = run_alloc(run, sizeof *loop);
     if (!loop)
         return ERR_LIMIT;
+    const struct value_dict *dict = iterable.kind == VALUE_DICT ? iterable.dict
+                                    : iterable.kind == VALUE_ITERATOR && iterable.iterator->is_view
+                                        ? iterable.iterator->list.dict
+                                        : NULL;
     /* Lists, tuples and ranges are walked where they are; everything else gives its items first. */
     if (iterable.kind != VALUE_LIST && iterable.kind != VALUE_TUPLE && iterable.kind != VALUE_RANGE) {
         enum err err = value_iterate(run, iterable, &iterable);
@@ -32,6 +36,8 @@ enum err loop_begin(struct jinja_run *run, struct value iterable, unsigned flags
     *loop = (struct loop_state){.outer = run->loop,
                                 .run = run,
                                 .items = iterable,
+                                .dict = dict,
+                                .dict_count = dict ? dict->count : 0,
                                 .index = -1,
                                 .depth = depth,
                                 .entry = entry,
@@ -44,6 +50,10 @@ enum err loop_begin(struct jinja_run *run, struct value iterable, unsigned flags
 bool loop_next(struct jinja_run *run, struct value *item)
 {
     struct loop_state *loop = run->loop;
+    if (loop->dict && loop->dict->count != loop->dict_count) {
+        (void)value_error(run, "RuntimeError", "dictionary changed size during iteration");
+        return false;
+    }
     if (loop->index + 1 >= item_count(loop->items))
         return false;
     loop->index++;

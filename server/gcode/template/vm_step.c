@@ -324,6 +324,28 @@ static void op_store_attr(struct jinja_run *run, struct value name)
         (void)value_set_item(run, target, name, v);
 }
 
+static void op_swap(struct jinja_run *run)
+{
+    struct value b = stack_pop(run), a = stack_pop(run);
+    stack_push(run, b);
+    stack_push(run, a);
+}
+
+static void op_check_namespace(struct jinja_run *run)
+{
+    if (run->stack[run->stack_count - 1].kind != VALUE_NAMESPACE)
+        (void)value_error(run, "TemplateRuntimeError", "cannot assign attribute on non-namespace object");
+}
+
+static void op_output_text(struct jinja_run *run)
+{
+    struct value v = stack_pop(run);
+    if (value_is_text(v))
+        append_text(run, v.str);
+    else
+        (void)value_error(run, "TypeError", "sequence item 0: expected str instance, %s found", value_type_name(v));
+}
+
 static void op_attr(struct jinja_run *run, const struct value_str *name)
 {
     struct value v = stack_pop(run), out = value_none();
@@ -377,6 +399,12 @@ static unsigned step_block(struct jinja_run *run, const struct op *op, unsigned 
         break;
     case OP_MARKUP:
         op_markup(run);
+        break;
+    case OP_OUTPUT_TEXT:
+        op_output_text(run);
+        break;
+    case OP_CHECK_NAMESPACE:
+        op_check_namespace(run);
         break;
     case OP_AUTOESCAPE:
         was = run->is_escaping;
@@ -479,6 +507,9 @@ static unsigned step(struct jinja_run *run, const struct op *op, unsigned next)
         break;
     case OP_POP:
         (void)stack_pop(run);
+        break;
+    case OP_SWAP:
+        op_swap(run);
         break;
     case OP_ATTR:
         op_attr(run, consts[op->a].str);
