@@ -12,17 +12,17 @@
 
 /* Stack effects are written (before -- after), top at the right. `a` and `b` are the operands. */
 enum opcode {
-    OP_TEXT,       /* a const: append it to the output */
-    OP_OUTPUT,     /* a escape_mode: (v --) append str(v) or escape(v) */
-    OP_OUTPUT_TEXT, /* (v --) append v, which must be a text: what a filter or call block gives */
-    OP_CONST,      /* a const: (-- v) */
-    OP_UNDEFINED,  /* a const (a text): (-- undefined with that hint) */
-    OP_LOAD,       /* a name: (-- v) */
-    OP_STORE,      /* a name: (v --) in the innermost scope */
-    OP_STORE_ATTR, /* a const name: (namespace v --) */
+    OP_TEXT,            /* a const: append it to the output */
+    OP_OUTPUT,          /* a escape_mode: (v --) append str(v) or escape(v) */
+    OP_OUTPUT_TEXT,     /* (v --) append v, which must be a text: what a filter or call block gives */
+    OP_CONST,           /* a const: (-- v) */
+    OP_UNDEFINED,       /* a const (a text): (-- undefined with that hint) */
+    OP_LOAD,            /* a name: (-- v) */
+    OP_STORE,           /* a name: (v --) in the innermost scope */
+    OP_STORE_ATTR,      /* a const name: (namespace v --) */
     OP_CHECK_NAMESPACE, /* (v -- v) it must be one */
     OP_POP,
-    OP_SWAP, /* (x y -- y x) */
+    OP_SWAP,          /* (x y -- y x) */
     OP_ATTR,          /* a const name: (v -- v.name) */
     OP_ITEM,          /* (v key -- v[key]) */
     OP_SLICE,         /* (v start stop step -- v[start:stop:step]) */
@@ -52,21 +52,21 @@ enum opcode {
     OP_UNPACK, /* a count: (v -- last ... first) */
     OP_SCOPE_PUSH,
     OP_SCOPE_POP,
-    OP_CAPTURE,     /* output goes to a new text ... */
-    OP_CAPTURE_END, /* a escape_mode: ... which becomes a value (-- text) */
-    OP_MARKUP,      /* (v -- Markup(v)) if the render escapes now */
-    OP_AUTOESCAPE,  /* (v -- was) begin or stop to escape */
+    OP_CAPTURE,        /* output goes to a new text ... */
+    OP_CAPTURE_END,    /* a escape_mode: ... which becomes a value (-- text) */
+    OP_MARKUP,         /* (v -- Markup(v)) if the render escapes now */
+    OP_AUTOESCAPE,     /* (v -- was) begin or stop to escape */
     OP_AUTOESCAPE_END, /* (was --) */
-    OP_FOR_BEGIN,   /* a target behind the loop, b flags: (iterable --) */
-    OP_FOR_NEXT,    /* a target behind the loop: (-- item) */
-    OP_FOR_END,     /* a target behind an else part, 0: none */
-    OP_APPEND,      /* (item --) to the list that the innermost FILTER_BEGIN made */
-    OP_LIST_NEW,    /* begin such a list */
-    OP_LIST_DONE,   /* (-- list) */
-    OP_SUB,         /* a target: (iterable -- iterable) run a recursive loop */
-    OP_RETURN,      /* a escape_mode: from a macro, a recursive loop or the template */
-    OP_MACRO,       /* a macro: (-- function) */
-    OP_JUMP_BOUND   /* a name, b target: jump if the innermost scope has it */
+    OP_FOR_BEGIN,      /* a target behind the loop, b flags: (iterable --) */
+    OP_FOR_NEXT,       /* a target behind the loop: (-- item) */
+    OP_FOR_END,        /* a target behind an else part, 0: none */
+    OP_APPEND,         /* (item --) to the list that the innermost FILTER_BEGIN made */
+    OP_LIST_NEW,       /* begin such a list */
+    OP_LIST_DONE,      /* (-- list) */
+    OP_SUB,            /* a target: (iterable -- iterable) run a recursive loop */
+    OP_RETURN,         /* a escape_mode: from a macro, a recursive loop or the template */
+    OP_MACRO,          /* a macro: (-- function) */
+    OP_JUMP_BOUND      /* a name, b target: jump if the innermost scope has it */
 };
 
 enum compare_op { COMPARE_EQ, COMPARE_NE, COMPARE_LT, COMPARE_LE, COMPARE_GT, COMPARE_GE, COMPARE_IN, COMPARE_NOT_IN };
@@ -157,7 +157,7 @@ _Noreturn void fail_unexpected(struct compiler *c, const char *expected); /* NUL
 void parse_expression(struct compiler *c);                 /* with `a if b else c` */
 void parse_expression_no_if(struct compiler *c);           /* the iterable of a for */
 void parse_tuple_or_expression(struct compiler *c);        /* a, b, c */
-void parse_condition(struct compiler *c); /* the same without `a if b else c`: behind if and elif */
+void parse_condition(struct compiler *c);                  /* the same without `a if b else c`: behind if and elif */
 void parse_filters(struct compiler *c, bool is_bar_there); /* the chain behind a value: |a|b */
 void parse_primary(struct compiler *c);
 void parse_postfix(struct compiler *c); /* .name [item] (call) behind a value */

@@ -136,7 +136,8 @@ FILTER(do_wordcount)
     return err;
 }
 
-/* ----------------------------------------------------------------------------------------------------- word wrapping */
+/* ----------------------------------------------------------------------------------------------------- word wrapping
+ */
 
 struct wrap_options {
     size_t width; /* in characters, above 0 */
@@ -371,5 +372,6 @@ FILTER(do_wordwrap)
 }
 
 const struct value_filter layout_filters[] = {
-    {"indent", do_indent}, {"truncate", do_truncate}, {"wordcount", do_wordcount}, {"wordwrap", do_wordwrap}, {NULL, NULL},
+    {"indent", do_indent}, {"truncate", do_truncate}, {"wordcount", do_wordcount}, {"wordwrap", do_wordwrap},
+    {NULL, NULL},
 };

@@ -83,7 +83,8 @@ FILTER(do_items)
     static const char *const names[] = {"value"};
     struct value v;
     enum err err = ARGS_BIND(run, call, "items", names, 1, &v);
-    return err == OK ? begin(run, "do_items", items_next, keep(run, &(struct value_call){.args = &v, .count = 1}), out) : err;
+    return err == OK ? begin(run, "do_items", items_next, keep(run, &(struct value_call){.args = &v, .count = 1}), out)
+                     : err;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- unique */
@@ -146,8 +147,8 @@ static enum err batch_begin(struct jinja_run *run, struct lazy *lazy)
     if (err != OK)
         return err;
     /* Only a row as long as this ends: what is no whole number never does, and cannot tell how much is to fill up. */
-    bool is_whole = value_is_integer(args[1]) ||
-                    (args[1].kind == VALUE_FLOAT && fabs(args[1].number) < 1e15 && args[1].number == floor(args[1].number));
+    bool is_whole = value_is_integer(args[1]) || (args[1].kind == VALUE_FLOAT && fabs(args[1].number) < 1e15 &&
+                                                  args[1].number == floor(args[1].number));
     size = !is_whole ? -1 : args[1].kind == VALUE_FLOAT ? (int64_t)args[1].number : value_integer(args[1]);
     if (!value_is_integer(args[1]) && args[2].kind != VALUE_NONE && list.seq->count)
         return value_error(run, "TypeError", "'<' not supported between instances of 'int' and '%s'",
@@ -373,7 +374,14 @@ FILTER(do_rejectattr)
 }
 
 const struct value_filter lazy_filters[] = {
-    {"map", do_map},       {"select", do_select}, {"reject", do_reject}, {"selectattr", do_selectattr},
-    {"rejectattr", do_rejectattr}, {"items", do_items},   {"unique", do_unique}, {"batch", do_batch},
-    {"slice", do_slice},   {NULL, NULL},
+    {"map", do_map},
+    {"select", do_select},
+    {"reject", do_reject},
+    {"selectattr", do_selectattr},
+    {"rejectattr", do_rejectattr},
+    {"items", do_items},
+    {"unique", do_unique},
+    {"batch", do_batch},
+    {"slice", do_slice},
+    {NULL, NULL},
 };

@@ -198,8 +198,9 @@ FILTER(do_random)
     int64_t index = (int64_t)rng_below(&run->rng, (uint64_t)count);
     err = value_subscript(run, v, value_int(index), out);
     if (err == OK && out->kind == VALUE_UNDEFINED)
-        return v.kind == VALUE_DICT ? value_error(run, "KeyError", "%lld", (long long)index)
-                                    : value_error(run, "TypeError", "'%s' object is not subscriptable", value_type_name(v));
+        return v.kind == VALUE_DICT
+                   ? value_error(run, "KeyError", "%lld", (long long)index)
+                   : value_error(run, "TypeError", "'%s' object is not subscriptable", value_type_name(v));
     return err;
 }
 
@@ -450,22 +451,10 @@ FILTER(do_groupby)
 }
 
 const struct value_filter sequence_filters[] = {
-    {"default", do_default},
-    {"d", do_default},
-    {"length", do_length},
-    {"count", do_length},
-    {"list", do_list},
-    {"first", do_first},
-    {"last", do_last},
-    {"random", do_random},
-    {"reverse", do_reverse},
-    {"attr", do_attr},
-    {"join", do_join},
-    {"sum", do_sum},
-    {"sort", do_sort},
-    {"dictsort", do_dictsort},
-    {"min", do_min},
-    {"max", do_max},
-    {"groupby", do_groupby},
-    {NULL, NULL},
+    {"default", do_default}, {"d", do_default},         {"length", do_length},
+    {"count", do_length},    {"list", do_list},         {"first", do_first},
+    {"last", do_last},       {"random", do_random},     {"reverse", do_reverse},
+    {"attr", do_attr},       {"join", do_join},         {"sum", do_sum},
+    {"sort", do_sort},       {"dictsort", do_dictsort}, {"min", do_min},
+    {"max", do_max},         {"groupby", do_groupby},   {NULL, NULL},
 };

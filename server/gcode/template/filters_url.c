@@ -464,7 +464,8 @@ FILTER(do_urlize)
 {
     (void)ctx;
     static const char *const names[] = {"value", "trim_url_limit", "nofollow", "target", "rel", "extra_schemes"};
-    struct value args[6] = {value_none(), value_none(), value_bool(false), value_none(), value_none(), value_none()}, text;
+    struct value args[6] = {value_none(), value_none(), value_bool(false), value_none(), value_none(), value_none()},
+                 text;
     struct urlize_options options = {.limit = -1};
     struct strbuf attributes, sb;
     strbuf_init(&attributes);

@@ -134,7 +134,8 @@ static enum err markup_escape(struct jinja_run *run, void *ctx, const struct val
 const struct method markup_methods[] = {
     {"unescape", markup_unescape}, {"striptags", markup_striptags}, {"escape", markup_escape}, {NULL, NULL}};
 
-/* ---------------------------------------------------------------------------------------------- methods of str on it */
+/* ---------------------------------------------------------------------------------------------- methods of str on it
+ */
 
 enum wrapping {
     WRAP_NOT,
@@ -145,9 +146,9 @@ enum wrapping {
 
 static enum wrapping wrapping_of(const char *method)
 {
-    static const char *const texts[] = {"capitalize", "title",  "lower",  "upper", "replace",   "ljust",      "rjust",
-                                        "lstrip",     "rstrip", "center", "strip", "translate", "expandtabs", "swapcase",
-                                        "zfill",      "format", "format_map"};
+    static const char *const texts[] = {"capitalize", "title",    "lower",  "upper",  "replace",   "ljust",
+                                        "rjust",      "lstrip",   "rstrip", "center", "strip",     "translate",
+                                        "expandtabs", "swapcase", "zfill",  "format", "format_map"};
     static const char *const parts[] = {"split", "rsplit", "splitlines", "partition", "rpartition"};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
         if (strcmp(method, texts[i]) == 0)

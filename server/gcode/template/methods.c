@@ -432,18 +432,10 @@ static const struct method list_methods[] = {
 };
 static const struct method tuple_methods[] = {{"index", list_index}, {"count", list_count}, {NULL, NULL}};
 static const struct method dict_methods[] = {
-    {"keys", dict_keys},
-    {"values", dict_values},
-    {"items", dict_items},
-    {"get", dict_get},
-    {"pop", dict_pop},
-    {"setdefault", dict_setdefault},
-    {"update", dict_update},
-    {"copy", dict_copy},
-    {"clear", dict_clear_method},
-    {"popitem", dict_popitem},
-    {"fromkeys", dict_fromkeys},
-    {NULL, NULL},
+    {"keys", dict_keys},       {"values", dict_values},     {"items", dict_items},
+    {"get", dict_get},         {"pop", dict_pop},           {"setdefault", dict_setdefault},
+    {"update", dict_update},   {"copy", dict_copy},         {"clear", dict_clear_method},
+    {"popitem", dict_popitem}, {"fromkeys", dict_fromkeys}, {NULL, NULL},
 };
 static const struct method range_methods[] = {{"count", range_count}, {"index", range_index}, {NULL, NULL}};
 static const struct method view_methods[] = {{"isdisjoint", view_isdisjoint}, {NULL, NULL}};
@@ -510,7 +502,8 @@ enum err value_method(struct jinja_run *run, struct value v, const char *name, s
         if (!self || !f)
             return ERR_LIMIT;
         *self = v;
-        *f = (struct value_function){.name = m->name, .fn = m->fn, .ctx = self, .self = self, .is_static = is_static(m->name)};
+        *f = (struct value_function){
+            .name = m->name, .fn = m->fn, .ctx = self, .self = self, .is_static = is_static(m->name)};
         *out = (struct value){.kind = VALUE_FUNCTION, .function = f};
         return OK;
     }

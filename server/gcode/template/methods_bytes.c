@@ -12,7 +12,14 @@
 /* ------------------------------------------------------------------------------------------------------- encodings */
 
 enum encoding { ENCODING_UTF8, ENCODING_ASCII, ENCODING_LATIN1, ENCODING_UNKNOWN };
-enum on_error { ON_ERROR_STRICT, ON_ERROR_IGNORE, ON_ERROR_REPLACE, ON_ERROR_BACKSLASH, ON_ERROR_XML, ON_ERROR_UNKNOWN };
+enum on_error {
+    ON_ERROR_STRICT,
+    ON_ERROR_IGNORE,
+    ON_ERROR_REPLACE,
+    ON_ERROR_BACKSLASH,
+    ON_ERROR_XML,
+    ON_ERROR_UNKNOWN
+};
 
 /* Names compare without case, with - _ and blanks alike. */
 static enum encoding find_encoding(const char *name)
@@ -20,9 +27,9 @@ static enum encoding find_encoding(const char *name)
     static const struct {
         const char *name;
         enum encoding encoding;
-    } table[] = {{"utf8", ENCODING_UTF8},       {"u8", ENCODING_UTF8},         {"ascii", ENCODING_ASCII},
-                 {"usascii", ENCODING_ASCII},   {"latin1", ENCODING_LATIN1},   {"iso88591", ENCODING_LATIN1},
-                 {"latin", ENCODING_LATIN1},    {"l1", ENCODING_LATIN1}};
+    } table[] = {{"utf8", ENCODING_UTF8},     {"u8", ENCODING_UTF8},       {"ascii", ENCODING_ASCII},
+                 {"usascii", ENCODING_ASCII}, {"latin1", ENCODING_LATIN1}, {"iso88591", ENCODING_LATIN1},
+                 {"latin", ENCODING_LATIN1},  {"l1", ENCODING_LATIN1}};
     char plain[16];
     size_t n = 0;
     for (; *name && n + 1 < sizeof plain; name++)
@@ -61,11 +68,13 @@ static enum err coding_arguments(struct jinja_run *run, const struct value_call 
     *encoding = find_encoding(name->data);
     *errors = handler->data;
     if (*encoding == ENCODING_UNKNOWN)
-        return value_error(run, "LookupError", "unknown encoding: %.60s (there are utf-8, ascii and latin-1)", name->data);
+        return value_error(run, "LookupError", "unknown encoding: %.60s (there are utf-8, ascii and latin-1)",
+                           name->data);
     return OK;
 }
 
-static enum err encode_other(struct jinja_run *run, uint32_t c, const char *errors, const char *what, struct strbuf *out)
+static enum err encode_other(struct jinja_run *run, uint32_t c, const char *errors, const char *what,
+                             struct strbuf *out)
 {
     switch (find_on_error(errors)) {
     case ON_ERROR_STRICT:

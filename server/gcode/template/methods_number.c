@@ -101,7 +101,8 @@ static enum err int_to_bytes(struct jinja_run *run, void *ctx, const struct valu
     struct byte_order order;
     int64_t length = 1, i = value_integer(SELF);
     if (call->count > 2)
-        return value_error(run, "TypeError", "to_bytes() takes at most 2 positional arguments (%zu given)", call->count);
+        return value_error(run, "TypeError", "to_bytes() takes at most 2 positional arguments (%zu given)",
+                           call->count);
     enum err err = ARGS_BIND(run, call, "to_bytes", names, 0, args);
     if (err == OK)
         err = args_int(run, args[0], "to_bytes", &length);
@@ -114,9 +115,9 @@ static enum err int_to_bytes(struct jinja_run *run, void *ctx, const struct valu
     if (i < 0 && !order.is_signed)
         return value_error(run, "OverflowError", "can't convert negative int to unsigned");
     int bits = (int)(length < 8 ? 8 * length : 64);
-    bool fits = bits == 64 || (order.is_signed ? bits > 0 && i >= -((int64_t)1 << (bits - 1)) &&
-                                                     i < (int64_t)1 << (bits - 1)
-                                               : i < (int64_t)1 << bits);
+    bool fits =
+        bits == 64 || (order.is_signed ? bits > 0 && i >= -((int64_t)1 << (bits - 1)) && i < (int64_t)1 << (bits - 1)
+                                       : i < (int64_t)1 << bits);
     if (!fits && !(bits == 0 && i == 0))
         return value_error(run, "OverflowError", "int too big to convert");
     if (!run_has_room(run, (size_t)length))
@@ -250,13 +251,15 @@ static enum err float_fromhex(struct jinja_run *run, void *ctx, const struct val
 /* ---------------------------------------------------------------------------------------------------------- tables */
 
 const struct method int_methods[] = {
-    {"bit_length", int_bit_length},   {"bit_count", int_bit_count},   {"conjugate", number_conjugate},
-    {"as_integer_ratio", number_ratio}, {"to_bytes", int_to_bytes},   {"from_bytes", int_from_bytes},
+    {"bit_length", int_bit_length},    {"bit_count", int_bit_count},
+    {"conjugate", number_conjugate},   {"as_integer_ratio", number_ratio},
+    {"to_bytes", int_to_bytes},        {"from_bytes", int_from_bytes},
     {"is_integer", number_is_integer}, {NULL, NULL},
 };
 const struct method float_methods[] = {
-    {"is_integer", number_is_integer}, {"conjugate", number_conjugate}, {"as_integer_ratio", number_ratio},
-    {"hex", float_hex},                {"fromhex", float_fromhex},      {NULL, NULL},
+    {"is_integer", number_is_integer},  {"conjugate", number_conjugate},
+    {"as_integer_ratio", number_ratio}, {"hex", float_hex},
+    {"fromhex", float_fromhex},         {NULL, NULL},
 };
 
 bool number_attribute(struct value v, const char *name, size_t len_bytes, struct value *out)

@@ -488,10 +488,11 @@ struct statement {
 };
 
 static const struct statement statements[] = {
-    {"if", parse_if},       {"for", parse_for},         {"set", parse_set},
-    {"macro", parse_macro}, {"call", parse_call_block}, {"filter", parse_filter_block},
-    {"with", parse_with},   {"do", parse_do},           {"print", parse_print},
-    {"autoescape", parse_autoescape},
+    {"if", parse_if},           {"for", parse_for},
+    {"set", parse_set},         {"macro", parse_macro},
+    {"call", parse_call_block}, {"filter", parse_filter_block},
+    {"with", parse_with},       {"do", parse_do},
+    {"print", parse_print},     {"autoescape", parse_autoescape},
 };
 
 static const char *const left_out[] = {"extends", "block", "include", "import", "from"};

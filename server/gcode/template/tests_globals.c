@@ -349,7 +349,8 @@ TEST(global_cycler)
 {
     (void)ctx;
     if (call->key_count)
-        return value_error(run, "TypeError", "cycler() got an unexpected keyword argument '%s'", call->keys[0].str->data);
+        return value_error(run, "TypeError", "cycler() got an unexpected keyword argument '%s'",
+                           call->keys[0].str->data);
     if (call->count == 0)
         return value_error(run, "RuntimeError", "at least one item has to be provided");
     struct cycler *c = run_alloc(run, sizeof *c);

@@ -194,7 +194,7 @@ struct value_filter {
     value_native_fn *fn; /* args[0] is what stands before the bar */
 };
 const struct value_filter *value_find_filter(const char *name, size_t len_bytes);
-const struct value_filter *value_find_test(const char *name, size_t len_bytes);   /* answers a bool */
+const struct value_filter *value_find_test(const char *name, size_t len_bytes); /* answers a bool */
 /* range, dict, namespace, ...; false: there is none of that name. */
 bool value_global(struct jinja_run *run, const char *name, struct value *out);
 /* Python's method `name` of a str, list, dict, int, float ... as a bound function; ERR_NOT_FOUND. */

@@ -434,10 +434,10 @@ static enum err add_field(struct field_reader *r, const char *p, size_t len, uns
         char conversion = q + 1 < end ? q[1] : 0;
         struct strbuf text;
         strbuf_init(&text);
-        err = conversion == 's' ? value_to_text(r->run, v, &text)
+        err = conversion == 's'   ? value_to_text(r->run, v, &text)
               : conversion == 'r' ? value_repr(r->run, v, &text)
               : conversion == 'a' ? value_ascii(r->run, v, &text)
-                  : value_error(r->run, "ValueError", "Unknown conversion specifier");
+                                  : value_error(r->run, "ValueError", "Unknown conversion specifier");
         v = value_from_strbuf(r->run, &text);
         q += 2;
     }
@@ -647,7 +647,8 @@ static enum err percent_field(struct percent_reader *r, const char **p, const ch
 
 enum err value_percent(struct jinja_run *run, struct value format, struct value args, struct value *out)
 {
-    struct percent_reader reader = {.run = run, .args = args, .is_tuple = args.kind == VALUE_TUPLE, .is_markup = format.kind == VALUE_MARKUP};
+    struct percent_reader reader = {
+        .run = run, .args = args, .is_tuple = args.kind == VALUE_TUPLE, .is_markup = format.kind == VALUE_MARKUP};
     const char *p = format.str->data, *end = p + format.str->len_bytes;
     struct strbuf sb;
     strbuf_init(&sb);

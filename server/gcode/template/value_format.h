@@ -6,11 +6,11 @@
 
 /* A format specification, of "%08.3f" as of "{:08.3f}". */
 struct format_spec {
-    char fill[5];      /* one code point */
-    char align;        /* '<' '>' '=' '^', 0: by kind */
-    char sign;         /* '+' '-' ' ' */
-    char grouping;     /* ',' '_' or 0 */
-    bool is_alternate; /* '#' */
+    char fill[5];          /* one code point */
+    char align;            /* '<' '>' '=' '^', 0: by kind */
+    char sign;             /* '+' '-' ' ' */
+    char grouping;         /* ',' '_' or 0 */
+    bool is_alternate;     /* '#' */
     bool no_negative_zero; /* 'z' */
     bool has_precision;
     int width, precision;

@@ -120,7 +120,8 @@ static enum err add_dict(struct printer_state *p, struct value v, size_t indent,
         size_t width = code_points(p->out->data + begin, p->out->len_bytes - begin);
         strbuf_adds(p->out, ": ");
         if (err == OK)
-            err = add_value(p, list.seq->items[i].seq->items[1], indent + 1 + width + 2, is_last ? allowance + 1 : 1, level);
+            err = add_value(p, list.seq->items[i].seq->items[1], indent + 1 + width + 2, is_last ? allowance + 1 : 1,
+                            level);
     }
     strbuf_addc(p->out, '}');
     return err;

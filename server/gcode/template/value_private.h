@@ -46,7 +46,8 @@ void dict_clear(struct value dict);
 struct value value_iterator_over(struct jinja_run *run, struct value list, const char *type_name);
 /* A generator as Python shows it: "<generator object NAME at ...>". `state` lives as long as the render. */
 struct value value_generator(struct jinja_run *run, const char *name, iterator_next_fn *pull, void *state);
-/* dict.keys() and the like: shows what the dict has whenever it is asked, may be iterated again and again, has a length. */
+/* dict.keys() and the like: shows what the dict has whenever it is asked, may be iterated again and again, has a
+ * length. */
 struct value value_view(struct jinja_run *run, struct value dict, enum dict_part part);
 /* Take one item of an iterator. */
 enum err value_iterator_next(struct jinja_run *run, struct value_iterator *it, struct value *item, bool *is_there);
@@ -66,7 +67,7 @@ static inline bool value_is_text(struct value v)
 {
     return v.kind == VALUE_STR || v.kind == VALUE_MARKUP;
 }
-bool value_is_hashable(struct value v); /* could it be the key of a dict? */
+bool value_is_hashable(struct value v);             /* could it be the key of a dict? */
 static inline bool value_is_integer(struct value v) /* Python: bool is an int */
 {
     return v.kind == VALUE_INT || v.kind == VALUE_BOOL;

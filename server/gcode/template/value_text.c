@@ -188,7 +188,8 @@ static void repr_bytes(struct strbuf *out, const struct value_str *str)
     strbuf_addc(out, quote);
 }
 
-static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, enum style style, const struct nest *outer);
+static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, enum style style,
+                            const struct nest *outer);
 
 static enum err write_sequence(struct jinja_run *run, struct value v, struct strbuf *out, enum style style,
                                const struct nest *outer)
@@ -213,7 +214,8 @@ static enum err write_sequence(struct jinja_run *run, struct value v, struct str
     return err;
 }
 
-static enum err write_dict(struct jinja_run *run, struct value v, struct strbuf *out, enum style style, const struct nest *outer)
+static enum err write_dict(struct jinja_run *run, struct value v, struct strbuf *out, enum style style,
+                           const struct nest *outer)
 {
     struct nest nest = enter_container(v.dict, outer);
     enum err err = OK;
@@ -304,7 +306,8 @@ static void write_text(struct strbuf *out, struct value v, enum style style)
     strbuf_adds(out, v.kind == VALUE_MARKUP ? ")" : "");
 }
 
-static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, enum style style, const struct nest *outer)
+static enum err write_value(struct jinja_run *run, struct value v, struct strbuf *out, enum style style,
+                            const struct nest *outer)
 {
     if (outer && outer->depth > VALUE_DEPTH_MAX)
         return value_error(run, "RecursionError",

@@ -22,12 +22,12 @@ struct scope {
 struct loop_state {
     struct loop_state *outer;
     struct jinja_run *run;
-    struct value items; /* LIST, TUPLE or RANGE; a list may grow meanwhile */
+    struct value items;            /* LIST, TUPLE or RANGE; a list may grow meanwhile */
     const struct value_dict *dict; /* that it walks: it must not change its size; NULL: none */
     size_t dict_count;
-    int64_t index;      /* of the present item; -1: before the first */
-    unsigned depth;     /* of recursion: 0, 1, ... */
-    unsigned entry;     /* of a recursive loop's code; 0: not recursive */
+    int64_t index;  /* of the present item; -1: before the first */
+    unsigned depth; /* of recursion: 0, 1, ... */
+    unsigned entry; /* of a recursive loop's code; 0: not recursive */
     bool has_loop_variable;
     struct scope *scope;  /* around the loop */
     struct value changed; /* of loop.changed() */
@@ -50,7 +50,7 @@ struct jinja_run {
     struct rng rng;
     struct err_info error;
     bool has_failed;
-    unsigned at; /* instruction being executed */
+    unsigned at;      /* instruction being executed */
     bool is_escaping; /* inside of {% autoescape true %} */
 
     struct value *stack;

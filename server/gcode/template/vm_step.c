@@ -48,7 +48,8 @@ static void op_load(struct jinja_run *run, unsigned name)
 
 static void op_slice(struct jinja_run *run)
 {
-    struct value step = stack_pop(run), stop = stack_pop(run), start = stack_pop(run), v = stack_pop(run), out = value_none();
+    struct value step = stack_pop(run), stop = stack_pop(run), start = stack_pop(run), v = stack_pop(run),
+                 out = value_none();
     if (value_slice(run, v, start, stop, step, &out) == OK)
         stack_push(run, out);
 }
