@@ -288,6 +288,16 @@ void config_error_section(struct config_section *section, const char *fmt, ...)
     va_end(args);
 }
 
+int config_option_line(const struct config_option *option, unsigned value_line)
+{
+    if (!option->lines)
+        return option->line + (int)value_line - 1;
+    int line = option->line;
+    for (unsigned i = 0; i < value_line && option->lines[i]; i++) /* past the end: the last one */
+        line = option->lines[i];
+    return line;
+}
+
 void config_error_option(struct config_section *section, const char *name, const char *fmt, ...)
 {
     const struct stored_option *option = section_stored(section, name);
@@ -298,6 +308,16 @@ void config_error_option(struct config_section *section, const char *name, const
         config_verror_at(section->config, option->file_index, option->pub.line, fmt, args);
     else
         config_verror_at(section->config, section->file_index, section->line, fmt, args);
+    va_end(args);
+}
+
+void section_error_line(struct config_section *section, const char *name, int line, const char *fmt, ...)
+{
+    const struct stored_option *option = section_stored(section, name);
+    va_list args;
+    va_start(args, fmt);
+    section->error_count++;
+    config_verror_at(section->config, option ? option->file_index : section->file_index, line, fmt, args);
     va_end(args);
 }
 

@@ -40,7 +40,10 @@ struct config_option {
     const char *file;  /* as the user would write it: relative to the folder of the first file */
     int line;          /* of the option's name, from 1 */
     bool is_autosave;  /* from the autosave block */
+    const int *lines;  /* of each line of the value; NULL: they follow each other from `line` on */
 };
+/* Line of the file in which line `value_line` (from 1) of the option's value stands. */
+int config_option_line(const struct config_option *option, unsigned value_line);
 
 /* --- loading --- */
 
@@ -100,6 +103,9 @@ char *config_error_text(const struct config *config);
 /* Add an error: at an option if the file has it (else at its section), at a section, at any place (`file` "": at the
  * main file as a whole). */
 void config_error_option(struct config_section *section, const char *option, const char *fmt, ...) ERR_PRINTF(3, 4);
+/* At a line of an option's value (see config_option_line). */
+void section_error_line(struct config_section *section, const char *option, int line, const char *fmt, ...)
+    ERR_PRINTF(4, 5);
 void config_error_section(struct config_section *section, const char *fmt, ...) ERR_PRINTF(2, 3);
 void config_error_place(struct config *config, const char *file, int line, const char *fmt, ...) ERR_PRINTF(4, 5);
 /* Number of errors of this section so far: a create hook that computes from several options asks it first. */

@@ -6,6 +6,8 @@
  * not go on behind an include. The autosave block is one more part, without its "#*# " marks. */
 #include "server/config/private.h"
 
+#include "base/mem.h"
+
 #include <string.h>
 
 struct parse_state {
@@ -13,6 +15,8 @@ struct parse_state {
     struct config_section *section;
     struct stored_option *option;
     struct strbuf value; /* of `option`, while it grows */
+    int *lines;          /* of the file, of each line of `value` */
+    size_t line_count, line_capacity;
     size_t indent;       /* of the line that began the section or option */
     bool is_lost;        /* lines before the first section have been reported */
 };
@@ -98,6 +102,27 @@ static void cut_comment(struct line *line)
     line->len = (size_t)(trim_blank(line->text, line->text + line->len) - line->text);
 }
 
+static void add_line_number(struct parse_state *st)
+{
+    if (st->line_count == st->line_capacity) {
+        st->line_capacity = st->line_capacity ? st->line_capacity * 2 : 64;
+        st->lines = mem_realloc(st->lines, st->line_capacity * sizeof *st->lines);
+    }
+    st->lines[st->line_count++] = st->cursor->line;
+}
+
+/* Only a value with lines left out between (comments) needs the number of each. */
+static void keep_lines(struct parse_state *st)
+{
+    struct config_option *option = &st->option->pub;
+    option->lines = NULL;
+    if (!st->line_count || st->lines[st->line_count - 1] == option->line + (int)st->line_count - 1)
+        return;
+    int *kept = arena_alloc(&st->cursor->config->arena, (st->line_count + 1) * sizeof *kept);
+    memcpy(kept, st->lines, st->line_count * sizeof *kept);
+    option->lines = kept; /* ends in a zero */
+}
+
 static void finish_option(struct parse_state *st)
 {
     if (!st->option)
@@ -105,6 +130,7 @@ static void finish_option(struct parse_state *st)
     while (st->value.len_bytes && (st->value.data[st->value.len_bytes - 1] == '\n'))
         st->value.len_bytes--;
     st->option->pub.value = arena_strndup(&st->cursor->config->arena, st->value.data, st->value.len_bytes);
+    keep_lines(st);
     st->option = NULL;
 }
 
@@ -148,6 +174,8 @@ static void begin_option(struct parse_state *st, const char *text, size_t len)
     const char *end = text + len, *value = skip_blank(text + i + 1, end);
     strbuf_clear(&st->value);
     strbuf_add(&st->value, value, (size_t)(end - value));
+    st->line_count = 0;
+    add_line_number(st);
 }
 
 /* `[include PATTERN]` at the very start of a line: the pattern, else NULL. */
@@ -180,13 +208,16 @@ static void take_line(struct parse_state *st, struct line *line)
         text += n;
     size_t len = (size_t)(end_of_line - text);
     if (!len) {
-        if (st->option && !line->had_semicolon_comment)
+        if (st->option && !line->had_semicolon_comment) {
             strbuf_addc(&st->value, '\n');
+            add_line_number(st);
+        }
         return;
     }
     if (st->option && indent > st->indent) {
         strbuf_addc(&st->value, '\n');
         strbuf_add(&st->value, text, len);
+        add_line_number(st);
         report_line(st);
         return;
     }
@@ -231,4 +262,5 @@ void config_parse_unit(struct parse_cursor *cursor, const char **include)
     }
     finish_option(&st);
     strbuf_deinit(&st.value);
+    mem_free(st.lines);
 }

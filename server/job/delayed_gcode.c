@@ -85,11 +85,8 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     d->timer.fn = due;
     d->timer.ctx = d;
     d->initial_s = section_float(section, "initial_duration");
-    const char *text = section_string(section, "gcode");
-    char *name = mem_sprintf("%s:gcode", obj->name);
-    if (template_compile(name, text ? text : "", &d->body, info))
-        config_error_option(section, "gcode", "%s", info->text);
-    mem_free(name);
+    (void)info;
+    d->body = template_read(section, "gcode");
     return OK;
 }
 

@@ -59,18 +59,6 @@ static enum err cmd_query(void *ctx, struct gcode_command *cmd, struct err_info 
     return OK;
 }
 
-static struct template *compile(struct printer_object *obj, struct config_section *section, const char *option)
-{
-    struct template *body = NULL;
-    struct err_info info = {""};
-    const char *text = section_string(section, option);
-    char *name = mem_sprintf("%s:%s", obj->name, option);
-    if (template_compile(name, text ? text : "", &body, &info))
-        config_error_option(section, option, "%s", info.text);
-    mem_free(name);
-    return body;
-}
-
 static void claim_ladder(struct gcode_button *b, struct config_section *section)
 {
     struct printer *printer = b->obj.printer;
@@ -96,8 +84,8 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
         button_claim(&b->button, obj->printer, section, "pin", changed, b);
         b->button.debounce_s = section_float(section, "debounce_delay");
     }
-    b->press = compile(obj, section, "press_gcode");
-    b->release = compile(obj, section, "release_gcode");
+    b->press = template_read(section, "press_gcode");
+    b->release = template_read(section, "release_gcode");
     return OK;
 }
 

@@ -103,14 +103,7 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     m->alias = upper(obj->id);
     m->description = section_string(section, "description");
     m->rename_existing = section_string(section, "rename_existing");
-    const char *text = section_string(section, "gcode");
-    char *name = mem_sprintf("%s:gcode", obj->name);
-    enum err err = template_compile(name, text ? text : "", &m->body, info);
-    mem_free(name);
-    if (err) {
-        config_error_option(section, "gcode", "%s", info->text);
-        return OK;
-    }
+    m->body = template_read(section, "gcode");
     read_variables(m, section);
     if (strchr(obj->id, ' ')) {
         config_error_section(section, "Name of section '%s' contains illegal whitespace", obj->name);

@@ -205,15 +205,11 @@ static enum err cmd_set(void *ctx, struct gcode_command *cmd, struct err_info *i
 static enum err create(struct printer_object *obj, struct config_section *section, struct err_info *info)
 {
     struct idle_timeout *idle = idle_of(obj);
-    const char *text = section_string(section, "gcode");
+    (void)info;
     idle->configured_s = idle->timeout_s = section_float(section, "timeout");
     idle->timer.fn = on_timer;
     idle->timer.ctx = idle;
-    if (strcmp(text, GCODE_TEXT) == 0)
-        text = GCODE_PLAIN;
-    enum err err = template_compile("idle_timeout:gcode", text, &idle->script, info);
-    if (err)
-        config_error_option(section, "gcode", "%s", info->text);
+    idle->script = template_read(section, "gcode");
     printer_subscribe(obj->printer, TOOLHEAD_EVENT_SYNC_PRINT_TIME, on_sync, idle);
     return OK;
 }

@@ -130,18 +130,9 @@ const struct command_desc runout_commands[RUNOUT_COMMAND_COUNT] = {
 
 /* --- life --- */
 
-static struct template *compile(struct runout *r, struct config_section *section, const char *option)
+static struct template *compile(struct config_section *section, const char *option)
 {
-    const char *text = section_string(section, option);
-    if (!section_find(section, option))
-        return NULL;
-    struct template *body = NULL;
-    struct err_info info = {""};
-    char *name = mem_sprintf("%s:%s", r->obj->name, option);
-    if (template_compile(name, text ? text : "", &body, &info))
-        config_error_option(section, option, "%s", info.text);
-    mem_free(name);
-    return body;
+    return section_find(section, option) ? template_read(section, option) : NULL;
 }
 
 void runout_setup(struct runout *r, struct printer_object *obj, struct config_section *section)
@@ -152,8 +143,8 @@ void runout_setup(struct runout *r, struct printer_object *obj, struct config_se
     r->is_pausing = section_bool(section, "pause_on_runout");
     if (r->is_pausing)
         (void)printer_load_object(obj->printer, "pause_resume", section);
-    r->runout_gcode = compile(r, section, "runout_gcode");
-    r->insert_gcode = compile(r, section, "insert_gcode");
+    r->runout_gcode = compile(section, "runout_gcode");
+    r->insert_gcode = compile(section, "insert_gcode");
     r->pause_delay_s = section_float(section, "pause_delay");
     r->event_delay_s = section_float(section, "event_delay");
 }

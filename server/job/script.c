@@ -17,12 +17,7 @@ struct script *script_read(struct printer *printer, struct config_section *secti
     const char *text = section_string(section, option);
     if (!text || !text[strspn(text, " \t\r\n")])
         return NULL;
-    char *name = mem_sprintf("%s:%s", section_name(section), option);
-    struct template *body = NULL;
-    struct err_info info;
-    if (template_compile(name, text, &body, &info))
-        config_error_option(section, option, "%s", info.text);
-    mem_free(name);
+    struct template *body = template_read(section, option);
     if (!body)
         return NULL;
     struct script *script = MEM_NEW(struct script);

@@ -433,12 +433,8 @@ static char *expand_folder(const char *path)
 
 static void read_on_error(struct sdcard *sd, struct config_section *section)
 {
-    const char *text = section_string(section, "on_error_gcode");
-    struct err_info info;
-    if (strcmp(text, ON_ERROR_TEXT) == 0)
-        return; /* what it says is done without the template language */
-    if (template_compile("virtual_sdcard:on_error_gcode", text, &sd->on_error, &info))
-        config_error_option(section, "on_error_gcode", "%s", info.text);
+    if (strcmp(section_string(section, "on_error_gcode"), ON_ERROR_TEXT) != 0)
+        sd->on_error = template_read(section, "on_error_gcode"); /* what the default says is done without a template */
 }
 
 static enum err create(struct printer_object *obj, struct config_section *section, struct err_info *info)

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strmap.h"
+#include "server/config/config.h"
 #include "server/gcode/gcode.h"
 #include "server/gcode/template/jinja.h"
 #include "server/gcode/template/value.h"
@@ -183,16 +184,43 @@ void template_set_printer(struct jinja_run *run, struct printer *printer)
 
 /* ---------------------------------------------------------------------------------------------------------- bodies */
 
-enum err template_compile(const char *name, const char *text, struct template **out, struct err_info *info)
+static int file_line(const void *ctx, unsigned line)
 {
-    struct jinja *code;
-    enum err err = jinja_compile(text, strlen(text), &(struct jinja_options){.name = name}, &code, info);
+    return config_option_line(ctx, line);
+}
+
+struct template *template_read(struct config_section *section, const char *option)
+{
+    const char *text = section_string(section, option);
+    const struct config_option *place = section_find(section, option);
+    if (!text)
+        return NULL;
+    char *name = mem_sprintf("%s:%s", section_name(section), option);
+    int line = 0;
+    struct jinja_options options = {.name = name, .error_line = &line};
+    if (place) { /* else it is the default */
+        options.file = place->file;
+        options.file_line = file_line;
+        options.file_ctx = place;
+    }
+    struct jinja *code = NULL;
+    struct err_info info;
+    enum err err = jinja_compile(text, strlen(text), &options, &code, &info);
+    mem_free(name);
+    if (err && line)
+        section_error_line(section, option, line, "%s", info.text);
+    else if (err)
+        config_error_option(section, option, "%s", info.text);
     if (err)
-        return err;
+        return NULL;
     struct template *tpl = MEM_NEW(struct template);
     tpl->code = code;
-    *out = tpl;
-    return OK;
+    return tpl;
+}
+
+const struct jinja *template_code(const struct template *tpl)
+{
+    return tpl->code;
 }
 
 void template_destroy(struct template *tpl)

@@ -13,7 +13,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct config_section;
 struct gcode_command;
+struct jinja;
 struct jinja_run;
 struct printer;
 struct strbuf;
@@ -41,9 +43,11 @@ struct template_context {
     const struct strmap *variables;
 };
 
-/* Take in the body `text` (copied); `name` is for messages ("gcode_macro PAUSE:gcode"). ERR_INVALID: syntax error. */
-enum err template_compile(const char *name, const char *text, struct template **out,
-                          struct err_info *info) ERR_NODISCARD;
+/* Take in the body that `option` (OPTION_TEMPLATE) of the section is; messages call it "SECTION:OPTION". NULL: a syntax
+ * error, which has been added to the configuration at the very line that is wrong, or the option has no text. In a create
+ * hook; the caller destroys it. */
+struct template *template_read(struct config_section *section, const char *option);
+const struct jinja *template_code(const struct template *tpl);
 void template_destroy(struct template *tpl); /* NULL allowed */
 
 /* Append the G-code that the body is at this moment. May be called again from inside of what it made. ERR_INVALID: the

@@ -9,6 +9,7 @@
 #include "server/gcode/gcode.h"
 #include "server/machine/heater.h"
 #include "server/machine/objects.h"
+#include "server/machine/output_follow.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
 #include "server/machine/stepper.h"
@@ -25,6 +26,7 @@ struct fan {
     struct printer_timer timer;
     struct config_list heaters, steppers;
     bool has_steppers;
+    struct output_follow follow; /* fan_generic */
     double heater_temp_c, fan_speed, idle_speed, last_speed;
     int idle_timeout_s, idle_s;
 };
@@ -115,6 +117,26 @@ const struct object_desc fan_desc = {
 
 /* --- [fan_generic NAME] --- */
 
+static enum err follow_template(void *ctx, double speed, struct err_info *info)
+{
+    struct fan *fan = ctx;
+    if (speed == fan->last_speed)
+        return OK;
+    enum err err = fan_unit_set_in_stream(&fan->unit, speed, info);
+    if (err == OK)
+        fan->last_speed = speed;
+    return err;
+}
+
+static enum err generic_create(struct printer_object *obj, struct config_section *section, struct err_info *info)
+{
+    struct fan *fan = (struct fan *)obj;
+    fan->last_speed = NAN; /* none was set by a template */
+    fan->follow =
+        (struct output_follow){.printer = obj->printer, .what = obj->name, .set = follow_template, .ctx = fan};
+    return fan_create(obj, section, info);
+}
+
 static enum err cmd_set_fan_speed(void *ctx, struct gcode_command *cmd, struct err_info *info)
 {
     double speed = NAN;
@@ -125,8 +147,10 @@ static enum err cmd_set_fan_speed(void *ctx, struct gcode_command *cmd, struct e
     if (isnan(speed) != has_template)
         return err_set(info, ERR_INVALID, "SET_FAN_SPEED command must specify SPEED or TEMPLATE");
     if (has_template)
-        return err_set(info, ERR_UNSUPPORTED, "SET_FAN_SPEED: display templates are not supported yet");
-    return fan_unit_set_in_stream(&((struct fan *)ctx)->unit, speed, info);
+        return output_follow_assign(&((struct fan *)ctx)->follow, cmd, info);
+    struct fan *fan = ctx;
+    fan->last_speed = NAN; /* a template sets its own again */
+    return fan_unit_set_in_stream(&fan->unit, speed, info);
 }
 
 static const struct command_param set_params[] = {
@@ -142,7 +166,7 @@ const struct object_desc fan_generic_desc = {
     .help = "A fan set by SET_FAN_SPEED.",
     OBJECT_OPTIONS(fan_options),
     OBJECT_COMMANDS(generic_commands),
-    .create = fan_create,
+    .create = generic_create,
     FAN_HOOKS,
 };
 

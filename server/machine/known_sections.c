@@ -32,7 +32,6 @@ static const char *const known_sections[] = {
     "[display_data GROUP NAME]",
     "[display_glyph NAME]",
     "[display_status]",
-    "[display_template NAME]",
     "[dotstar NAME]",
     "[dual_carriage NAME]",
     "[dual_carriage<n>]",

@@ -4,6 +4,7 @@
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
 #include "server/machine/output.h"
+#include "server/machine/output_follow.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
 
@@ -13,6 +14,7 @@ struct output_pin {
     struct printer_object obj;
     struct output out;
     double scale, value; /* value: [0, 1] */
+    struct output_follow follow;
 };
 
 static const struct option_desc pin_options[] = {
@@ -29,10 +31,24 @@ static const struct option_desc pin_options[] = {
      .help = "Value when the board stops"},
 };
 
+static enum err set_value(void *ctx, double value, struct err_info *info)
+{
+    struct output_pin *pin = ctx;
+    if (!pin->out.is_pwm)
+        value = value != 0;
+    if (value == pin->value)
+        return OK;
+    enum err err = output_set_in_stream(&pin->out, value, info);
+    if (err == OK)
+        pin->value = value;
+    return err;
+}
+
 static enum err pin_create(struct printer_object *obj, struct config_section *section, struct err_info *info)
 {
     struct output_pin *pin = (struct output_pin *)obj;
     (void)info;
+    pin->follow = (struct output_follow){.printer = obj->printer, .what = obj->name, .set = set_value, .ctx = pin};
     bool is_pwm = section_bool(section, "pwm");
     output_claim(&pin->out, obj->printer, section, "pin", is_pwm, NULL);
     output_set_max_duration(&pin->out, 0);
@@ -76,16 +92,11 @@ static enum err cmd_set_pin(void *ctx, struct gcode_command *cmd, struct err_inf
     if (isnan(value) != has_template)
         return err_set(info, ERR_INVALID, "SET_PIN command must specify VALUE or TEMPLATE");
     if (has_template)
-        return err_set(info, ERR_UNSUPPORTED, "SET_PIN: display templates are not supported yet");
+        return output_follow_assign(&pin->follow, cmd, info);
     value /= pin->scale;
     if (!pin->out.is_pwm && value != 0 && value != 1)
         return err_set(info, ERR_INVALID, "Invalid pin value");
-    if (value == pin->value)
-        return OK;
-    err = output_set_in_stream(&pin->out, value, info);
-    if (err == OK)
-        pin->value = value;
-    return err;
+    return set_value(pin, value, info);
 }
 
 static void pin_status(struct printer_object *obj, struct status_writer *writer)

@@ -22,7 +22,7 @@
     X(servo) X(query_adc)                                                                                             \
     /* jobs */                                                                                                        \
     X(virtual_sdcard) X(print_stats) X(pause_resume) X(idle_timeout) X(exclude_object) X(display_status) X(respond)   \
-    X(gcode_macro) X(delayed_gcode) X(save_variables) X(gcode_button) X(firmware_retraction)                          \
+    X(gcode_macro) X(delayed_gcode) X(display_template) X(save_variables) X(gcode_button) X(firmware_retraction)                          \
     X(filament_switch_sensor) X(filament_motion_sensor)                                                               \
     /* the multi-material unit */                                                                                     \
     X(mmu) X(mmu_machine)

@@ -102,11 +102,19 @@ static void variables(void **unused)
     rig_destroy(rig);
 }
 
+static int base_lines(void)
+{
+    int count = 0;
+    for (const char *p = CONFIG_BASE; *p; p++)
+        count += *p == '\n';
+    return count;
+}
+
 /* Syntax errors are errors of the configuration; errors of a render name macro, line, kind and the line's text. */
 static void template_errors_explain_themselves(void **unused)
 {
     (void)unused;
-    expect_refused("[gcode_macro X1]\ngcode:\n  M117\n  {% if %}\n", "line 3");
+    expect_refused("[gcode_macro X1]\ngcode:\n  M117\n  {% if %}\n", "gcode_macro X1:gcode: Expected an expression");
     expect_refused("[gcode_macro X1]\ngcode:\n  {% for x in y %}\n  M117\n", "endfor");
     struct rig *rig = job_rig_start(
         CONFIG_BASE "[gcode_macro T]\ngcode:\n  M118 one\n  M118 {params.X|float / 0}\n"
@@ -114,17 +122,156 @@ static void template_errors_explain_themselves(void **unused)
                     "[gcode_macro DEEP]\ngcode:\n  {% macro m(x) %}{m(x)}{% endmacro %}\n  {m(1)}\n"
                     "[gcode_macro RAISE]\ngcode:\n  {action_raise_error('no ' ~ params.WHAT)}\n"
                     "[idle_timeout]\ntimeout: 5\ngcode:\n  {% set x = 1 / 0 %}\n  M84\n");
-    expect_error(
-        rig, "T X=1",
-        "gcode_macro T:gcode: line 3: ZeroDivisionError: float division by zero, in 'M118 {params.X|float / 0}'");
+    char *place = mem_sprintf("gcode_macro T:gcode (printer.cfg:%d): ZeroDivisionError: float division by zero, in "
+                              "'M118 {params.X|float / 0}'", base_lines() + 4);
+    expect_error(rig, "T X=1", place);
+    mem_free(place);
     assert_null(strstr(rig_console(rig), "echo: one")); /* nothing half-done */
-    expect_error(rig, "FOREVER", "gcode_macro FOREVER:gcode: line ");
+    expect_error(rig, "FOREVER", "): RuntimeError: the template runs for more than 5000000 steps");
     expect_error(rig, "DEEP", "RecursionError");
     expect_error(rig, "RAISE WHAT=way", "no way");
     script(rig, "G28"); /* an idle script that fails still lets heaters and motors go */
     wait_status(rig, "idle_timeout", "state", "\"Idle\"", 30);
     expect_status(rig, "toolhead", "homed_axes", "\"\"");
     rig_destroy(rig);
+}
+
+static char *write_file(const char *folder, const char *name, const char *text)
+{
+    char *path = mem_sprintf("%s/%s", folder, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    return path;
+}
+
+/* The place of an error in a macro is the line of the file where it stands, also behind comments and in an included file. */
+static void errors_name_the_line_of_the_file(void **unused)
+{
+    (void)unused;
+    char folder[] = "/tmp/lockstep-macros-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    char *main_path = write_file(folder, "printer.cfg",
+                                 "[include more.cfg]\n" CONFIG_BASE "[gcode_macro A]\n" /* two behind the base */
+                                 "# a comment\n"
+                                 "gcode: ; why\n"
+                                 "  G28\n"
+                                 "  ; one line less\n"
+                                 "\n"                 /* belongs to the value */
+                                 "  # a comment\n"    /* so does this, empty */
+                                 "  {% if x %}\n"     /* nine */
+                                 "  ; and another\n"  /* does not */
+                                 "  G1 X{ 1 + }\n"    /* eleven: the error */
+                                 "  {% endif %}\n");
+    char *more_path = write_file(folder, "more.cfg",
+                                 "[gcode_macro B]\n"
+                                 "gcode:\n"
+                                 "  M117\n"
+                                 "  ; nothing\n"
+                                 "  {% for x in y %}\n" /* 5 */
+                                 "  M118\n"
+                                 "\n\n"
+                                 "[gcode_macro C]\n"
+                                 "variable_x: 1\n"
+                                 "gcode: {% nosuch %}\n" /* 11 */
+                                 "[delayed_gcode D]\n"
+                                 "gcode:\n"
+                                 "    ; nothing\n"
+                                 "    {x|nofilter}\n"); /* 15 */
+    struct config *config = printer_check_config(main_path, NULL, 0);
+    const struct {
+        const char *file, *text;
+        int line;
+    } expected[] = {
+        {"more.cfg", "gcode_macro B:gcode: Unexpected end of template. Jinja was looking for the following tags: 'else' or "
+                     "'endfor'. The innermost block that needs to be closed is 'for' (line 5).", 6},
+        {"more.cfg", "gcode_macro C:gcode: Encountered unknown tag 'nosuch'.", 11},
+        {"more.cfg", "delayed_gcode D:gcode: No filter named 'nofilter'.", 15},
+        {"printer.cfg", "gcode_macro A:gcode: unexpected 'end of print statement'", 11 + base_lines()},
+    };
+    char *all = config_error_text(config);
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        bool is_there = false;
+        for (size_t k = 0; k < config_error_count(config); k++) {
+            const struct config_error *e = config_error_at(config, k);
+            is_there |= e->line == expected[i].line && !strcmp(e->file, expected[i].file) && !strcmp(e->text, expected[i].text);
+        }
+        if (!is_there)
+            fail_msg("%s:%d: %s is missing:\n%s", expected[i].file, expected[i].line, expected[i].text, all);
+    }
+    assert_int_equal(config_error_count(config), 4);
+    mem_free(all);
+    config_destroy(config);
+    (void)unlink(main_path);
+    (void)unlink(more_path);
+    (void)rmdir(folder);
+    mem_free(main_path);
+    mem_free(more_path);
+}
+
+/* SET_PIN TEMPLATE= and SET_FAN_SPEED TEMPLATE=: outputs follow a template, with parameters, until it is taken away; one
+ * that fails is off. */
+static void templates_drive_outputs(void **unused)
+{
+    (void)unused;
+    struct rig *rig = job_rig_start(
+        CONFIG_BASE "[output_pin lamp]\npin: PD1\npwm: True\nscale: 10\n[output_pin relay]\npin: PD2\n"
+                    "[fan_generic aux]\npin: PD3\n"
+                    "[gcode_macro LEVEL]\nvariable_x: 0.25\ngcode:\n  M117\n"
+                    "[display_template half]\nparam_factor: 0.5\nparam_add: 0\n"
+                    "text: {printer['gcode_macro LEVEL'].x * param_factor + param_add}\n"
+                    "[display_template outer]\ntext: { render('half', param_factor=2) }\n"
+                    "[display_template loop]\ntext: { render('loop') }\n"
+                    "[display_template broken]\ntext:\n  { 1 / (printer['gcode_macro LEVEL'].x - 0.5) }\n"
+                    "[display_template word]\ntext: much\n");
+    script(rig, "SET_PIN PIN=lamp TEMPLATE=half");
+    rig_run(rig, 1);
+    expect_status(rig, "output_pin lamp", "value", "0.125");
+    script(rig, "SET_GCODE_VARIABLE MACRO=LEVEL VARIABLE=x VALUE=1.0");
+    rig_run(rig, 0.7);
+    expect_status(rig, "output_pin lamp", "value", "0.5");
+    script(rig, "SET_PIN PIN=lamp TEMPLATE=half PARAM_FACTOR=0.25 PARAM_add=.5");
+    rig_run(rig, 0.7);
+    expect_status(rig, "output_pin lamp", "value", "0.75");
+    expect_error(rig, "SET_PIN PIN=lamp TEMPLATE=nosuch", "Unknown display_template 'nosuch'");
+    expect_error(rig, "SET_PIN PIN=lamp TEMPLATE=half PARAM_OTHER=1", "Invalid display_template parameter: PARAM_OTHER");
+    expect_error(rig, "SET_PIN PIN=lamp TEMPLATE=half PARAM_FACTOR=[1", "Unable to parse '[1' as a literal");
+    expect_error(rig, "SET_PIN PIN=lamp", "must specify VALUE or TEMPLATE");
+    script(rig, "SET_PIN PIN=lamp TEMPLATE=outer\nSET_PIN PIN=relay TEMPLATE=half\nSET_FAN_SPEED FAN=aux TEMPLATE=half");
+    rig_run(rig, 0.7);
+    expect_status(rig, "output_pin lamp", "value", "1.0"); /* 2, cut off */
+    expect_status(rig, "output_pin relay", "value", "1.0");
+    expect_status(rig, "fan_generic aux", "speed", "0.5");
+    script(rig, "SET_PIN PIN=lamp TEMPLATE=\nSET_PIN PIN=lamp VALUE=4");
+    rig_run(rig, 2);
+    expect_status(rig, "output_pin lamp", "value", "0.4"); /* nothing drives it any longer */
+    script(rig, "SET_PIN PIN=lamp TEMPLATE=broken");
+    rig_run(rig, 0.7);
+    expect_status(rig, "output_pin lamp", "value", "1.0");
+    rig_clear_console(rig);
+    script(rig, "SET_GCODE_VARIABLE MACRO=LEVEL VARIABLE=x VALUE=0.5");
+    rig_run(rig, 3);
+    expect_status(rig, "output_pin lamp", "value", "0.0");
+    expect_console(rig, "display_template broken:text (");
+    expect_console(rig, "ZeroDivisionError: float division by zero, in '{ 1 / (printer['gcode_macro LEVEL'].x - 0.5) }'");
+    const char *first = strstr(rig_console(rig), "ZeroDivisionError");
+    assert_null(strstr(first + 1, "ZeroDivisionError")); /* told once */
+    script(rig, "SET_PIN PIN=lamp TEMPLATE=word");
+    rig_run(rig, 1);
+    expect_console(rig, "output_pin lamp: its display_template gave 'much' instead of a number");
+    script(rig, "SET_PIN PIN=lamp TEMPLATE=loop");
+    rig_run(rig, 1);
+    expect_console(rig, "templates render each other more than 8 deep");
+    script(rig, "SET_PIN PIN=lamp TEMPLATE=outer"); /* drives it until the printer stops */
+    rig_run(rig, 1);
+    rig_begin_script(rig, "M112");
+    rig_run(rig, 5);
+    expect_status(rig, "output_pin lamp", "value", "0.0");
+    expect_status(rig, "output_pin relay", "value", "0.0");
+    rig_destroy(rig);
+    expect_refused("[display_template x]\nparam_y: [1\ntext: 5\n", "is not a valid literal");
+    expect_refused("[display_template x]\ntext: { 1 + }\n", "display_template x:text: unexpected 'end of print statement'");
 }
 
 /* What a template sees: parameters, its variables with their types, other macros', printer objects, the configuration.
@@ -311,6 +458,8 @@ int main(void)
         cmocka_unit_test(bad_macros_are_refused),
         cmocka_unit_test(variables),
         cmocka_unit_test(template_errors_explain_themselves),
+        cmocka_unit_test(errors_name_the_line_of_the_file),
+        cmocka_unit_test(templates_drive_outputs),
         cmocka_unit_test(templates_see_the_printer),
         cmocka_unit_test(variables_are_saved),
         cmocka_unit_test(delayed_gcode),

@@ -90,6 +90,9 @@ struct macro_code {
 
 struct jinja {
     char *name;
+    const char *file;      /* that the source stands in; NULL: none */
+    const int *file_lines; /* the file's line of each line of the source */
+    unsigned source_lines;
     const char *source; /* with "\n" as line ends; ends in a zero */
     struct arena arena;
     struct op *ops;
@@ -119,6 +122,7 @@ struct compiler {
     struct lexer lexer;
     struct token token; /* the one not yet consumed */
     struct err_info *info;
+    int *error_line; /* NULL: not wanted */
     enum err error;
     jmp_buf on_error; /* the parser gives up here: its state lives in the arena alone */
     unsigned depth;   /* of the nesting of the parser's own calls */
@@ -140,6 +144,9 @@ unsigned filter_index(struct compiler *c, const struct value_filter *filter);
 _Noreturn void fail(struct compiler *c, unsigned line, const char *fmt, ...) ERR_PRINTF(3, 4);
 void enter(struct compiler *c); /* one nesting level deeper: fails past JINJA_NESTING_MAX */
 void leave(struct compiler *c);
+
+/* The line that messages name: of the file, if the source stands in one. */
+unsigned shown_line(const struct jinja *code, unsigned line);
 
 /* --- tokens --- */
 void next_token(struct compiler *c);

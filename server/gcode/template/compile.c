@@ -102,8 +102,32 @@ void fail(struct compiler *c, unsigned line, const char *fmt, ...)
     va_start(args, fmt);
     (void)err_vset(&words, ERR_INVALID, fmt, args);
     va_end(args);
-    c->error = err_set(c->info, ERR_INVALID, "%s: line %u: %.800s", c->code->name, line, words.text);
+    if (c->code->file) {
+        c->error = err_set(c->info, ERR_INVALID, "%s: %.800s", c->code->name, words.text);
+        if (c->error_line)
+            *c->error_line = (int)shown_line(c->code, line);
+    } else {
+        c->error = err_set(c->info, ERR_INVALID, "%s: line %u: %.800s", c->code->name, line, words.text);
+    }
     longjmp(c->on_error, 1);
+}
+
+unsigned shown_line(const struct jinja *code, unsigned line)
+{
+    return code->file && line && line <= code->source_lines ? (unsigned)code->file_lines[line - 1] : line;
+}
+
+/* Keep where the lines of the source stand in its file. */
+static void keep_place(struct jinja *j, const struct jinja_options *options)
+{
+    j->source_lines = 1;
+    for (const char *p = j->source; *p; p++)
+        j->source_lines += *p == '\n';
+    int *lines = arena_alloc(&j->arena, j->source_lines * sizeof *lines);
+    for (unsigned i = 0; i < j->source_lines; i++)
+        lines[i] = options->file_line(options->file_ctx, i + 1);
+    j->file = arena_strdup(&j->arena, options->file);
+    j->file_lines = lines;
 }
 
 void enter(struct compiler *c)
@@ -299,6 +323,9 @@ static enum err compile(const char *source, size_t len_bytes, const struct jinja
     c->info = info;
     c->is_literal = is_literal;
     const char *text = j->source = normalise(&j->arena, source, &len_bytes, options->keep_trailing_newline);
+    if (options->file)
+        keep_place(j, options);
+    c->error_line = options->error_line;
     lexer_init(&c->lexer, text, len_bytes, options, &j->arena);
     j->loop_name = name_index(c, "loop");
     j->caller_name = name_index(c, "caller");

@@ -39,7 +39,8 @@ static void emit_undefined_else(struct compiler *c, unsigned line)
 {
     char text[160];
     int len = snprintf(text, sizeof text,
-                       "the inline if-expression on line %u evaluated to false and no else section was defined.", line);
+                       "the inline if-expression on line %u evaluated to false and no else section was defined.",
+                       shown_line(c->code, line));
     emit(c, OP_UNDEFINED, const_text(c, text, (size_t)len), 0);
 }
 

@@ -505,7 +505,7 @@ _Noreturn static void fail_unknown_tag(struct compiler *c, const char *word, uns
             fail(c, line, "'%s' is not available: templates here cannot inherit or include", word);
     if (opener)
         fail(c, line, "Encountered unknown tag '%.60s'. The innermost block that needs to be closed is '%s' (line %u).",
-             word, opener, opener_line);
+             word, opener, shown_line(c->code, opener_line));
     fail(c, line, "Encountered unknown tag '%.60s'.", word);
 }
 
@@ -549,7 +549,7 @@ _Noreturn static void fail_unclosed(struct compiler *c, const char *const *ends,
          "Unexpected end of template. Jinja was looking for the following tags: %s. The innermost block that needs to "
          "be "
          "closed is '%s' (line %u).",
-         words, opener, opener_line);
+         words, opener, shown_line(c->code, opener_line));
 }
 
 void parse_body(struct compiler *c, const char *const *ends, const char *opener, unsigned opener_line)

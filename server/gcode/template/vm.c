@@ -32,8 +32,13 @@ static enum err fail_words(struct jinja_run *run, const char *kind, const char *
         unsigned line = run->code->op_count ? run->code->lines[run->at] : 0;
         int shown;
         const char *source = source_line(run->code, line, &shown);
-        (void)err_set(&run->error, ERR_INVALID, "%s: line %u: %s%s%.600s, in '%.*s'", run->code->name, line,
-                      kind ? kind : "", kind ? ": " : "", text, shown, source);
+        char place[160];
+        if (run->code->file)
+            (void)snprintf(place, sizeof place, " (%.120s:%u)", run->code->file, shown_line(run->code, line));
+        else
+            (void)snprintf(place, sizeof place, ": line %u", line);
+        (void)err_set(&run->error, ERR_INVALID, "%s%s: %s%s%.600s, in '%.*s'", run->code->name, place, kind ? kind : "",
+                      kind ? ": " : "", text, shown, source);
     }
     return ERR_INVALID;
 }
@@ -108,6 +113,25 @@ struct jinja_run *jinja_begin(const struct jinja *code, const struct jinja_limit
     return run;
 }
 
+struct jinja_run *jinja_begin_inside(const struct jinja *code, struct jinja_run *outer)
+{
+    if (outer->depth + 1 > JINJA_RENDER_DEPTH_MAX) {
+        (void)value_error(outer, "RecursionError", "templates render each other more than %d deep",
+                          JINJA_RENDER_DEPTH_MAX);
+        return NULL;
+    }
+    size_t used = memory_in_use(outer);
+    if (!run_charge(outer, 1) || !run_has_room(outer, 1))
+        return NULL;
+    struct jinja_limits limits = {.steps_max = outer->limits.steps_max - outer->steps + 1,
+                                  .memory_max_bytes = outer->limits.memory_max_bytes - used,
+                                  .seed = rng_below(&outer->rng, UINT32_MAX)};
+    struct jinja_run *run = jinja_begin(code, &limits);
+    run->outer = outer;
+    run->depth = outer->depth + 1;
+    return run;
+}
+
 void jinja_set(struct jinja_run *run, const char *name, struct value value)
 {
     for (unsigned i = 0; i < run->code->name_count; i++)
@@ -122,6 +146,8 @@ void jinja_end(struct jinja_run *run)
 {
     if (!run)
         return;
+    if (run->outer)
+        run->outer->steps += run->steps;
     for (size_t i = 0; i < run->output_count; i++)
         strbuf_deinit(&run->outputs[i]);
     mem_free(run->outputs);

@@ -50,6 +50,8 @@ struct jinja_run {
     struct rng rng;
     struct err_info error;
     bool has_failed;
+    struct jinja_run *outer; /* NULL: this render stands alone */
+    unsigned depth;          /* of renders around it */
     unsigned at;      /* instruction being executed */
     bool is_escaping; /* inside of {% autoescape true %} */
 
