@@ -127,7 +127,7 @@ static void template_errors_explain_themselves(void **unused)
     expect_error(rig, "T X=1", place);
     mem_free(place);
     assert_null(strstr(rig_console(rig), "echo: one")); /* nothing half-done */
-    expect_error(rig, "FOREVER", "): RuntimeError: the template runs for more than 5000000 steps");
+    expect_error(rig, "FOREVER", "): MemoryError: the template uses more than 16777216 bytes of memory, in '{i}'");
     expect_error(rig, "DEEP", "RecursionError");
     expect_error(rig, "RAISE WHAT=way", "no way");
     script(rig, "G28"); /* an idle script that fails still lets heaters and motors go */
