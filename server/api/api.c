@@ -10,6 +10,7 @@
 #include "server/api/file_watch.h"
 #include "server/api/handlers.h"
 #include "server/api/proc_stats.h"
+#include "server/api/remote_methods.h"
 #include "server/api/temperature_store.h"
 
 #include <string.h>
@@ -252,6 +253,26 @@ void api_notify(struct api *api, const char *name, const char *params)
     strbuf_deinit(&frame);
 }
 
+enum err api_call_remote_method(struct api *api, const char *name, const char *params)
+{
+    uint64_t id = remote_methods_find(api->remote_methods, name);
+    if (!id || !api->sink.frame_to)
+        return ERR_NOT_FOUND;
+    struct strbuf frame;
+    strbuf_init(&frame);
+    strbuf_adds(&frame, "{\"jsonrpc\":\"2.0\",\"method\":");
+    strbuf_add_json_string(&frame, name, strlen(name));
+    strbuf_addf(&frame, ",\"params\":%s}", params);
+    api->sink.frame_to(api->sink.ctx, id, frame.data, frame.len_bytes);
+    strbuf_deinit(&frame);
+    return OK;
+}
+
+void api_connection_closed(struct api *api, uint64_t connection_id)
+{
+    remote_methods_forget(api->remote_methods, connection_id);
+}
+
 void api_set_sink(struct api *api, const struct api_sink *sink)
 {
     api->sink = sink ? *sink : (struct api_sink){.ctx = NULL};
@@ -297,6 +318,7 @@ struct api *api_create(const struct api_options *options)
     api->console = console_store_create(API_CONSOLE_LINES_MAX);
     api->temperatures = temperature_store_create(API_TEMPERATURE_SAMPLES);
     api->proc_stats = proc_stats_create();
+    api->remote_methods = remote_methods_create();
     proc_stats_sample(api->proc_stats, api->started_s, 0); /* clients may ask before the first second is over */
     api->tokens = tokens_create(api->options.db);
     api->worker = worker_create("worker", 2 * API_CALLS_MAX, WORKER_STACK_KIB, WORKER_NICENESS);
@@ -327,6 +349,7 @@ void api_destroy(struct api *api)
     file_watch_destroy(api->watch);
     tokens_destroy(api->tokens);
     proc_stats_destroy(api->proc_stats);
+    remote_methods_destroy(api->remote_methods);
     temperature_store_destroy(api->temperatures);
     console_store_destroy(api->console);
     strmap_deinit(&api->by_rpc);

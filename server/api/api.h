@@ -182,6 +182,14 @@ void api_event_gcode_response(struct api *api, const char *line);
 /* The print-job state changed: `json` as mmu_state writes it, without the history. */
 void api_event_mmu_state(struct api *api, const char *json);
 
+/* --- what macros ask of clients --- */
+
+/* Call the remote method `name` of the client that registered it, with the JSON object `params`; no answer is waited for.
+ * ERR_NOT_FOUND: nobody did. Any thread. */
+enum err api_call_remote_method(struct api *api, const char *name, const char *params);
+/* A WebSocket connection has ended: its remote methods go. Any thread. */
+void api_connection_closed(struct api *api, uint64_t connection_id);
+
 /* --- notifications --- */
 
 /* Send {"jsonrpc":"2.0","method":name,"params":params} to every connected client. `params` is JSON text of an array, or
@@ -193,6 +201,8 @@ void api_notify(struct api *api, const char *name, const char *params);
 struct api_sink {
     void *ctx;
     void (*frame)(void *ctx, const char *frame, size_t len_bytes);
+    /* The same for one connection; it may be gone by then. */
+    void (*frame_to)(void *ctx, uint64_t id, const char *frame, size_t len_bytes);
     void (*klippy_gone)(void *ctx); /* drop all subscriptions */
     unsigned (*connection_count)(void *ctx);
     /* Replace the subscription of connection `id` (takes it, also when it fails); false: there is no such connection. */
@@ -200,7 +210,8 @@ struct api_sink {
     /* server.connection.identify with its checked arguments: ERR_NOT_FOUND no such connection, ERR_STATE identified
      * already, ERR_DENIED wrong key. */
     enum err (*identify)(void *ctx, uint64_t id, const json_t *args, struct err_info *info);
-    void (*disconnect_all)(void *ctx); /* ask every client to come back */
+    bool (*is_agent)(void *ctx, uint64_t id); /* has the connection identified itself as one? As subscribe */
+    void (*disconnect_all)(void *ctx);        /* ask every client to come back */
 };
 void api_set_sink(struct api *api, const struct api_sink *sink);
 struct status_hub *api_status_hub(struct api *api);

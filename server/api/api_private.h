@@ -13,6 +13,7 @@ struct console_store;
 struct file_watch;
 struct temperature_store;
 struct proc_stats;
+struct remote_methods;
 struct tokens;
 struct worker;
 
@@ -36,6 +37,7 @@ struct api {
     struct temperature_store *temperatures;
     struct proc_stats *proc_stats;
     struct tokens *tokens;
+    struct remote_methods *remote_methods;
     struct file_watch *watch;
     double started_s; /* wall clock */
     char *upload_dir, *hostname, *cpu_model, *cpu_info;

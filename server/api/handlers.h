@@ -6,7 +6,7 @@
 
 /* server.c */
 api_handler_fn handle_server_info, handle_server_config, handle_server_gcode_store, handle_server_temperature_store,
-    handle_server_connection_identify, handle_server_restart;
+    handle_server_connection_identify, handle_register_remote_method, handle_server_restart;
 /* webcams.c */
 api_handler_fn handle_server_webcams_list, handle_server_webcams_get_item, handle_server_webcams_post_item,
     handle_server_webcams_delete_item;

@@ -18,6 +18,8 @@ static const struct api_route ROUTES[] = {
      "Ask every client to connect again; the printer goes on"},
     {"server.connection.identify", NULL, 0, API_NET, API_WS_ONLY | API_ANYONE, handle_server_connection_identify,
      "Name this connection"},
+    {"connection.register_remote_method", NULL, 0, API_NET, API_WS_ONLY, handle_register_remote_method,
+     "Offer a method to macros"},
     {"server.webcams.list", "/server/webcams/list", API_GET, API_WORKER, 0, handle_server_webcams_list, "Webcams"},
     {"server.webcams.get_item", "/server/webcams/item", API_GET, API_WORKER, 0, handle_server_webcams_get_item,
      "One webcam"},

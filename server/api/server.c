@@ -2,6 +2,7 @@
 #include "server/api/api_private.h"
 #include "server/api/console_store.h"
 #include "server/api/handlers.h"
+#include "server/api/remote_methods.h"
 #include "server/api/temperature_store.h"
 #include "server/machine/status.h"
 #include "server/store/files.h"
@@ -118,6 +119,28 @@ void handle_server_connection_identify(struct api_call *call)
     }
     strbuf_addf(api_result(call), "{\"connection_id\":%llu}", (unsigned long long)call->peer.connection_id);
     api_reply(call);
+}
+
+void handle_register_remote_method(struct api_call *call)
+{
+    const struct api_sink *sink = &call->api->sink;
+    const char *name;
+    struct err_info info = {""};
+    if (!api_arg_text(call, "method_name", true, &name))
+        return;
+    if (!*name || strlen(name) > REMOTE_METHOD_NAME_BYTES_MAX) {
+        api_reply_error(call, 400, "Argument 'method_name' must have 1 to %d bytes", REMOTE_METHOD_NAME_BYTES_MAX);
+        return;
+    }
+    if (!sink->is_agent || !sink->is_agent(sink->ctx, call->peer.connection_id)) {
+        api_reply_error(call, 400, "Only connections of type 'agent' can register methods");
+        return;
+    }
+    enum err err = remote_methods_add(call->api->remote_methods, name, call->peer.connection_id, &info);
+    if (err)
+        api_reply_error(call, 400, "%s", info.text);
+    else
+        api_reply_ok(call);
 }
 
 /* The server has no state of its own to reload: clients come back to a fresh connection and a print goes on. */

@@ -98,6 +98,12 @@ static void on_console(void *ctx, const char *line)
     api_event_gcode_response(host->api, line);
 }
 
+static enum err on_remote(void *ctx, const char *method, const char *params)
+{
+    struct host *host = ctx;
+    return api_call_remote_method(host->api, method, params);
+}
+
 static enum err on_board_options(void *ctx, struct printer *printer, struct config_section *section,
                                  struct board_options *options, struct err_info *info)
 {
@@ -302,6 +308,7 @@ static void open_machine(struct host *host)
         .link_priority = LINK_PRIORITY,
         .board_options = o->is_simulated ? on_board_options : NULL,
         .console = on_console,
+        .remote = on_remote,
         .changed = on_printer_changed,
         .ctx = host,
         .host = host,

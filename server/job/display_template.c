@@ -84,7 +84,8 @@ static void set_context(struct jinja_run *run, const struct display_template *d)
 static enum err render_function(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 {
     if (call->count != 1 || call->args[0].kind != VALUE_STR)
-        return value_error(run, "TypeError", "render() takes the name of a display_template, then its parameters by name");
+        return value_error(run, "TypeError",
+                           "render() takes the name of a display_template, then its parameters by name");
     const struct value_str *name = call->args[0].str;
     struct display_template *d = find(ctx, name->data, name->len_bytes);
     if (!d)
@@ -291,7 +292,10 @@ static void destroy(struct printer_object *obj)
 }
 
 static const struct option_desc options[] = {
-    {.name = "text", .type = OPTION_TEMPLATE, .flags = OPTION_REQUIRED, .help = "What it gives, in the macro language."},
+    {.name = "text",
+     .type = OPTION_TEMPLATE,
+     .flags = OPTION_REQUIRED,
+     .help = "What it gives, in the macro language."},
     {.name = "param_*", .type = OPTION_STRING, .help = "A parameter and its default, a Python literal."},
 };
 

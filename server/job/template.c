@@ -150,20 +150,27 @@ static enum err emergency_stop(struct jinja_run *run, void *ctx, const struct va
     return err;
 }
 
-/* Methods that API clients register; nobody can register one here yet, and that is what Klipper says then. */
+/* action_call_remote_method(NAME, key=value ...): a request to the client that has registered the method. Nobody has:
+ * that is no error of the macro, as the same configuration runs with and without the client. */
 static enum err call_remote_method(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
 {
     struct printer *printer = ctx;
-    struct strbuf name;
-    strbuf_init(&name);
-    if (call->count != 1) {
-        strbuf_deinit(&name);
+    const struct printer_services *services = printer->services;
+    if (call->count != 1)
         return value_error(run, "TypeError", "action_call_remote_method() takes the method's name, then keywords");
-    }
+    struct strbuf name, params;
+    strbuf_init(&name);
+    strbuf_init(&params);
+    struct value keywords = value_dict(run);
+    for (size_t i = 0; i < call->key_count; i++)
+        (void)value_set_item(run, keywords, call->keys[i], call->values[i]);
     enum err err = value_to_text(run, call->args[0], &name);
     if (err == OK)
+        err = value_to_json(run, keywords, &params);
+    if (err == OK && (!services->remote || services->remote(services->ctx, name.data, params.data) != OK))
         gcode_respond_info(printer->gcode, "Remote method '%s' is not registered", name.data);
     strbuf_deinit(&name);
+    strbuf_deinit(&params);
     *out = value_cstr(run, "");
     return err;
 }

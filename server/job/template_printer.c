@@ -15,7 +15,9 @@
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
 
+#include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 struct printer_view {
     struct printer *printer;
@@ -69,6 +71,21 @@ static struct value config_options(struct jinja_run *run, const struct config_se
     return dict;
 }
 
+/* `config` has what stands in the file, under its own name; `settings` has every section, in lower case. */
+static struct config_section *find_section(const struct config_view *view, const char *name)
+{
+    struct config_section *section = config_find(view->config, name);
+    if (view->is_raw)
+        return section && section_is_in_file(section) ? section : NULL;
+    for (const char *p = name; *p; p++)
+        if (isupper((unsigned char)*p))
+            return NULL;
+    for (size_t i = 0; !section && i < config_section_count(view->config); i++)
+        if (strcasecmp(section_name(config_section_at(view->config, i)), name) == 0)
+            section = config_section_at(view->config, i);
+    return section;
+}
+
 static enum err config_get(struct jinja_run *run, void *ctx, const char *name, size_t len_bytes, struct value *out)
 {
     struct config_view *view = ctx;
@@ -76,7 +93,7 @@ static enum err config_get(struct jinja_run *run, void *ctx, const char *name, s
     if (recall(run, view->known, key, out))
         return OK;
     const char *text = zero_ended(run, name, len_bytes);
-    struct config_section *section = text ? config_find(view->config, text) : NULL;
+    struct config_section *section = text ? find_section(view, text) : NULL;
     if (!section)
         return ERR_NOT_FOUND;
     if (view->is_raw) {
@@ -94,12 +111,22 @@ static enum err config_keys(struct jinja_run *run, void *ctx, struct value *out)
 {
     const struct config_view *view = ctx;
     *out = value_list(run);
-    for (size_t i = 0; i < config_section_count(view->config); i++)
-        (void)value_append(run, *out, value_cstr(run, section_name(config_section_at(view->config, i))));
+    for (size_t i = 0; i < config_section_count(view->config); i++) {
+        const struct config_section *section = config_section_at(view->config, i);
+        struct value name = value_cstr(run, section_name(section));
+        char *lower = view->is_raw ? NULL : zero_ended(run, section_name(section), strlen(section_name(section)));
+        for (char *p = lower; p && *p; p++)
+            *p = (char)tolower((unsigned char)*p);
+        if (lower)
+            name = value_cstr(run, lower);
+        if (!view->is_raw || section_is_in_file(section))
+            (void)value_append(run, *out, name);
+    }
     return OK;
 }
 
-static const struct value_object_type config_type = {.type_name = "dict", .get = config_get, .keys = config_keys};
+static const struct value_object_type config_type = {
+    .type_name = "dict", .get = config_get, .keys = config_keys, .is_dict = true};
 
 static struct value make_config_view(struct jinja_run *run, struct printer *printer, bool is_raw)
 {
@@ -158,7 +185,15 @@ static enum err object_keys(struct jinja_run *run, void *ctx, struct value *out)
     return OK;
 }
 
-static const struct value_object_type object_type = {.type_name = "dict", .get = object_get, .keys = object_keys};
+static bool object_is_empty(void *ctx)
+{
+    const struct object_view *view = ctx;
+    size_t cursor = 0;
+    return !status_entry_next(view->obj->status, &cursor);
+}
+
+static const struct value_object_type object_type = {
+    .type_name = "dict", .get = object_get, .keys = object_keys, .is_dict = true, .is_empty = object_is_empty};
 
 /* ---------------------------------------------------------------------------------------------------- the printer */
 

@@ -44,6 +44,10 @@ enum printer_restart { PRINTER_RESTART_NONE, PRINTER_RESTART_HOST, PRINTER_RESTA
 /* One console line for every client: "ok" never, "// text", "!! text", "echo: text". */
 typedef void printer_console_fn(void *ctx, const char *line);
 
+/* Call a method that a client of the API offers to macros, with a JSON object of parameters; no answer is waited for.
+ * ERR_NOT_FOUND: no client does. On the machine thread. */
+typedef enum err printer_remote_fn(void *ctx, const char *method, const char *params);
+
 /* Say how the board of `section` ([mcu] or [mcu NAME]) is reached, by the mode the host runs in: `options` holds what the
  * configuration asks for (a serial line); a simulated printer puts bytepipes there, `plan` a file. Called on the machine
  * thread when the printer starts; what `options` points to must live as long as the printer. */
@@ -71,6 +75,7 @@ struct printer_services {
     int motion_priority, link_priority; /* SCHED_FIFO wanted for the motion and link threads; 0: none */
     printer_board_fn *board_options; /* NULL: as the configuration says */
     printer_console_fn *console; /* NULL allowed */
+    printer_remote_fn *remote;   /* NULL: there are no clients */
     printer_changed_fn *changed; /* NULL allowed */
     void *ctx;
     struct host *host;           /* opaque here; for objects of server/job that use the host's files and database */

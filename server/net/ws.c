@@ -17,18 +17,24 @@
 
 /* --- the API's sink (any thread) --- */
 
-static void sink_frame(void *ctx, const char *text, size_t len_bytes)
+static void sink_frame_to(void *ctx, uint64_t id, const char *text, size_t len_bytes)
 {
     struct ws *ws = ctx;
     if (atomic_load(&ws->client_count) == 0)
         return;
     struct ws_frame *frame = ws_frame_create(text, len_bytes);
+    frame->to = id;
     if (!mpsc_push(&ws->frames, &frame)) {
         atomic_fetch_add(&ws->frames_dropped, 1);
         mem_free(frame);
         return;
     }
     lws_cancel_service(ws->context);
+}
+
+static void sink_frame(void *ctx, const char *text, size_t len_bytes)
+{
+    sink_frame_to(ctx, 0, text, len_bytes);
 }
 
 static void sink_klippy_gone(void *ctx)
@@ -72,11 +78,19 @@ static enum err sink_identify(void *ctx, uint64_t id, const json_t *args, struct
     if (client->is_identified)
         return err_set(info, ERR_STATE, "Connection already identified");
     client->is_identified = true;
+    const char *type = json_string_value(json_object_get(args, "type"));
+    client->is_agent = type && strcmp(type, "agent") == 0;
     char name[128], version[64];
     log_info(ws->options.log, "ws", "client identified", "id=%llu name=\"%s\" version=\"%s\"", (unsigned long long)id,
              log_escape(json_string_value(json_object_get(args, "client_name")), name, sizeof name),
              log_escape(json_string_value(json_object_get(args, "version")), version, sizeof version));
     return OK;
+}
+
+static bool sink_is_agent(void *ctx, uint64_t id)
+{
+    const struct ws_client *client = id ? ws_client_find(ctx, id) : NULL;
+    return client && client->is_agent;
 }
 
 static void sink_disconnect_all(void *ctx)
@@ -155,8 +169,11 @@ static void take_frames(struct ws *ws)
 {
     struct ws_frame *frame;
     while (mpsc_pop(&ws->frames, &frame)) {
-        LIST_FOREACH(node, &ws->clients)
-            ws_client_send(CONTAINER_OF(node, struct ws_client, node), frame);
+        LIST_FOREACH(node, &ws->clients) {
+            struct ws_client *client = CONTAINER_OF(node, struct ws_client, node);
+            if (!frame->to || frame->to == client->peer.connection_id)
+                ws_client_send(client, frame);
+        }
         ws_frame_unref(frame);
     }
     unsigned dropped = atomic_load(&ws->frames_dropped);
@@ -292,10 +309,12 @@ enum err ws_create(const struct ws_options *options, struct ws **out, struct err
     struct api_sink sink = {
         .ctx = ws,
         .frame = sink_frame,
+        .frame_to = sink_frame_to,
         .klippy_gone = sink_klippy_gone,
         .connection_count = sink_connection_count,
         .subscribe = sink_subscribe,
         .identify = sink_identify,
+        .is_agent = sink_is_agent,
         .disconnect_all = sink_disconnect_all,
     };
     api_set_sink(options->api, &sink);

@@ -11,6 +11,7 @@ struct ws_frame *ws_frame_create(const char *text, size_t len_bytes)
 {
     struct ws_frame *frame = mem_alloc(sizeof *frame + LWS_PRE + len_bytes);
     frame->refs = 1;
+    frame->to = 0;
     frame->len_bytes = len_bytes;
     memcpy(frame->data + LWS_PRE, text, len_bytes);
     return frame;
@@ -56,6 +57,7 @@ void ws_client_close(struct ws_client *client)
         pop(client);
     strbuf_deinit(&client->incoming);
     subscription_destroy(client->subscription);
+    api_connection_closed(ws->options.api, client->peer.connection_id);
     list_remove(&client->node);
     client->ws = NULL;
     atomic_fetch_sub(&ws->client_count, 1);

@@ -21,6 +21,7 @@ struct subscription;
 /* A text frame with room in front for what libwebsockets puts there; shared by the queues of several clients. */
 struct ws_frame {
     unsigned refs;
+    uint64_t to; /* the one connection it is for; 0: everyone */
     size_t len_bytes;
     unsigned char data[]; /* LWS_PRE bytes, then the text */
 };
@@ -35,7 +36,7 @@ struct ws_client {
     struct ws *ws;
     struct lws *wsi;
     struct api_peer peer;
-    bool is_identified;
+    bool is_identified, is_agent;
     struct strbuf incoming; /* fragments of the message being received */
     struct list queue;      /* of struct ws_out */
     size_t queue_bytes;

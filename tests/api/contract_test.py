@@ -163,7 +163,8 @@ def prepare(server, method):
 
 
 def check_rpc_only(contract, ws, called):
-    calls = {"server.connection.identify": {"client_name": "contract", "version": "1", "type": "other", "url": ""},
+    calls = {"server.connection.identify": {"client_name": "contract", "version": "1", "type": "agent", "url": ""},
+             "connection.register_remote_method": {"method_name": "contract"},
              "printer.objects.subscribe": {"objects": {"extruder": None, "toolhead": ["position"]}}}
     for method, description in contract.root["x-jsonrpc-only"].items():
         contract.check(calls[method], description["params"], method + " params")

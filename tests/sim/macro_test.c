@@ -290,6 +290,15 @@ static void templates_see_the_printer(void **unused)
         "  M118 {printer.nothing is defined} {printer.toolhead.homed_axes|length}\n"
         "  {action_respond_info('seen')}\n"
         "[gcode_macro SHOW]\ngcode:\n  M118 {printer['gcode_macro V'].map}\n"
+        "[gcode_macro Bare]\ngcode: M117\n"
+        /* Status and configuration are dicts: their methods, their text, truth, comparison. */
+        "[gcode_macro DICTS]\ngcode:\n  {% set v = printer['gcode_macro V'] %}{% set c = printer.configfile %}\n"
+        "  M118 {v.get('speed')} {v.get('x', 7)} {v.keys()|list|length} {v|length} {'speed' in v} {v == v.copy()}\n"
+        "  M118 {v.items()|first} {'full' if v} {'bare' if not printer['gcode_macro Bare']} {v is mapping}\n"
+        "  M118 {c.settings['gcode_macro bare'].gcode} {c.settings['gcode_macro Bare'] is defined}"
+        " {c.config['gcode_macro Bare'].gcode} {c.config['gcode_macro bare'] is defined}\n"
+        "  M118 {c.config.get('printer').kinematics} {c.config.get('idle_timeout')} {c.settings.get('idle_timeout').timeout}\n"
+        "[gcode_macro UNKNOWN]\ngcode: {printer.nothing.x}\n"
         "[gcode_macro OUTER]\ngcode:\n  {% for i in range(2) %}\n  V A={i} B=2\n  {% endfor %}\n"
         "  SET_GCODE_VARIABLE MACRO=V VARIABLE=speed VALUE=\"{[1, 2.5]}\"\n");
     script(rig, "V X=1 hello=2");
@@ -299,6 +308,12 @@ static void templates_see_the_printer(void **unused)
     expect_console(rig, "cartesian");
     expect_console(rig, "echo: False 0");
     expect_console(rig, "// seen");
+    script(rig, "DICTS");
+    expect_console(rig, "echo: 50 7 3 3 True True\n");
+    expect_console(rig, "echo: ('speed', 50) full bare True\n");
+    expect_console(rig, "echo: M117 False M117 False\n");
+    expect_console(rig, "echo: cartesian None 600.0\n");
+    expect_error(rig, "UNKNOWN", "UndefinedError: 'GetStatusWrapper object' has no attribute 'nothing'");
     script(rig, "OUTER");
     expect_console(rig, "[A=1 B=2]");
     expect_status(rig, "gcode_macro V", "speed", "[1, 2.5]");

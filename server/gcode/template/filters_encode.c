@@ -183,6 +183,27 @@ static enum err add_json(struct jinja_run *run, struct value v, int64_t indent, 
     }
 }
 
+/* Is there a NaN or an infinity in it? Looks at as much as add_json has written. */
+static bool has_infinite(struct value v, unsigned depth)
+{
+    bool is_infinite = v.kind == VALUE_FLOAT && v.number - v.number != 0.0;
+    if ((v.kind == VALUE_LIST || v.kind == VALUE_TUPLE) && depth <= VALUE_DEPTH_MAX)
+        for (size_t i = 0; i < v.seq->count && !is_infinite; i++)
+            is_infinite = has_infinite(v.seq->items[i], depth + 1);
+    if (v.kind == VALUE_DICT && depth <= VALUE_DEPTH_MAX)
+        DICT_FOREACH(entry, v)
+    is_infinite = is_infinite || has_infinite(entry->item, depth + 1);
+    return is_infinite;
+}
+
+enum err value_to_json(struct jinja_run *run, struct value v, struct strbuf *out)
+{
+    enum err err = add_json(run, v, -1, 0, out);
+    if (err == OK && has_infinite(v, 0))
+        err = value_error(run, "ValueError", "Out of range float values are not JSON compliant");
+    return err;
+}
+
 FILTER(do_tojson)
 {
     (void)ctx;

@@ -39,14 +39,14 @@ struct jinja_options {
     enum jinja_dress dress;
     bool trim_blocks, lstrip_blocks, keep_trailing_newline; /* Klipper: all false */
     /* Where the source stands in a file, for messages. NULL: nowhere; then they name the line of the source. */
-    const char *file;                                  /* copied */
-    int (*file_line)(const void *ctx, unsigned line);  /* the file's line of a line of the source (from 1) */
-    const void *file_ctx;                              /* of the file_line of the compiler's messages; not kept */
-    int *error_line;                                   /* with `file`: set to its line if compiling fails */
+    const char *file;                                 /* copied */
+    int (*file_line)(const void *ctx, unsigned line); /* the file's line of a line of the source (from 1) */
+    const void *file_ctx;                             /* of the file_line of the compiler's messages; not kept */
+    int *error_line;                                  /* with `file`: set to its line if compiling fails */
 };
 
-/* ERR_INVALID with "NAME: line N: what is wrong" in Jinja2's words where it has some ("NAME: what is wrong" if the source
- * stands in a file: the line is in *error_line); ERR_LIMIT past a limit above. */
+/* ERR_INVALID with "NAME: line N: what is wrong" in Jinja2's words where it has some ("NAME: what is wrong" if the
+ * source stands in a file: the line is in *error_line); ERR_LIMIT past a limit above. */
 enum err jinja_compile(const char *source, size_t len_bytes, const struct jinja_options *options, struct jinja **out,
                        struct err_info *info) ERR_NODISCARD;
 /* A literal of Python's (numbers, texts, True, None, lists, tuples, dicts): what value_literal makes values of.
@@ -66,14 +66,14 @@ struct jinja_limits {
 
 /* Prepare a render: set variables (value.h makes values in its arena), execute, read, end. */
 struct jinja_run *jinja_begin(const struct jinja *t, const struct jinja_limits *limits);
-/* A render that a native function of another one needs: both share what is left of the outer one's budgets. NULL: nested
- * more than JINJA_RENDER_DEPTH_MAX deep; the outer one has failed then. To be ended before the outer one. */
+/* A render that a native function of another one needs: both share what is left of the outer one's budgets. NULL:
+ * nested more than JINJA_RENDER_DEPTH_MAX deep; the outer one has failed then. To be ended before the outer one. */
 struct jinja_run *jinja_begin_inside(const struct jinja *t, struct jinja_run *outer);
 /* Set a variable of the context. `name` is copied. */
 void jinja_set(struct jinja_run *run, const char *name, struct value value);
-/* Append the text to `out`. On failure `out` is as before; the words name the template, the line ("NAME: line N: ..." or
- * "NAME (FILE:LINE): ...") and, for a runtime error, Python's kind of error ("ZeroDivisionError: division by zero") and
- * what stands in that line. */
+/* Append the text to `out`. On failure `out` is as before; the words name the template, the line ("NAME: line N: ..."
+ * or "NAME (FILE:LINE): ...") and, for a runtime error, Python's kind of error ("ZeroDivisionError: division by zero")
+ * and what stands in that line. */
 enum err jinja_execute(struct jinja_run *run, struct strbuf *out, struct err_info *info) ERR_NODISCARD;
 /* Frees every value of the render. */
 void jinja_end(struct jinja_run *run);

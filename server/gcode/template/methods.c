@@ -481,6 +481,43 @@ static const struct method *find_method(struct value v, const char *name, size_t
     return NULL;
 }
 
+/* get() of an object that stands for a dict: only the member asked for is made. */
+static enum err dict_object_get(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
+{
+    static const char *const names[] = {"key", "default"};
+    struct value args[2] = {value_none(), value_none()};
+    enum err err = ARGS_BIND(run, call, "get", names, 1, args), found = ERR_NOT_FOUND;
+    if (err != OK)
+        return err;
+    if (value_is_text(args[0]))
+        found = SELF.object->type->get(run, SELF.object->ctx, args[0].str->data, args[0].str->len_bytes, out);
+    if (found == ERR_NOT_FOUND)
+        *out = args[1];
+    return found == ERR_NOT_FOUND ? OK : found;
+}
+
+/* A method of an object that stands for a dict works on a copy of it. */
+static enum err dict_object_method(struct jinja_run *run, struct value v, const char *name, size_t len_bytes,
+                                   struct value *out)
+{
+    bool is_get = len_bytes == 3 && memcmp(name, "get", 3) == 0, is_known = false;
+    for (const struct method *m = dict_methods; m->name && !is_known; m++)
+        is_known = strlen(m->name) == len_bytes && memcmp(m->name, name, len_bytes) == 0;
+    if (!is_known)
+        return ERR_NOT_FOUND;
+    if (is_get) {
+        struct value *self = run_alloc(run, sizeof *self);
+        if (!self)
+            return ERR_LIMIT;
+        *self = v;
+        *out = value_native(run, "get", dict_object_get, self);
+        return run->has_failed ? ERR_LIMIT : OK;
+    }
+    struct value copy;
+    enum err err = value_object_dict(run, v, &copy);
+    return err == OK ? value_method(run, copy, name, len_bytes, out) : err;
+}
+
 /* Does the method belong to the type and not look at the value? */
 static bool is_static(const char *name)
 {
@@ -507,6 +544,8 @@ enum err value_method(struct jinja_run *run, struct value v, const char *name, s
         *out = (struct value){.kind = VALUE_FUNCTION, .function = f};
         return OK;
     }
+    if (value_is_dict_object(v))
+        return dict_object_method(run, v, name, len_bytes, out);
     if (v.kind == VALUE_FUNCTION)
         return function_attribute(run, v.function, name, len_bytes, out);
     bool is_there = value_is_number(v) ? number_attribute(v, name, len_bytes, out)

@@ -516,6 +516,17 @@ enum err value_items(struct jinja_run *run, struct value v, struct value *out)
     return run->has_failed ? ERR_LIMIT : OK;
 }
 
+enum err value_object_dict(struct jinja_run *run, struct value object, struct value *out)
+{
+    struct value items;
+    *out = value_dict(run);
+    enum err err = value_items(run, object, &items);
+    for (size_t i = 0; err == OK && i < items.seq->count; i++)
+        if (!value_set_item(run, *out, items.seq->items[i].seq->items[0], items.seq->items[i].seq->items[1]))
+            err = ERR_LIMIT;
+    return err;
+}
+
 enum err value_length(struct jinja_run *run, struct value v, int64_t *out)
 {
     switch (v.kind) {

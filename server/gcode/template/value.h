@@ -17,6 +17,7 @@
 
 struct jinja;
 struct jinja_run;
+struct strbuf;
 
 enum value_kind {
     VALUE_UNDEFINED, /* with the name that was not found, for messages */
@@ -113,6 +114,10 @@ bool value_set_text(struct jinja_run *run, struct value dict, const char *key, s
 enum err value_from_json(struct jinja_run *run, const char *json, size_t len_bytes, struct value *out,
                          struct err_info *info);
 
+/* Append the value as JSON; TypeError: it has a part that JSON does not have, ValueError: a number that is not finite.
+ */
+enum err value_to_json(struct jinja_run *run, struct value v, struct strbuf *out);
+
 /* A fresh value of a compiled literal; None if the render has failed. */
 struct value value_literal(struct jinja_run *run, const struct jinja *literal);
 /* Zeroed memory that lives as long as the render, for contexts of objects. NULL: the budget is used up. */
@@ -130,6 +135,10 @@ struct value_object_type {
     enum err (*keys)(struct jinja_run *run, void *ctx, struct value *out_list);
     /* str(obj); NULL: "<type_name object>" */
     enum err (*text)(struct jinja_run *run, void *ctx, struct value *out_str);
+    /* It stands for a dict (needs get and keys): has a dict's methods, and is shown and compared as one. Members come
+     * before methods. Its methods work on a copy. */
+    bool is_dict;
+    bool (*is_empty)(void *ctx); /* NULL: it never is */
 };
 struct value_object {
     const struct value_object_type *type;
@@ -148,8 +157,7 @@ typedef enum err value_native_fn(struct jinja_run *run, void *ctx, const struct 
 struct value value_native(struct jinja_run *run, const char *name, value_native_fn *fn, void *ctx);
 
 /* --- Python's operations (value_ops.c); each may fail the render --- */
-struct strbuf;
-bool value_is_true(struct value v);                                                /* OBJECT: true; ITERATOR: true */
+bool value_is_true(struct value v);
 const char *value_type_name(struct value v);                                       /* "int", "str", "dict", ... */
 enum err value_to_text(struct jinja_run *run, struct value v, struct strbuf *out); /* str() */
 enum err value_repr(struct jinja_run *run, struct value v, struct strbuf *out);    /* repr() */
@@ -185,6 +193,8 @@ enum err value_length(struct jinja_run *run, struct value v, int64_t *out);
 enum err value_iterate(struct jinja_run *run, struct value v, struct value *out_list);
 /* The (key, value) tuples of a DICT, NAMESPACE or OBJECT as a fresh list. TypeError: not a mapping. */
 enum err value_items(struct jinja_run *run, struct value v, struct value *out_list);
+/* The dict that an object with is_dict stands for, as it is now. */
+enum err value_object_dict(struct jinja_run *run, struct value object, struct value *out_dict);
 int64_t value_range_count(struct value range);
 struct value value_range_item(struct value range, int64_t index); /* 0 <= index < count */
 

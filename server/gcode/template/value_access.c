@@ -210,8 +210,11 @@ static enum err find_attribute(struct jinja_run *run, struct value v, const char
             return OK;
         }
     }
-    if (v.kind == VALUE_OBJECT)
-        return v.object->type->get ? v.object->type->get(run, v.object->ctx, name, len_bytes, out) : ERR_NOT_FOUND;
+    if (v.kind == VALUE_OBJECT && v.object->type->get) {
+        enum err err = v.object->type->get(run, v.object->ctx, name, len_bytes, out);
+        if (err != ERR_NOT_FOUND)
+            return err;
+    }
     return value_method(run, v, name, len_bytes, out);
 }
 

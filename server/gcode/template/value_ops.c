@@ -99,6 +99,18 @@ static int compare_numbers(struct value a, struct value b)
     return a.number < b.number ? -1 : a.number > b.number;
 }
 
+/* At least one is an object that stands for a dict. */
+static enum err equal_dict_objects(struct jinja_run *run, struct value a, struct value b, bool *out, unsigned depth)
+{
+    struct value x = a, y = b;
+    enum err err = value_is_dict_object(a) ? value_object_dict(run, a, &x) : OK;
+    if (err == OK && value_is_dict_object(b))
+        err = value_object_dict(run, b, &y);
+    if (err == OK && x.kind == VALUE_DICT && y.kind == VALUE_DICT)
+        err = equal_dicts(run, x, y, out, depth);
+    return err;
+}
+
 static enum err equal_at(struct jinja_run *run, struct value a, struct value b, bool *out, unsigned depth)
 {
     *out = false;
@@ -114,6 +126,8 @@ static enum err equal_at(struct jinja_run *run, struct value a, struct value b, 
         *out = a.str->len_bytes == b.str->len_bytes && memcmp(a.str->data, b.str->data, a.str->len_bytes) == 0;
         return OK;
     }
+    if (value_is_dict_object(a) || value_is_dict_object(b))
+        return equal_dict_objects(run, a, b, out, depth);
     if (a.kind != b.kind)
         return OK;
     switch (a.kind) {
@@ -254,6 +268,8 @@ static enum err hash_at(struct jinja_run *run, struct value v, uint64_t *out, un
     case VALUE_DICT:
         return value_error(run, "TypeError", "unhashable type: '%s'", value_type_name(v));
     default:
+        if (value_is_dict_object(v))
+            return value_error(run, "TypeError", "unhashable type: 'dict'");
         *out = mix(11, (uint64_t)v.kind);
         return OK;
     }
@@ -261,7 +277,7 @@ static enum err hash_at(struct jinja_run *run, struct value v, uint64_t *out, un
 
 static bool is_hashable_at(struct value v, unsigned depth)
 {
-    if (v.kind == VALUE_LIST || v.kind == VALUE_DICT)
+    if (v.kind == VALUE_LIST || v.kind == VALUE_DICT || value_is_dict_object(v))
         return false;
     for (size_t i = 0; v.kind == VALUE_TUPLE && depth < VALUE_DEPTH_MAX && i < v.seq->count; i++)
         if (!is_hashable_at(v.seq->items[i], depth + 1))

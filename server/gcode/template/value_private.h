@@ -63,6 +63,10 @@ static inline struct value value_as(enum value_kind kind, struct value text)
 /* Jinja2's escape(): Markup stays as it is, everything else becomes text with entities. */
 enum err value_escape(struct jinja_run *run, struct value v, struct value *out);
 
+static inline bool value_is_dict_object(struct value v)
+{
+    return v.kind == VALUE_OBJECT && v.object->type->is_dict;
+}
 static inline bool value_is_text(struct value v)
 {
     return v.kind == VALUE_STR || v.kind == VALUE_MARKUP;

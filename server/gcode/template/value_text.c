@@ -71,6 +71,8 @@ bool value_is_true(struct value v)
         return v.dict->count > 0;
     case VALUE_RANGE:
         return value_range_count(v) > 0;
+    case VALUE_OBJECT:
+        return !v.object->type->is_empty || !v.object->type->is_empty(v.object->ctx);
     case VALUE_ITERATOR:
         return !v.iterator->is_view || v.iterator->list.dict->count > 0;
     default:
@@ -314,6 +316,8 @@ static enum err write_value(struct jinja_run *run, struct value v, struct strbuf
                            "maximum recursion depth exceeded while getting the repr of an object");
     if (!run_has_room(run, out->len_bytes) || !run_charge(run, 1))
         return ERR_LIMIT;
+    struct value copy;
+    enum err err;
     enum style in_container = style == STYLE_STR ? STYLE_REPR : style;
     switch (v.kind) {
     case VALUE_UNDEFINED:
@@ -353,7 +357,10 @@ static enum err write_value(struct jinja_run *run, struct value v, struct strbuf
         write_function(v.function, out);
         return OK;
     case VALUE_OBJECT:
-        return write_object(run, v.object, out);
+        if (!v.object->type->is_dict)
+            return write_object(run, v.object, out);
+        err = value_object_dict(run, v, &copy);
+        return err == OK ? write_dict(run, copy, out, in_container, outer) : err;
     }
     UNREACHABLE();
 }

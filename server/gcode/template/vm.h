@@ -52,8 +52,8 @@ struct jinja_run {
     bool has_failed;
     struct jinja_run *outer; /* NULL: this render stands alone */
     unsigned depth;          /* of renders around it */
-    unsigned at;      /* instruction being executed */
-    bool is_escaping; /* inside of {% autoescape true %} */
+    unsigned at;             /* instruction being executed */
+    bool is_escaping;        /* inside of {% autoescape true %} */
 
     struct value *stack;
     size_t stack_count, stack_capacity;
