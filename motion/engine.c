@@ -8,6 +8,7 @@
 
 #define LANE_BYTES_LIVE  (128 * 1024)
 #define LANE_BYTES_BATCH (256 * 1024)
+#define CHECK_EVERY      64
 #define HORIZON_MIN_S    0.1
 #define HORIZON_MAX_S    2.0
 
@@ -318,7 +319,7 @@ enum err engine_add_stepper(struct engine *e, const struct engine_stepper_spec *
         .source = (uint16_t)s->index,
         .max_speed_mm_s = spec->max_velocity_mm_s > 0.0 ? spec->max_velocity_mm_s * 2.0 : 0.0,
         .history_count = 0,
-        .check_every = 64,
+        .check_every = e->config.check_every ? e->config.check_every : CHECK_EVERY,
     };
     begin_resident(e);
     s->sg = stepgen_create(&config);

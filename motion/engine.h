@@ -80,6 +80,7 @@ struct engine_config {
     unsigned threads;         /* batch: step-solving threads, 0 or 1: the caller's only */
     double horizon_s;         /* commit horizon [s], 0: by whether the actor got real-time rights; [0.1, 2] */
     int fifo_priority;        /* live: SCHED_FIFO priority wanted, 0: none */
+    unsigned check_every;     /* queue_step messages between two that are re-expanded and checked; 0: 64 */
     size_t memory_limit_bytes; /* of planned moves and steps, 0: default (6 MiB live) */
 };
 
@@ -492,6 +493,10 @@ struct engine_counters {
     uint64_t steps, commands, bytes;           /* commands: queue_step messages; bytes: of all its messages, unframed */
     uint64_t first_clock, last_clock;          /* of steps [ticks] */
     int64_t end_steps;                         /* sum of steps */
+    /* Against the exact times, of the steps that were checked (engine_config.check_every): */
+    uint64_t checked_steps;
+    double late_us, early_us;                  /* at most */
+    double early_share;                        /* at most: of half the interval to the step before */
 };
 unsigned engine_stepper_count(const struct engine *e);
 void engine_stepper_counters(const struct engine *e, unsigned index, struct engine_counters *counters);

@@ -104,13 +104,18 @@ void engine_stepper_counters(const struct engine *e, unsigned index, struct engi
     const struct engine_stepper *s = e->steppers[index];
     struct stepgen_counters c;
     stepgen_get_counters(s->sg, &c);
+    const double us_per_tick = 1e6 / board_freq_hz(s->board->board);
     *counters = (struct engine_counters){.name = s->name,
                                          .steps = c.steps,
                                          .commands = c.commands,
                                          .bytes = s->bytes,
                                          .first_clock = s->first_clock,
                                          .last_clock = s->last_clock,
-                                         .end_steps = s->net_steps};
+                                         .end_steps = s->net_steps,
+                                         .checked_steps = c.deviation.steps,
+                                         .late_us = c.deviation.late_ticks * us_per_tick,
+                                         .early_us = c.deviation.early_ticks * us_per_tick,
+                                         .early_share = c.deviation.early_share};
 }
 
 bool engine_is_held(const struct engine *e)

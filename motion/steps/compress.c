@@ -105,3 +105,20 @@ uint32_t compress_check(uint64_t base, const struct stepmsg *msg, const double *
     }
     return clock == (int64_t)msg->last_clock ? 0 : msg->count;
 }
+
+void compress_measure(uint64_t base, const struct stepmsg *msg, const double *clocks, double prev,
+                      struct compress_deviation *worst)
+{
+    double before = prev;
+    for (uint32_t k = 1; k <= msg->count; k++) {
+        const int64_t offset = (int64_t)msg->interval * k + (int64_t)msg->add * ((int64_t)k * (k - 1) / 2);
+        const double clock = msg->count == 1 ? (double)msg->last_clock : (double)base + (double)offset;
+        const double early = clocks[k - 1] - clock, half = 0.5 * (clocks[k - 1] - before);
+        worst->late_ticks = -early > worst->late_ticks ? -early : worst->late_ticks;
+        worst->early_ticks = early > worst->early_ticks ? early : worst->early_ticks;
+        if (early > worst->early_share * half)
+            worst->early_share = early / half;
+        before = clocks[k - 1];
+    }
+    worst->steps += msg->count;
+}

@@ -59,4 +59,15 @@ bool compress_next(struct compress *c, bool is_forced, struct stepmsg *msg);
 uint32_t compress_check(uint64_t base, const struct stepmsg *msg, const double *clocks, double prev,
                         double max_error_ticks);
 
+/* How far compressed steps lie from their exact clocks, at worst. */
+struct compress_deviation {
+    uint64_t steps;      /* looked at */
+    double late_ticks;   /* behind the exact clock; <= 0: never */
+    double early_ticks;  /* before it */
+    double early_share;  /* of half the exact interval to the step before */
+};
+/* Add the steps of `msg` to `worst`; arguments as for compress_check. */
+void compress_measure(uint64_t base, const struct stepmsg *msg, const double *clocks, double prev,
+                      struct compress_deviation *worst);
+
 #endif

@@ -144,9 +144,11 @@ static void check_message(struct stepgen *sg, const struct stepmsg *msg, uint64_
 {
     const struct compress *c = &sg->compress;
     sg->counters.checked++;
-    const uint32_t wrong = compress_check(base, msg, c->clocks + c->first - msg->count, prev, sg->compress.max_error);
+    const double *clocks = c->clocks + c->first - msg->count;
+    compress_measure(base, msg, clocks, prev, &sg->counters.deviation);
+    const uint32_t wrong = compress_check(base, msg, clocks, prev, sg->compress.max_error);
     if (wrong)
-        set_fault(sg, c->clocks[c->first - msg->count + (int)wrong - 1], "compressed step outside of its window");
+        set_fault(sg, clocks[wrong - 1], "compressed step outside of its window");
 }
 
 /* Move what is ready from the compressor to the output. */

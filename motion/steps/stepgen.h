@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "motion/steps/filter.h"
+#include "motion/steps/compress.h"
 #include "motion/steps/stepmsg.h"
 
 #include <stdbool.h>
@@ -101,6 +102,7 @@ struct segq *stepgen_queue(const struct stepgen *sg); /* NULL: unbound */
 
 struct stepgen_counters {
     uint64_t steps, commands, dir_commands, glitches, checked;
+    struct compress_deviation deviation; /* of the messages checked */
 };
 void stepgen_get_counters(const struct stepgen *sg, struct stepgen_counters *counters);
 

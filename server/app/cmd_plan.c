@@ -362,6 +362,7 @@ int plan_main(const struct cli_values *values)
         .status = status_hub_create(), /* what macros ask for */
         .config_path = config_path,
         .is_batch = true,
+        .checks_all_steps = recorded != NULL,
         .batch_threads = (unsigned)threads,
         .board_options = board_as_file,
         .console = on_console,

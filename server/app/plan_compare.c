@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "firmware/proto/frame.h"
 #include "firmware/proto/vlq.h"
+#include "motion/engine.h"
 #include "motion/link/dict.h"
 #include "motion/link/msgfmt.h"
 #include "server/machine/printer.h"
@@ -152,6 +153,24 @@ static enum err want_steppers(struct decoder *d, struct printer *printer, const 
     return OK;
 }
 
+/* The steps as they were compressed against the exact times that the solver gave. */
+static void measure(struct printer *printer, const struct oracle *o, struct compare_result *results)
+{
+    for (unsigned i = 0; i < o->stepper_count; i++) {
+        const struct stepper *stepper = find_stepper(printer, o->stepper[i].name);
+        for (unsigned k = 0; k < engine_stepper_count(printer->engine); k++) {
+            if (engine_stepper_at(printer->engine, k) != stepper->engine)
+                continue;
+            struct engine_counters counters;
+            engine_stepper_counters(printer->engine, k, &counters);
+            results[i].exact_steps = counters.checked_steps;
+            results[i].late_us = counters.late_us;
+            results[i].early_us = counters.early_us;
+            results[i].early_share = counters.early_share;
+        }
+    }
+}
+
 enum err plan_case_compare(struct plan_case *c, struct printer *printer, const char *dict_json, size_t dict_bytes,
                            FILE *out, bool *passes, struct err_info *info)
 {
@@ -174,6 +193,7 @@ enum err plan_case_compare(struct plan_case *c, struct printer *printer, const c
         e = decode_file(d, c->output_path, &bytes, info);
     if (!e) {
         compare_all(o, ours, o->frequency_hz, results);
+        measure(printer, o, results);
         *passes = compare_print(out, o, ours, results, bytes);
     }
     for (unsigned i = 0; i < COMPARE_STEPPERS_MAX; i++)

@@ -98,26 +98,33 @@ void compare_all(const struct oracle *o, const struct step_list *const *ours, do
         compare_one(ours[i], first_a, frequency_hz, theirs[i], first_b, o->frequency_hz, &results[i]);
 }
 
+static bool is_exact(const struct compare_result *r, const struct step_list *ours)
+{
+    return r->exact_steps == 0 || (r->exact_steps == ours->count && r->late_us <= 0.0 &&
+                                   r->early_us <= COMPARE_EARLY_MAX_US && r->early_share <= 1.0);
+}
+
 bool compare_passes(const struct compare_result *r, const struct step_list *ours)
 {
     return ours->is_rising && r->over_two == 0 && r->over_one * 1000 <= r->samples && r->end_diff == 0 &&
-           r->last_diff_s < 0.010 && r->last_diff_s > -0.010;
+           r->last_diff_s < 0.010 && r->last_diff_s > -0.010 && is_exact(r, ours);
 }
 
 bool compare_print(FILE *out, const struct oracle *o, const struct step_list *const *ours,
                    const struct compare_result *results, uint64_t bytes)
 {
     bool passes = true;
-    fprintf(out, "%-16s %9s %9s %8s %8s %4s %9s %5s %9s  %s\n", "stepper", "steps", "recorded", "commands", "recorded",
-            "max", ">1 step", "end", "last ms", "");
+    fprintf(out, "%-16s %9s %9s %8s %8s %4s %9s %5s %9s %8s %6s %7s  %s\n", "stepper", "steps", "recorded", "commands",
+            "recorded", "max", ">1 step", "end", "last ms", "early us", "share", "late us", "");
     for (unsigned i = 0; i < o->stepper_count; i++) {
         const struct oracle_stepper *s = &o->stepper[i];
         const bool is_good = compare_passes(&results[i], ours[i]);
         passes = passes && is_good;
-        fprintf(out, "%-16s %9zu %9zu %8llu %8llu %4lld %9.6f %5lld %9.4f  %s%s\n", s->name, ours[i]->count,
+        fprintf(out, "%-16s %9zu %9zu %8llu %8llu %4lld %9.6f %5lld %9.4f %8.3f %6.3f %7.3f  %s%s\n", s->name, ours[i]->count,
                 s->steps.count, (unsigned long long)ours[i]->queue_commands, (unsigned long long)s->queue_step,
                 (long long)results[i].max_diff, (double)results[i].over_one / (double)results[i].samples,
-                (long long)results[i].end_diff, results[i].last_diff_s * 1e3, is_good ? "ok" : "DIFFERENT",
+                (long long)results[i].end_diff, results[i].last_diff_s * 1e3, results[i].early_us, results[i].early_share,
+                results[i].late_us, is_good ? "ok" : "DIFFERENT",
                 ours[i]->is_rising ? "" : " CLOCKS NOT RISING");
     }
     if (bytes) {

@@ -49,11 +49,17 @@ struct compare_result {
     uint64_t samples, over_one, over_two; /* samples that differ by more than 1, more than 2 steps */
     int64_t max_diff, end_diff;           /* steps */
     double last_diff_s;                   /* ours minus theirs, time of the last step */
+    /* Our steps as sent against the exact times of our own solver, at worst; the caller's to fill in. */
+    uint64_t exact_steps;                 /* how many were measured; 0: not known */
+    double late_us, early_us;
+    double early_share;                   /* of half the interval to the step before */
 };
 /* ours[i] belongs to o->stepper[i]; both sides are aligned on their first step of any stepper. */
 void compare_all(const struct oracle *o, const struct step_list *const *ours, double frequency_hz,
                  struct compare_result *results);
-/* Within the tolerance of the oracle's README (and clocks rising, last step within 10 ms, end equal)? */
+#define COMPARE_EARLY_MAX_US 25.0
+/* Within the tolerance of the oracle's README (and clocks rising, last step within 10 ms, end equal)? And, if it is known,
+ * no step late, none earlier than COMPARE_EARLY_MAX_US or half its interval, and every one measured? */
 bool compare_passes(const struct compare_result *r, const struct step_list *ours);
 /* The table: one line a stepper, and the bytes. Returns whether everything passes (bytes: 0 = not known). */
 bool compare_print(FILE *out, const struct oracle *o, const struct step_list *const *ours,

@@ -68,6 +68,7 @@ struct printer_services {
     const char *config_path;
     const char *data_dir;        /* DATA; NULL in `plan` and `check` */
     const char *version;         /* of the program, for M115; NULL: unknown */
+    bool checks_all_steps;       /* every step is re-expanded and measured, not one message in 64 */
     bool is_batch;               /* `plan`: waits return at once, cold extrusion is allowed, nothing is real */
     uint64_t seed;
     unsigned batch_threads;      /* step-solving threads in batch mode */

@@ -107,6 +107,7 @@ static enum err add_boards(struct printer *printer, struct err_info *info)
                                    .command = current_command,
                                    .command_ctx = printer,
                                    .threads = services->batch_threads,
+                                   .check_every = services->checks_all_steps ? 1 : 0,
                                    .horizon_s = services->horizon_s,
                                    .fifo_priority = services->motion_priority};
     printer->engine = engine_create(&engine);

@@ -46,6 +46,10 @@ static void check_one(const struct compress *c, struct result *r, const struct s
     assert_int_equal(m->kind, STEPMSG_QUEUE);
     assert_true(m->count >= 1);
     assert_int_equal(compress_check(r->base, m, clocks + r->done, r->prev, c->max_error), 0);
+    struct compress_deviation worst = {0};
+    compress_measure(r->base, m, clocks + r->done, r->prev, &worst);
+    assert_int_equal(worst.steps, m->count);
+    assert_true(worst.late_ticks <= 0.0 && worst.early_ticks <= c->max_error && worst.early_share <= 1.0);
     /* the same by plain arithmetic, modulo 2^32 as the board does it */
     uint32_t clock = (uint32_t)r->base, interval = m->interval;
     for (uint32_t k = 0; k < m->count; k++) {
