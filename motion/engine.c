@@ -121,9 +121,8 @@ _Static_assert((int)ENGINE_KIN_NONE == (int)KIN_NONE && (int)ENGINE_KIN_DELTA ==
                    (int)ENGINE_KIN_HYBRID_COREXZ == (int)KIN_HYBRID_COREXZ,
                "kinds of kinematics");
 
-enum err engine_set_kinematics(struct engine *e, const struct engine_kinematics_spec *spec, struct err_info *info)
+static struct kin_config kin_config_of(const struct engine_kinematics_spec *spec)
 {
-    CHECK(!e->is_started);
     struct kin_config c = {
         .kind = (enum kin_kind)spec->kind,
         .max_velocity_mm_s = spec->max_velocity_mm_s,
@@ -142,6 +141,20 @@ enum err engine_set_kinematics(struct engine *e, const struct engine_kinematics_
         c.rail[i].angle_deg = spec->rail[i].angle_deg;
         c.rail[i].step_mm = spec->rail[i].step_dist_mm;
     }
+    return c;
+}
+
+enum err engine_check_kinematics(const struct engine_kinematics_spec *spec, struct err_info *info)
+{
+    const struct kin_config c = kin_config_of(spec);
+    struct kin kin;
+    return kin_init(&kin, &c, info);
+}
+
+enum err engine_set_kinematics(struct engine *e, const struct engine_kinematics_spec *spec, struct err_info *info)
+{
+    CHECK(!e->is_started);
+    const struct kin_config c = kin_config_of(spec);
     enum err err = kin_init(&e->kin, &c, info);
     e->has_kin = err == OK;
     if (err == OK && spec->max_velocity_mm_s > 0.0 && spec->max_accel_mm_s2 > 0.0) {
@@ -416,6 +429,7 @@ enum err engine_start(struct engine *e, struct err_info *info)
         end_resident(e);
     }
     e->m.gen.team = stepteam_create(e->is_batch ? e->config.threads : 1);
+    rate_init(e);
     motion_update_window(&e->m);
     e->is_started = true;
     if (e->is_batch)

@@ -110,6 +110,8 @@ struct engine_kinematics_spec {
     double delta_radius_mm, print_radius_mm, minimum_z_mm; /* delta; print radius <= 0: delta_radius */
 };
 
+/* Is the geometry possible? The errors of engine_set_kinematics. Pure. */
+enum err engine_check_kinematics(const struct engine_kinematics_spec *spec, struct err_info *info) ERR_NODISCARD;
 /* Which formulas move the toolhead's steppers, and their limits. Before engine_start. ERR_INVALID with a text when the
  * geometry is impossible, ERR_UNSUPPORTED for a kind this build cannot solve. */
 enum err engine_set_kinematics(struct engine *e, const struct engine_kinematics_spec *spec,
@@ -217,6 +219,11 @@ struct engine_move {
  * to where the toolhead is does nothing. */
 enum err engine_move(struct engine *e, const struct engine_move *move, struct err_info *info) ERR_NODISCARD;
 
+/* A move was slowed to what a board can step: words for that, once for each stepper that was the reason. Look after
+ * engine_move. False: there is nothing to tell. */
+#define ENGINE_WARNING_MAX 256
+bool engine_take_warning(struct engine *e, char text[ENGINE_WARNING_MAX]);
+
 /* [stream] Come to a stop, then wait `seconds` (>= 0, <= 86400) of print time. */
 enum err engine_dwell(struct engine *e, double seconds, struct engine_source source, struct err_info *info) ERR_NODISCARD;
 
@@ -282,6 +289,10 @@ struct engine_shaper {
     double mzv_t;                  /* 0: 0.75 */
     double ei_tolerance;           /* part of the vibration that may stay, below 1; 0: 0.05 */
 };
+/* A shaper looks no further than this around each instant: the commit horizon must hold it with room to spare. */
+#define ENGINE_SHAPER_SPAN_MAX_S 0.15
+/* Can there be such a shaper? ERR_LIMIT, ERR_INVALID with a text. Pure. */
+enum err engine_check_shaper(const struct engine_shaper *shaper, struct err_info *info) ERR_NODISCARD;
 /* [stream] Input shapers of x y z. Stops the motion. */
 enum err engine_set_shapers(struct engine *e, const struct engine_shaper shapers[3], struct engine_source source,
                             struct err_info *info) ERR_NODISCARD;

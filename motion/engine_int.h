@@ -215,6 +215,8 @@ struct engine_stepper {
     struct engine_queue *read_queue;
     bool read_is_on;
     double read_step_dist_mm;
+    double step_rate_max_hz;      /* what its board can do */
+    bool is_rate_told;            /* that moves are slowed for it */
     double read_smooth_s;
     /* motion's half */
     struct motion_board *board;
@@ -259,6 +261,7 @@ struct spill {
 
 struct motion_board {
     struct board *board;
+    double step_rate_max_hz;      /* of all its steppers together */
     struct board_lane *lane;
     struct stepmerge merge;
     struct engine_stepper *steppers[ENGINE_STEPPERS_MAX];
@@ -455,6 +458,8 @@ struct engine {
     struct kin kin;
     bool has_kin;
     struct engine_limits limits;
+    double harmless_mm_s;      /* toolhead speed at which no board can be asked for too many steps */
+    char warning[ENGINE_WARNING_MAX]; /* "": none */
     struct engine_queue *queues[ENGINE_QUEUES_MAX];
     unsigned queue_count;
     struct engine_stepper *steppers[ENGINE_STEPPERS_MAX];
@@ -528,6 +533,12 @@ enum err stream_append(struct engine *e, struct item *item, double time_s, struc
 bool stream_has_room(const struct engine *e);
 /* The move with everyone's limits; OK with length 0: there is nothing to do. */
 enum err stream_prepare_move(struct engine *e, const struct engine_move *move, struct move *m, struct err_info *info);
+
+/* engine_rate.c */
+void rate_init(struct engine *e);
+void rate_limit_move(struct engine *e, struct move *m);
+enum err rate_check(const struct engine_stepper *s, double speed_mm_s, double accel_mm_s2, double distance_mm,
+                    struct err_info *info);
 
 /* engine_wait.c */
 uint64_t waiter_open(struct engine *e);       /* 0: too many wait */

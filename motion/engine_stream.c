@@ -152,6 +152,7 @@ enum err stream_prepare_move(struct engine *e, const struct engine_move *move, s
         const bool has_xy = m->r[MOVE_X] != 0.0 || m->r[MOVE_Y] != 0.0;
         m->extra_flags[0] = m->r[MOVE_EXTRA] > 0.0 && has_xy ? SEG_ADVANCE : 0;
     }
+    rate_limit_move(e, m);
     m->tag = (struct move_tag){.file_offset = (uint64_t)move->source.file_offset,
                                .line = move->source.line,
                                .cookie = move->source.state,
@@ -391,6 +392,31 @@ static const char *shaper_name(const struct engine_shaper *s, char text[64])
     return text;
 }
 
+static enum err make_shaper(const struct engine_shaper *spec, struct shaper *shaper, struct err_info *info)
+{
+    shaper_none(shaper);
+    if (spec->kind == ENGINE_SHAPER_OFF || spec->freq_hz == 0.0)
+        return OK;
+    char text[64];
+    const char *name = shaper_name(spec, text);
+    struct shaper made;
+    enum err err = shaper_init(&made, name, spec->freq_hz, spec->damping_ratio, info);
+    if (err != OK)
+        return err;
+    const double span_s = fmax(shaper_pre_s(&made), shaper_post_s(&made));
+    if (span_s > ENGINE_SHAPER_SPAN_MAX_S)
+        return err_set(info, ERR_LIMIT, "Shaper %s at %.3f Hz would look %.3f s around each instant; the frequency must be at least %.1f Hz",
+                       name, spec->freq_hz, span_s, spec->freq_hz * span_s / ENGINE_SHAPER_SPAN_MAX_S);
+    *shaper = made;
+    return OK;
+}
+
+enum err engine_check_shaper(const struct engine_shaper *shaper, struct err_info *info)
+{
+    struct shaper made;
+    return make_shaper(shaper, &made, info);
+}
+
 enum err engine_set_shapers(struct engine *e, const struct engine_shaper shapers[3], struct engine_source source,
                             struct err_info *info)
 {
@@ -398,16 +424,10 @@ enum err engine_set_shapers(struct engine *e, const struct engine_shaper shapers
     if (err != OK)
         return err;
     struct item item = {.kind = ITEM_SHAPERS, .source = source};
-    for (int i = 0; i < 3; i++) {
-        shaper_none(&item.shapers[i]);
-        if (shapers[i].kind == ENGINE_SHAPER_OFF || shapers[i].freq_hz == 0.0)
-            continue;
-        char text[64];
-        err = shaper_init(&item.shapers[i], shaper_name(&shapers[i], text), shapers[i].freq_hz,
-                          shapers[i].damping_ratio, info);
-        if (err != OK)
-            return err;
-    }
+    for (int i = 0; i < 3 && err == OK; i++)
+        err = make_shaper(&shapers[i], &item.shapers[i], info);
+    if (err != OK)
+        return err;
     return stream_append(e, &item, 0.0, info);
 }
 
@@ -426,18 +446,13 @@ enum err engine_set_step_dist(struct engine *e, struct engine_stepper *stepper, 
     return err;
 }
 
-/* No board steps faster than this; a mistake, not a motion. */
-#define STEP_RATE_MAX_HZ 5e6
-
-static enum err check_rate(const struct engine *e, const struct engine_queue *queue, double speed_mm_s,
-                           struct err_info *info)
+static enum err check_rate(const struct engine *e, const struct engine_queue_move *move, struct err_info *info)
 {
-    for (unsigned i = 0; i < e->stepper_count; i++) {
-        const struct engine_stepper *s = e->steppers[i];
-        if (s->read_queue == queue && speed_mm_s / s->read_step_dist_mm > STEP_RATE_MAX_HZ)
-            return err_set(info, ERR_LIMIT, "Stepper '%s' can't move at %.0f mm/s", s->name, speed_mm_s);
-    }
-    return OK;
+    enum err err = OK;
+    for (unsigned i = 0; i < e->stepper_count && err == OK; i++)
+        if (e->steppers[i]->read_queue == move->queue)
+            err = rate_check(e->steppers[i], move->speed_mm_s, move->accel_mm_s2, move->pos_mm - move->queue->read_mm, info);
+    return err;
 }
 
 static enum err check_queue_move(const struct engine *e, const struct engine_queue_move *move, struct err_info *info)
@@ -461,7 +476,7 @@ enum err engine_queue_move(struct engine *e, const struct engine_queue_move *mov
     if (err == OK)
         err = check_queue_move(e, move, info);
     if (err == OK)
-        err = check_rate(e, move->queue, move->speed_mm_s, info);
+        err = check_rate(e, move, info);
     if (err != OK)
         return err;
     const struct item_args a = {.queue_move = {.pos_mm = move->pos_mm,
@@ -508,8 +523,8 @@ enum err engine_force_move(struct engine *e, struct engine_stepper *stepper, dou
                                            .is_synced = true,
                                            .source = source};
     err = check_queue_move(e, &move, info);
-    if (err == OK && speed_mm_s / stepper->read_step_dist_mm > STEP_RATE_MAX_HZ)
-        err = err_set(info, ERR_LIMIT, "Stepper '%s' can't move at %.0f mm/s", stepper->name, speed_mm_s);
+    if (err == OK)
+        err = rate_check(stepper, speed_mm_s, accel_mm_s2, distance_mm, info);
     if (err != OK)
         return err;
     const double time_s = fabs(distance_mm) / speed_mm_s;

@@ -235,7 +235,7 @@ static enum err make(const char *type, double freq_hz, double damping, struct im
         return err_set(info, ERR_LIMIT, "damping ratio %g of shaper %s must be in 0 to %g", damping, types[kind].name,
                        types[kind].damping_max);
     if (!(freq_hz > 0.0 && freq_hz <= 1e6))
-        return err_set(info, ERR_LIMIT, "shaper frequency %g must be above 0", freq_hz);
+        return err_set(info, ERR_LIMIT, "shaper frequency %g must be above 0 and at most 1000000", freq_hz);
     int n = 3;
     double t = 0.75, v = EI_TOLERANCE;
     if (*args) {

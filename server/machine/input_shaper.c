@@ -149,6 +149,10 @@ static enum err create_object(struct printer_object *obj, struct config_section 
         snprintf(name, sizeof name, "shaper_type_%c", "xyz"[i]);
         if (set_type(axis, section_string_or(section, name, common), &info))
             config_error_option(section, section_has(section, name) ? name : "shaper_type", "%s", info.text);
+        else if (engine_check_shaper(&axis->shaper, &info)) {
+            snprintf(name, sizeof name, "shaper_freq_%c", "xyz"[i]);
+            config_error_option(section, name, "%s", info.text);
+        }
     }
     return OK;
 }

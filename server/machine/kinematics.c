@@ -249,6 +249,9 @@ struct kinematics *kinematics_create(struct printer *printer, struct config_sect
     else
         read_linear_rails(kin);
     fill_spec(kin);
+    struct err_info info;
+    if (config_error_count(printer->config) == 0 && engine_check_kinematics(&kin->spec, &info))
+        config_error_section(section, "Impossible kinematics: %s", info.text);
     return kin;
 }
 

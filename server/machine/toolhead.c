@@ -63,6 +63,9 @@ enum err toolhead_move(struct toolhead *th, const double *pos, double speed_mm_s
         move.speed_mm_s = is_feed && now != sent ? speed_mm_s / sent * now : speed_mm_s;
         e = engine_move(printer->engine, &move, info);
     } while (toolhead_may_retry(printer, &e, info));
+    char warning[ENGINE_WARNING_MAX];
+    if (engine_take_warning(printer->engine, warning))
+        gcode_respond_info(printer->gcode, "%s", warning);
     return e;
 }
 
