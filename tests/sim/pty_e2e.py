@@ -78,7 +78,23 @@ M140 S0
 LOST_TIMEOUT_S = 20
 
 
+def faults(printer):
+    """Page faults of the motion and the link thread so far, and whether memory is locked."""
+    time.sleep(1.2)  # as often as the figures are renewed
+    threads = printer.status("realtime=threads")["realtime"]["threads"]
+    return [(thread["minor_faults"], thread["major_faults"]) for thread in threads.values()], \
+        all(thread["locked"] for thread in threads.values())
+
+
 def check_print(printer):
+    before, is_locked = faults(printer)
+    print_square(printer)
+    after, _ = faults(printer)
+    print(f"page faults of motion and link (minor, major): {before} before, {after} after the print, locked: {is_locked}")
+    assert not is_locked or after == before
+
+
+def print_square(printer):
     status, _ = printer.upload_file("square.gcode", FILE.encode())
     assert status == 201
     printer.print_file("square.gcode", 120)
