@@ -26,6 +26,12 @@ static void fd_ready(void *ctx, int fd, unsigned revents)
     }
 }
 
+/* A runtime that has let go of the actor watches nothing for it: last words go out after that. */
+static bool is_watched(const struct transport_fd *t)
+{
+    return t->actor && t->actor->slot;
+}
+
 size_t transport_fd_read(struct transport *base, uint8_t *data, size_t cap_bytes, struct host_ns now)
 {
     (void)now;
@@ -46,7 +52,7 @@ size_t transport_fd_write(struct transport *base, const uint8_t *data, size_t le
     if (n < 0 && errno != EAGAIN && errno != EINTR)
         return TRANSPORT_CLOSED;
     size_t taken = n > 0 ? (size_t)n : 0;
-    if (taken < len_bytes && t->actor)
+    if (taken < len_bytes && is_watched(t))
         actor_watch(t->actor, t->fd, POLLIN | POLLOUT, fd_ready, t);
     return taken;
 }
@@ -54,7 +60,7 @@ size_t transport_fd_write(struct transport *base, const uint8_t *data, size_t le
 void transport_fd_attach(struct transport *base, struct actor *actor)
 {
     struct transport_fd *t = (struct transport_fd *)base;
-    if (t->actor && t->actor->slot) /* a runtime that has let go of the actor watches nothing for it */
+    if (is_watched(t))
         actor_watch(t->actor, t->fd, 0, NULL, NULL);
     t->actor = actor;
     if (actor)

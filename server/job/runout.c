@@ -143,8 +143,10 @@ void runout_setup(struct runout *r, struct printer_object *obj, struct config_se
     r->is_pausing = section_bool(section, "pause_on_runout");
     if (r->is_pausing)
         (void)printer_load_object(obj->printer, "pause_resume", section);
-    r->runout_gcode = compile(section, "runout_gcode");
-    r->insert_gcode = compile(section, "insert_gcode");
+    if (r->is_pausing || section_has(section, "runout_gcode")) /* what is not asked for is no setting */
+        r->runout_gcode = compile(section, "runout_gcode");
+    if (section_has(section, "insert_gcode"))
+        r->insert_gcode = compile(section, "insert_gcode");
     r->pause_delay_s = section_float(section, "pause_delay");
     r->event_delay_s = section_float(section, "event_delay");
 }
