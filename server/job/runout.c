@@ -130,9 +130,14 @@ const struct command_desc runout_commands[RUNOUT_COMMAND_COUNT] = {
 
 /* --- life --- */
 
-static struct template *compile(struct config_section *section, const char *option)
+/* NULL if there is nothing to run. What is not asked for (`is_asked`) is no setting either. */
+static struct template *compile(struct config_section *section, const char *option, bool is_asked)
 {
-    return section_find(section, option) ? template_read(section, option) : NULL;
+    if (section_find(section, option))
+        return template_read(section, option);
+    if (is_asked)
+        (void)section_string(section, option);
+    return NULL;
 }
 
 void runout_setup(struct runout *r, struct printer_object *obj, struct config_section *section)
@@ -143,10 +148,8 @@ void runout_setup(struct runout *r, struct printer_object *obj, struct config_se
     r->is_pausing = section_bool(section, "pause_on_runout");
     if (r->is_pausing)
         (void)printer_load_object(obj->printer, "pause_resume", section);
-    if (r->is_pausing || section_has(section, "runout_gcode")) /* what is not asked for is no setting */
-        r->runout_gcode = compile(section, "runout_gcode");
-    if (section_has(section, "insert_gcode"))
-        r->insert_gcode = compile(section, "insert_gcode");
+    r->runout_gcode = compile(section, "runout_gcode", r->is_pausing);
+    r->insert_gcode = compile(section, "insert_gcode", false);
     r->pause_delay_s = section_float(section, "pause_delay");
     r->event_delay_s = section_float(section, "event_delay");
 }
