@@ -134,9 +134,19 @@ def check_threads(program, folder, dictionary, config, gcode):
 
 
 def check_missing_dictionary(program, config, gcode):
-    result = subprocess.run([program, "plan", "-c", config, "-d", "toolhead=/dev/null", "-o", "/dev/null", gcode],
-                            capture_output=True, text=True, timeout=60, check=False)
-    assert result.returncode == 1 and "[mcu] needs a data dictionary" in result.stderr, result.stderr
+    def errors_of(path):
+        result = subprocess.run([program, "plan", "-c", path, "-d", "toolhead=/dev/null", "-o", "/dev/null", gcode],
+                                capture_output=True, text=True, timeout=60, check=False)
+        assert result.returncode == 1, result.stderr
+        return result.stderr
+
+    assert "the configuration has no [mcu toolhead]" in errors_of(config)
+    with tempfile.TemporaryDirectory() as folder:
+        two = os.path.join(folder, "two.cfg")
+        with open(config, encoding="utf-8") as file, open(two, "w", encoding="utf-8") as out:
+            out.write(file.read() + "\n[mcu toolhead]\nserial: /dev/null\n")
+        text = errors_of(two)
+        assert "needs a data dictionary" in text, text
 
 
 def check_macros_see_the_printer(program, config, dictionary, folder):
