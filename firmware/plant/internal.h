@@ -77,6 +77,7 @@ struct plant {
     enum plant_kinematics kinematics;
     double anchors[3][3], arms_mm[3]; /* delta towers (z unused) or winch anchors */
     double bed_tilt_x, bed_tilt_y, ambient_c;
+    double twist_per_mm;
     plant_bed_fn *bed_shape; /* NULL: flat */
     void *bed_ctx;
     struct motor *motors;

@@ -204,8 +204,14 @@ bool plant_clearance_mm(const struct plant *plant, double x_mm, double y_mm, dou
     double bed = plant->bed_tilt_x * x + plant->bed_tilt_y * y;
     if (plant->bed_shape)
         bed += plant->bed_shape(plant->bed_ctx, x, y);
-    *clearance_mm = xyz[2] + lean_mm(plant, x, y) - bed;
+    double twist = plant->twist_per_mm * xyz[0] * y_mm; /* small angles */
+    *clearance_mm = xyz[2] + lean_mm(plant, x, y) + twist - bed;
     return true;
+}
+
+void plant_set_twist(struct plant *plant, double per_mm)
+{
+    plant->twist_per_mm = per_mm;
 }
 
 void plant_set_bed_shape(struct plant *plant, plant_bed_fn *fn, void *ctx)

@@ -179,6 +179,8 @@ void plant_set_bed_tilt(struct plant *plant, double per_x_mm, double per_y_mm);
 /* Give the bed a shape of its own, on top of its tilt: its height [mm] at x, y. `ctx` is kept; NULL: flat. */
 typedef double plant_bed_fn(void *ctx, double x_mm, double y_mm);
 void plant_set_bed_shape(struct plant *plant, plant_bed_fn *fn, void *ctx);
+/* Twist the gantry along x: it turns by this much [rad] per mm, so what sits before or behind the nozzle is not at its height. */
+void plant_set_twist(struct plant *plant, double per_mm);
 /* Height of the nozzle above the bed below a point of the toolhead that is x, y from the nozzle: with the shape of the bed,
  * its tilt, and the lean of a gantry that hangs on several motors of z. false as plant_toolhead_mm. */
 bool plant_clearance_mm(const struct plant *plant, double x_mm, double y_mm, double *clearance_mm);

@@ -198,6 +198,7 @@ static enum err sample(struct probe *probe, double speed_mm_s, struct probe_resu
         out->test_mm[i] = result.trigger_pos[i];
         out->bed_mm[i] = result.trigger_pos[i] + (i < 2 ? probe->offset_mm[i] : -probe->offset_mm[2]);
     }
+    printer_emit(probe->obj.printer, PROBE_EVENT_RESULT, out);
     gcode_respond_info(probe->obj.printer->gcode, "probe: at %.3f,%.3f bed will contact at z=%.6f", out->bed_mm[0],
                        out->bed_mm[1], out->bed_mm[2]);
     return OK;
@@ -435,6 +436,7 @@ static const struct command_desc commands[] = {
      .handler = probe_cmd_apply_offset},
 };
 static const struct status_field_desc fields[] = {PROBE_FIELDS};
+static const struct event_desc events[] = {{PROBE_EVENT_RESULT, "a descent has ended; data: struct probe_result *"}};
 
 const struct object_desc probe_desc = {
     .section = "probe",
@@ -444,6 +446,7 @@ const struct object_desc probe_desc = {
     OBJECT_OPTIONS(options),
     OBJECT_COMMANDS(commands),
     OBJECT_FIELDS(fields),
+    OBJECT_EVENTS(events),
     .create = create,
     .destroy = destroy,
     .status = write_status,

@@ -32,6 +32,9 @@ struct probe_result {
     double bed_mm[3];  /* the place on the bed */
     double test_mm[3]; /* the nozzle when the probe triggered */
 };
+/* Sent for each descent, before anybody uses it; data: struct probe_result *, whose bed_mm may be set right. */
+#define PROBE_EVENT_RESULT "probe:update_results"
+
 /* Lower the probe until it triggers, as often as `session` asks; the toolhead stays where the last descent ended. Between
  * probe_begin and probe_end. */
 enum err probe_run(struct probe *probe, const struct probe_session *session, struct probe_result *out,

@@ -11,7 +11,7 @@
     X(printer_section) X(toolhead) X(extruder) X(extruder_further) X(extruder_stepper) X(manual_stepper)              \
     X(force_move) X(gcode_arcs) X(input_shaper)                                                                       \
     X(probe) X(bltouch) X(bed_mesh) X(bed_mesh_profile) X(safe_z_home) X(homing_override) X(homing_heaters) X(bed_screws)               \
-    X(screws_tilt_adjust) X(bed_tilt) X(z_tilt) X(quad_gantry_level) X(delta_calibrate)                                                  \
+    X(screws_tilt_adjust) X(bed_tilt) X(z_tilt) X(quad_gantry_level) X(delta_calibrate) X(axis_twist_compensation)                                                  \
     X(skew_correction) X(skew_correction_profile)                                                                     \
     X(stepper_x) X(stepper_y) X(stepper_z) X(stepper_a) X(stepper_b) X(stepper_c)                                     \
     X(stepper_x_further) X(stepper_y_further) X(stepper_z_further)                                                    \

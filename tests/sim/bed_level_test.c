@@ -294,6 +294,46 @@ static void test_homing_heaters(void **state)
     rig_destroy(rig);
 }
 
+/* A gantry that turns along x: the probe behind the nozzle is wrong by a little more at each place, until that is known. */
+static void test_axis_twist(void **state)
+{
+    (void)state;
+    struct rig *rig = bowl_start(PROBE_XY PROBE_Z_SWITCH
+                                 "[probe]\npin: PE3\nx_offset: 0\ny_offset: 40\nz_offset: 1.5\n"
+                                 "[axis_twist_compensation]\nspeed: 200\ncalibrate_start_x: 20\ncalibrate_end_x: 180\n"
+                                 "calibrate_y: 100\n"
+                                 "[bed_mesh]\nspeed: 200\nmesh_min: 20, 40\nmesh_max: 180, 140\n"
+                                 "zero_reference_position: 100, 90\n");
+    plant_set_twist(rig_plant(rig), 5e-5); /* 0.002 mm for each mm of x at the probe: 0.32 mm from side to side */
+    script(rig, "G28\nBED_MESH_CALIBRATE");
+    double z[9];
+    assert_int_equal(numbers(rig_status(rig, "bed_mesh", "probed_matrix"), z, 9), 9);
+    expect_close(z[5] - z[3], bowl_mm(NULL, 180, 90) - bowl_mm(NULL, 20, 90) - 0.32, 0.01); /* wrong */
+    script(rig, "AXIS_TWIST_COMPENSATION_CALIBRATE SAMPLE_COUNT=5");
+    for (int i = 0; i < 5; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "TESTZ Z=%.4f\nACCEPT", -clearance(rig));
+        script(rig, text);
+    }
+    assert_non_null(strstr(rig_console(rig), "AXIS_TWIST_COMPENSATION_CALIBRATE: Calibration complete, offsets: "));
+    rig_run(rig, 0.5);
+    const char *pending = rig_status(rig, "configfile", "save_config_pending_items");
+    double found[7];
+    assert_int_equal(numbers(strstr(pending, "\"z_compensations\": "), found, 5), 5);
+    for (int i = 0; i < 5; i++)
+        expect_close(found[i], 0.002 * 40 * (i - 2), 0.006);
+    assert_non_null(strstr(pending, "\"compensation_start_x\": \"20\""));
+    script(rig, "G1 Z5\nBED_MESH_CALIBRATE");
+    assert_int_equal(numbers(rig_status(rig, "bed_mesh", "probed_matrix"), z, 9), 9);
+    for (int i = 0; i < 9; i++)
+        expect_close(z[i], bowl_mm(NULL, 20 + 80 * (i % 3), 40 + 50 * (i / 3)) - bowl_mm(NULL, 100, 90), 0.012);
+    refuse(rig, "AXIS_TWIST_COMPENSATION_CALIBRATE AXIS=Y", "needs calibrate_start_y, calibrate_end_y and calibrate_x");
+    refuse(rig, "AXIS_TWIST_COMPENSATION_CALIBRATE AXIS=Z", "AXIS must be X or Y, not 'Z'");
+    script(rig, "AXIS_TWIST_COMPENSATION_CALIBRATE\nABORT");
+    assert_non_null(strstr(rig_console(rig), "Probe cancelled, calibration aborted"));
+    rig_destroy(rig);
+}
+
 static void expect_bad(const char *config, const char *error)
 {
     struct rig_options options = {.config_text = config, .seed = 1};
@@ -334,7 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_z_tilt),     cmocka_unit_test(test_z_tilt_in_vain),   cmocka_unit_test(test_quad),
         cmocka_unit_test(test_bed_tilt),   cmocka_unit_test(test_screws_tilt),    cmocka_unit_test(test_bed_screws),
-        cmocka_unit_test(test_homing_override), cmocka_unit_test(test_homing_heaters), cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_homing_override), cmocka_unit_test(test_homing_heaters), cmocka_unit_test(test_axis_twist), cmocka_unit_test(test_bad_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -274,6 +274,23 @@ static void test_fade(void **state)
     rig_destroy(rig);
 }
 
+/* A second tool that is 20 mm to the right of and 0.5 mm above the first: the mesh is looked up where its nozzle is. */
+static void test_offset(void **state)
+{
+    (void)state;
+    struct rig *rig = bowl_start(MACHINE MESH "fade_start: 1\nfade_end: 3\nfade_target: 0\n");
+    double xyz[3];
+    script(rig, "G28\nBED_MESH_OFFSET X=1");
+    assert_non_null(strstr(rig_console(rig), "No mesh loaded to offset"));
+    script(rig, "BED_MESH_CALIBRATE\nBED_MESH_OFFSET X=30 Y=45\nG1 X30 Y20 Z0.5 F6000\nM400");
+    assert_true(plant_toolhead_mm(rig_plant(rig), xyz));
+    expect_close(xyz[2], 0.5 + bowl_mm(NULL, 60, 65), 0.012);
+    script(rig, "BED_MESH_OFFSET X=0 Y=0 ZFADE=0.5\nG1 X30 Y20 Z1.5\nM400"); /* as if at 2: half of it */
+    assert_true(plant_toolhead_mm(rig_plant(rig), xyz));
+    expect_close(xyz[2], 1.5 + bowl_mm(NULL, 30, 20) / 2, 0.012);
+    rig_destroy(rig);
+}
+
 static void expect_bad(const char *options, const char *error)
 {
     char config[8192];
@@ -316,7 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rectangle), cmocka_unit_test(test_parameters), cmocka_unit_test(test_faulty_regions),
         cmocka_unit_test(test_zero_reference_outside), cmocka_unit_test(test_adaptive), cmocka_unit_test(test_round),
-        cmocka_unit_test(test_by_hand), cmocka_unit_test(test_saved), cmocka_unit_test(test_fade),
+        cmocka_unit_test(test_by_hand), cmocka_unit_test(test_saved), cmocka_unit_test(test_fade), cmocka_unit_test(test_offset),
         cmocka_unit_test(test_bad_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

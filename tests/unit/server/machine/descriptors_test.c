@@ -134,7 +134,7 @@ static bool same_type(const char *type, enum option_type ours)
         enum option_type ours;
     } map[] = {{"float", OPTION_FLOAT},          {"int", OPTION_INT},          {"bool", OPTION_BOOL},
                {"choice", OPTION_CHOICE},        {"str", OPTION_STRING},       {"pin", OPTION_PIN},
-               {"list", OPTION_LIST},            {"lists", OPTION_TABLE},      {"lists", OPTION_FLOAT_TABLE},
+               {"list", OPTION_LIST},            {"lists", OPTION_TABLE},      {"lists", OPTION_FLOAT_TABLE}, {"lists", OPTION_FLOAT_LIST},
                {"floatlist", OPTION_FLOAT_LIST}, {"intlist", OPTION_INT_LIST}, {"template", OPTION_TEMPLATE},
                {"str", OPTION_CHOICE},           {"prefix", OPTION_STRING},    {"type", OPTION_STRING}};
     for (size_t i = 0; i < sizeof map / sizeof map[0]; i++)
