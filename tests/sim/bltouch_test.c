@@ -91,6 +91,27 @@ static void test_faults(void **state)
     rig_destroy(rig);
 }
 
+static bool is_low(void *ctx)
+{
+    double z;
+    return plant_clearance_mm(rig_plant(ctx), 0, 0, &z) && z < 6.0;
+}
+
+/* The pin stays down: said by name, and never without a try to free it. */
+static void test_pin_stays_down(void **state)
+{
+    (void)state;
+    struct rig *rig = bowl_start(MACHINE);
+    script(rig, "G28\nG1 X60 Y70 Z10 F6000\nM400");
+    rig_begin_script(rig, "PROBE");
+    assert_true(rig_run_until(rig, is_low, rig, 30));
+    plant_fault_endstop(rig_plant(rig), sensor(rig), PLANT_ENDSTOP_STUCK_TRIGGERED);
+    rig_run(rig, 20);
+    assert_non_null(strstr(rig_console(rig), "// Failed to verify BLTouch probe is raised; retrying."));
+    assert_non_null(strstr(rig_console(rig), "!! BLTouch failed to raise probe"));
+    rig_destroy(rig);
+}
+
 static void test_two_probes(void **state)
 {
     (void)state;
@@ -107,6 +128,6 @@ static void test_two_probes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_probes), cmocka_unit_test(test_debug),
-                                       cmocka_unit_test(test_faults), cmocka_unit_test(test_two_probes)};
+                                       cmocka_unit_test(test_faults), cmocka_unit_test(test_pin_stays_down), cmocka_unit_test(test_two_probes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
