@@ -307,12 +307,24 @@ static void find_long(struct compress *c, const struct scan_bounds *first, int l
     search(c, (struct bracket){first->min[SCAN_LANES - 1] - SLACK, first->max[SCAN_LANES - 1] + SLACK}, limit, best);
 }
 
+/* Is the first step a message of its own: the only one, far away, or followed by one at an interval that differs by more
+ * than add can say? About every fourth is, and this is all that needs to be known then. */
+static bool is_single(const struct compress *c, int limit)
+{
+    if (limit == 1 || c->high[0] > STEP_FAR_TICKS)
+        return true;
+    const double high = c->clocks[c->first + 1] - c->base, step = c->clocks[c->first + 1] - c->clocks[c->first];
+    const double low = high - (0.5 * step < c->max_error ? 0.5 * step : c->max_error);
+    return low - 2.0 * c->high[0] > SCAN_ADD_MAX + 1.0 || high - 2.0 * c->low[0] < SCAN_ADD_MIN - 1.0;
+}
+
 struct compress_choice compress_find(struct compress *c, int limit)
 {
-    fill_windows(c, limit < SCAN_LANES ? limit : SCAN_LANES);
+    fill_windows(c, 1);
     struct choice best = {.add = 0.0, .count = 1};
     whole_intervals(&best, c->low[0], c->high[0]);
-    if (limit > 1 && c->high[0] <= STEP_FAR_TICKS) {
+    if (!is_single(c, limit)) {
+        fill_windows(c, limit < SCAN_LANES ? limit : SCAN_LANES);
         struct scan_bounds b;
         const int n = c->kernels->bounds(c->low, c->high, 2.0, &b);
         if (n == SCAN_LANES && limit > SCAN_LANES)

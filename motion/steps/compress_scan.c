@@ -87,22 +87,37 @@ static inline __attribute__((always_inline)) int bounds(const double *low, const
         min[i] = -INFINITY;
         max[i] = INFINITY;
     }
+    /* By halves: the first has nothing further away than its length. */
 #pragma GCC unroll 1
-    for (int d = 1; d < SCAN_LANES; d++) {
+    for (int d = 1; d < SCAN_LANES / 2; d++) {
         const double inverse = inverses[d];
 #pragma omp simd
-        for (int i = 0; i < SCAN_LANES; i++) {
+        for (int i = 0; i < SCAN_LANES / 2; i++) {
             const double least = (low[i] - high[i - d]) * inverse, most = (high[i] - low[i - d]) * inverse;
             min[i] = least > min[i] ? least : min[i];
             max[i] = most < max[i] ? most : max[i];
         }
     }
+#pragma GCC unroll 1
+    for (int d = 1; d < SCAN_LANES; d++) {
+        const double inverse = inverses[d];
+#pragma omp simd
+        for (int i = SCAN_LANES / 2; i < SCAN_LANES; i++) {
+            const double least = (low[i] - high[i - d]) * inverse, most = (high[i] - low[i - d]) * inverse;
+            min[i] = least > min[i] ? least : min[i];
+            max[i] = most < max[i] ? most : max[i];
+        }
+    }
+#pragma omp simd
+    for (int i = 0; i < SCAN_LANES; i++) {
+        min[i] *= scale;
+        max[i] *= scale;
+    }
     double lo = SCAN_ADD_MIN, hi = SCAN_ADD_MAX;
     int count = 0;
     for (int i = 0; i < SCAN_LANES; i++) {
-        const double least = min[i] * scale, most = max[i] * scale;
-        lo = least > lo ? least : lo;
-        hi = most < hi ? most : hi;
+        lo = min[i] > lo ? min[i] : lo;
+        hi = max[i] < hi ? max[i] : hi;
         b->min[i] = lo;
         b->max[i] = hi;
         count += lo <= hi;
