@@ -10,7 +10,7 @@
 #define OUT_MAX       8192  /* records */
 #define OUT_PAUSE     4096  /* stop solving when this many wait to be taken */
 #define RUN_STEPS     1024  /* steps solved between looks at the output's room */
-#define SLICE_RUNS    4     /* times so many steps are a slice */
+#define SLICE_RUNS    2     /* times so many steps are a slice */
 #define HISTORY_COUNT 1024
 
 static void take_steps(void *ctx, int dir, const double *clocks, int count, bool is_committed);
