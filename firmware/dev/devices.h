@@ -12,5 +12,6 @@ extern const struct module pwm_out_module;     /* timed hardware PWM, pwm_out.c 
 extern const struct module analog_module;      /* periodic ADC readings, analog_in.c */
 extern const struct module buttons_module;     /* debounced inputs, buttons.c */
 extern const struct module counter_module;     /* edge counters, counter.c */
+extern const struct module neopixel_module;    /* lamps that take colours as a train of pulses, neopixel.c */
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "firmware/core/mcu.h"
 
-#define DEV_MODULE_COUNT 9
+#define DEV_MODULE_COUNT 10
 extern const struct module *const dev_modules[DEV_MODULE_COUNT]; /* core_module first */
 
 #endif

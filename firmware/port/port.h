@@ -65,6 +65,15 @@ struct port_pwm {
 bool port_pwm_setup(struct port_pwm *pwm, struct port *port, uint32_t pin, uint32_t cycle_ticks, uint32_t value);
 void port_pwm_write(const struct port_pwm *pwm, uint32_t value);
 
+/* --- lamps that take their colours as a train of pulses --- */
+struct port_leds {
+    struct port *port;
+    uint32_t pin;
+};
+bool port_leds_setup(struct port_leds *leds, struct port *port, uint32_t pin);
+/* Send the bytes, the highest bit first, no bit longer than bit_max_ticks. false: the board cannot, or was interrupted. */
+bool port_leds_send(const struct port_leds *leds, const uint8_t *data, size_t len_bytes, uint32_t bit_max_ticks);
+
 /* --- whole board --- */
 /* Start again from nothing as soon as the present command has returned. */
 void port_reset(struct port *port);

@@ -12,6 +12,6 @@ extern const struct object_desc fan_desc, fan_generic_desc, heater_fan_desc, con
 extern const struct object_desc output_pin_desc, query_endstops_desc, temperature_host_desc, system_stats_desc;
 extern const struct object_desc realtime_desc;
 extern const struct object_desc pid_calibrate_desc, manual_probe_desc, query_adc_desc, tuning_tower_desc;
-extern const struct object_desc temperature_combined_desc, temperature_fan_desc, servo_desc;
+extern const struct object_desc temperature_combined_desc, temperature_fan_desc, servo_desc, led_desc, neopixel_desc;
 
 #endif

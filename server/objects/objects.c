@@ -19,7 +19,7 @@
     /* heat, fans, pins */                                                                                            \
     X(heaters) X(pid_calibrate) X(heater_bed) X(heater_generic) X(verify_heater) X(temperature_sensor) X(temperature_host) X(temperature_combined)      \
     X(fan) X(fan_generic) X(heater_fan) X(controller_fan) X(temperature_fan) X(output_pin) X(static_digital_output)   \
-    X(servo) X(query_adc)                                                                                             \
+    X(servo) X(led) X(neopixel) X(query_adc)                                                                          \
     /* jobs */                                                                                                        \
     X(virtual_sdcard) X(print_stats) X(pause_resume) X(idle_timeout) X(exclude_object) X(display_status) X(respond)   \
     X(gcode_macro) X(delayed_gcode) X(display_template) X(save_variables) X(gcode_button) X(firmware_retraction)                          \

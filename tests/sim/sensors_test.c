@@ -317,6 +317,82 @@ static void a_tower_tunes_by_height(void **unused)
     rig_destroy(rig);
 }
 
+/* --- lamps --- */
+
+struct lamps {
+    size_t count; /* pictures shown */
+    uint8_t data[64];
+    size_t len;
+};
+
+static void on_lamps(void *ctx, const uint8_t *data, size_t len)
+{
+    struct lamps *l = ctx;
+    l->count++;
+    l->len = len;
+    memcpy(l->data, data, len < sizeof l->data ? len : sizeof l->data);
+}
+
+static void lamps_show_their_colours(void **unused)
+{
+    (void)unused;
+    struct lamps lamps = {0};
+    struct rig *rig = job_rig_start(
+        CONFIG_BASE "[neopixel strip]\npin: PD8\nchain_count: 5\ncolor_order: GRB, GRB, GRB, GRB, RGBW\ninitial_RED: 0.2\n"
+                    "[display_template glow]\nparam_level: 0.5\n"
+                    "text: {param_level}, 0.0, {printer.heater_bed.target|default(1) if 0 else 1}\n"
+                    "[led lamp]\nred_pin: PD9\nblue_pin: !PD10\nhardware_pwm: True\ninitial_BLUE: 0.25\n");
+    struct sim_board *board = rig_board(rig, "mcu");
+    sim_board_watch_leds(board, sim_board_pin(board, "PD8"), on_lamps, &lamps);
+    script(rig, "SET_LED LED=strip RED=1 GREEN=0.5 BLUE=0 INDEX=2");
+    rig_run(rig, 0.5);
+    assert_int_equal(lamps.len, 16);
+    static const uint8_t first[16] = {0, 51, 0, 128, 255, 0, 0, 51, 0, 0, 51, 0, 51, 0, 0, 0};
+    assert_memory_equal(lamps.data, first, 16);
+    expect_status(rig, "neopixel strip", "color_data",
+                  "[[0.2, 0.0, 0.0, 0.0], [1.0, 0.5, 0.0, 0.0], [0.2, 0.0, 0.0, 0.0], [0.2, 0.0, 0.0, 0.0], [0.2, 0.0, 0.0, 0.0]]");
+    size_t before = lamps.count;
+    script(rig, "SET_LED LED=strip WHITE=1 TRANSMIT=0\nSET_LED LED=strip BLUE=1 WHITE=1 INDEX=5 TRANSMIT=0");
+    rig_run(rig, 0.5);
+    assert_int_equal(lamps.count, before);
+    script(rig, "SET_LED LED=strip GREEN=1 INDEX=1");
+    rig_run(rig, 0.5);
+    static const uint8_t second[16] = {255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255};
+    assert_memory_equal(lamps.data, second, 16);
+    script(rig, HOME);
+    before = lamps.count;
+    rig_begin_script(rig, "G1 X100 F600\nSET_LED LED=strip RED=1\nG1 X0 F6000\nM400"); /* 10 s, then the colour */
+    rig_run(rig, 8);
+    assert_int_equal(lamps.count, before);
+    rig_run(rig, 4);
+    assert_int_equal(lamps.count, before + 1);
+    rig_run(rig, 20);
+    rig_begin_script(rig, "G1 X100 F600\nSET_LED LED=strip BLUE=1 SYNC=0\nM400");
+    rig_run(rig, 2);
+    assert_int_equal(lamps.count, before + 2);
+    rig_run(rig, 20);
+    script(rig, "SET_LED_TEMPLATE LED=strip TEMPLATE=glow PARAM_LEVEL=0.4 INDEX=3");
+    rig_run(rig, 2);
+    assert_int_equal(lamps.data[7], 102);
+    assert_int_equal(lamps.data[8], 255);
+    script(rig, "SET_LED LED=strip");
+    rig_run(rig, 2);
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(lamps.data[i], 0); /* a colour of one's own ends the template */
+    assert_int_not_equal(rig_script(rig, "SET_LED LED=strip INDEX=6", 5), OK);
+    assert_int_not_equal(rig_script(rig, "SET_LED LED=strip RED=1.5", 5), OK);
+    assert_int_not_equal(rig_script(rig, "SET_LED_TEMPLATE LED=strip TEMPLATE=nobody", 5), OK);
+
+    uint32_t red = sim_board_pin(board, "PD9"), blue = sim_board_pin(board, "PD10");
+    assert_int_equal(sim_board_level(board, blue), SIM_PWM_MAX * 3 / 4); /* inverted */
+    script(rig, "SET_LED LED=lamp RED=0.5 GREEN=1");
+    rig_run(rig, 1);
+    assert_int_equal(sim_board_level(board, red), SIM_PWM_MAX / 2);
+    assert_int_equal(sim_board_level(board, blue), SIM_PWM_MAX);
+    expect_status(rig, "led lamp", "color_data", "[[0.5, 1.0, 0.0, 0.0]]");
+    rig_destroy(rig);
+}
+
 static void servos_turn(void **unused)
 {
     (void)unused;
@@ -348,6 +424,10 @@ static void wrong_sections_are_refused(void **unused)
          "Unknown sensor 'heater_bed'"},
         {"[gcode_button b]\npin: PD1\nanalog_range: 200, 100\npress_gcode: M117\n", "lower resistance first"},
         {"[gcode_button b]\npin: PD1\npress_gcode: {% if %}\n", "press_gcode"},
+        {"[neopixel n]\npin: PD8\ncolor_order: GRX\n", "Invalid color_order 'GRX'"},
+        {"[neopixel n]\npin: PD8\nchain_count: 3\ncolor_order: GRB, RGB\n", "does not match chain_count"},
+        {"[neopixel n]\npin: PD8\nchain_count: 200\n", "too long"},
+        {"[led l]\ninitial_RED: 1\n", "at least one of red_pin"},
         {"[servo s]\npin: PD7\nmaximum_servo_angle: 0\n", "maximum_servo_angle"},
         {"[servo s]\npin: PD7\nmaximum_pulse_width: 0.0005\n", "maximum_pulse_width"},
     };
@@ -376,6 +456,7 @@ int main(void)
         cmocka_unit_test(a_fan_cools_to_its_target),
         cmocka_unit_test(retraction_goes_back_and_forth),
         cmocka_unit_test(a_tower_tunes_by_height),
+        cmocka_unit_test(lamps_show_their_colours),
         cmocka_unit_test(servos_turn),
         cmocka_unit_test(wrong_sections_are_refused),
     };

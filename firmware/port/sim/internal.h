@@ -22,6 +22,8 @@ struct sim_pin {
     struct sim_watcher *watchers;
     sim_input_fn *input;
     void *input_ctx;
+    sim_leds_fn *leds;
+    void *leds_ctx;
 };
 
 /* Names of pins: the usual ones as ranges ("PA0" and 31 more), then the configuration's own. */

@@ -132,3 +132,10 @@ void sim_board_set_input(struct sim_board *board, uint32_t pin, sim_input_fn *fn
     board->pins[pin].input = fn;
     board->pins[pin].input_ctx = ctx;
 }
+
+void sim_board_watch_leds(struct sim_board *board, uint32_t pin, sim_leds_fn *fn, void *ctx)
+{
+    CHECK(pin < board->pin_count);
+    board->pins[pin].leds = fn;
+    board->pins[pin].leds_ctx = ctx;
+}

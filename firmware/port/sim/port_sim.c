@@ -173,6 +173,26 @@ void port_pwm_write(const struct port_pwm *pwm, uint32_t value)
         drive(pwm->port->board, pwm->pin, value > SIM_PWM_MAX ? SIM_PWM_MAX : value);
 }
 
+bool port_leds_setup(struct port_leds *leds, struct port *port, uint32_t pin)
+{
+    *leds = (struct port_leds){port, pin};
+    if (pin < port->board->pin_count)
+        return true;
+    leds->port = NULL;
+    return false;
+}
+
+bool port_leds_send(const struct port_leds *leds, const uint8_t *data, size_t len_bytes, uint32_t bit_max_ticks)
+{
+    (void)bit_max_ticks; /* nothing interrupts this board */
+    if (!leds->port)
+        return false;
+    const struct sim_pin *pin = &leds->port->board->pins[leds->pin];
+    if (pin->leds)
+        pin->leds(pin->leds_ctx, data, len_bytes);
+    return true;
+}
+
 /* --- whole board --- */
 
 void port_reset(struct port *port)

@@ -70,6 +70,10 @@ uint32_t sim_board_level(const struct sim_board *board, uint32_t pin);
 typedef uint32_t sim_input_fn(void *ctx, struct mcu_ticks clock);
 void sim_board_set_input(struct sim_board *board, uint32_t pin, sim_input_fn *fn, void *ctx);
 
+/* What the board sends to a chain of lamps on `pin`. */
+typedef void sim_leds_fn(void *ctx, const uint8_t *data, size_t len_bytes);
+void sim_board_watch_leds(struct sim_board *board, uint32_t pin, sim_leds_fn *fn, void *ctx); /* one; NULL clears */
+
 /* Every byte that crosses the board's port, as the board sees it. to_host tells the direction. */
 typedef void sim_bytes_fn(void *ctx, struct mcu_ticks clock, bool to_host, const uint8_t *data, size_t len_bytes);
 void sim_board_tap(struct sim_board *board, sim_bytes_fn *fn, void *ctx); /* one tap; NULL clears */

@@ -231,6 +231,36 @@ static void shutdown_and_reset_are_safe(void **state)
     bench_destroy(h);
 }
 
+/* --- lamps --- */
+
+static void on_lamps(void *ctx, const uint8_t *data, size_t len)
+{
+    uint8_t *copy = ctx;
+    copy[0] = (uint8_t)len;
+    memcpy(copy + 1, data, len < 15 ? len : 15);
+}
+
+static void lamps_get_what_was_written(void **state)
+{
+    (void)state;
+    uint8_t shown[16] = {0};
+    struct bench_host *h = bench_create(&(struct sim_board_options){.clock_hz = HZ});
+    bench_run(h, 0);
+    bench_send(h, "allocate_oids count=1 | config_neopixel oid=0 pin=7 data_size=6 bit_max_ticks=200 reset_min_ticks=2500");
+    bench_send(h, "finalize_config crc=7");
+    sim_board_watch_leds(h->board, 7, on_lamps, shown);
+    bench_send(h, "neopixel_update oid=0 pos=1 data=0a0b0c | neopixel_update oid=0 pos=5 data=ff | neopixel_send oid=0");
+    assert_string_equal(bench_find(h, "neopixel_result"), "neopixel_result oid=0 success=1");
+    static const uint8_t first[7] = {6, 0, 0x0a, 0x0b, 0x0c, 0, 0xff};
+    assert_memory_equal(shown, first, 7);
+    bench_run(h, 0.001);
+    bench_send(h, "neopixel_send oid=0 | neopixel_send oid=0"); /* the second too soon after the first */
+    assert_int_equal(bench_count(h, "neopixel_result"), 3);
+    bench_send(h, "neopixel_update oid=0 pos=5 data=0102");
+    assert_string_equal(bench_shutdown(h), "Invalid neopixel update command");
+    bench_destroy(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +271,7 @@ int main(void)
         cmocka_unit_test(faults),
         cmocka_unit_test(falling_clocks),
         cmocka_unit_test(shutdown_and_reset_are_safe),
+        cmocka_unit_test(lamps_get_what_was_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,7 +136,8 @@ static bool same_type(const char *type, enum option_type ours)
                {"choice", OPTION_CHOICE},        {"str", OPTION_STRING},       {"pin", OPTION_PIN},
                {"list", OPTION_LIST},            {"lists", OPTION_TABLE},      {"lists", OPTION_FLOAT_TABLE}, {"lists", OPTION_FLOAT_LIST},
                {"floatlist", OPTION_FLOAT_LIST}, {"intlist", OPTION_INT_LIST}, {"template", OPTION_TEMPLATE},
-               {"str", OPTION_CHOICE},           {"prefix", OPTION_STRING},    {"type", OPTION_STRING}};
+               {"str", OPTION_CHOICE},           {"str", OPTION_TEMPLATE},
+                         {"prefix", OPTION_STRING},    {"type", OPTION_STRING}};
     for (size_t i = 0; i < sizeof map / sizeof map[0]; i++)
         if (!strcmp(map[i].type, type) && map[i].ours == ours)
             return true;
