@@ -69,6 +69,7 @@ static const char corexy[] =
     "[temperature_sensor board]\nsensor_type: temperature_mcu\n"
     "[fan]\npin: tool:PB5\ntachometer_pin: tool:PB6\n[heater_fan h]\npin: PD1\n"
     "[filament_switch_sensor f]\nswitch_pin: ^PD2\n[gcode_button b]\npin: PD3\ngcode:\n  M117 x\n"
+    "[filament_motion_sensor w]\nswitch_pin: PD4\nextruder: extruder\ndetection_length: 9\n"
     "[output_pin strange]\npin: ZZ_weird.9/x\n[multi_pin m]\npins: PE1, !PE2\n";
 
 static void a_machine_is_read(void **state)
@@ -96,16 +97,21 @@ static void a_machine_is_read(void **state)
     assert_null(endstop(d, "stepper_z"));
     /* heat */
     assert_int_equal(d->desc.heater_count, 2);
-    assert_int_equal(d->desc.sensor_count, 3);
+    assert_int_equal(d->desc.sensor_count, 4);
     assert_int_equal(d->heaters[0].fan, 0);
     assert_true(fabs(sensor_ohm_to_temp(&d->sensors[0].curve, 10000) - 25) < 1e-6);
     assert_int_equal(d->sensors[0].heater, 0);
     assert_int_equal(d->sensors[2].heater, -1);
     assert_true(d->sensors[2].wiring.pullup_ohm == 2200);
+    assert_string_equal(d->sensors[3].pin.name, "ADC_TEMPERATURE");
+    assert_true(d->sensors[3].wiring.adc_voltage == 3.3 && d->sensors[3].offset_c == 10);
     assert_int_equal(d->desc.fan_count, 2);
     assert_string_equal(d->fans[0].tach.name, "PB6");
     assert_int_equal(d->desc.switch_count, 2);
     assert_true(d->switches[0].is_active);
+    assert_int_equal(d->desc.wheel_count, 1);
+    assert_string_equal(d->motors[d->wheels[0].motor].name, "extruder");
+    assert_true(d->wheels[0].mm_per_edge == 3 && !strcmp(d->wheels[0].pin.name, "PD4"));
     /* pins of sections nobody knows exist too */
     assert_true(board_has_pin(d, "mcu", "ZZ_weird.9/x"));
     assert_true(board_has_pin(d, "mcu", "PE1") && board_has_pin(d, "mcu", "PE2"));
