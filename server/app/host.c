@@ -31,6 +31,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define BED_WARP_MM 0.2 /* of the simulated bed, over the reach of the toolhead */
 #define MOTION_PRIORITY 50
 #define LINK_PRIORITY   55 /* above motion: acknowledgements and trsync must not wait for planning */
 #define MACHINE_NICENESS (-10) /* it feeds the heaters */
@@ -288,7 +289,8 @@ static void open_machine(struct host *host)
     if (o->is_simulated) {
         runtime_set_speed(host->runtime, o->speed == HOST_SPEED_MAX ? 1.0 : o->speed);
         host->sim = simulation_create(
-            &(struct simulation_options){.runtime = host->runtime, .log = host->log, .seed = o->seed});
+            &(struct simulation_options){
+                .runtime = host->runtime, .log = host->log, .seed = o->seed, .bed_warp_mm = BED_WARP_MM});
     }
     if (!o->is_simulated)
         host->disk = worker_create("disk", DISK_QUEUE_MAX, DISK_STACK_KIB, 0);

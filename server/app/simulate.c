@@ -16,6 +16,7 @@
 #define CLOCK_HZ       64000000u
 #define DRIFT_MAX_PPM  40.0 /* an ordinary crystal */
 #define WRAP_MAX_S     60.0 /* clocks start at most this long before their 32 bits wrap */
+#define WARP_SEED      0x6265642077617270u
 #define TO_BOARD_BYTES 8192
 #define TO_HOST_BYTES  32768
 
@@ -29,13 +30,27 @@ struct simulation {
     struct derived *derived; /* what the boards were made from; NULL: nothing yet */
     struct simulated_board boards[DERIVED_BOARDS_MAX];
     struct plant *plant;
+    double warp_mm[3]; /* of the bed: lean along x and y, bowl; at the edge */
 };
 
 struct simulation *simulation_create(const struct simulation_options *options)
 {
     struct simulation *sim = MEM_NEW(struct simulation);
     sim->options = *options;
+    struct rng rng; /* its own: the boards' draws do not depend on the bed */
+    rng_init(&rng, options->seed ^ WARP_SEED);
+    for (int i = 0; i < 3; i++)
+        sim->warp_mm[i] = rng_range(&rng, -options->bed_warp_mm, options->bed_warp_mm) / 3.0;
     return sim;
+}
+
+/* A bed as they are: it leans, and its middle is higher or lower than its edge. 0 in the middle, and there it stays homed. */
+static double warped_mm(void *ctx, double x_mm, double y_mm)
+{
+    const struct simulation *sim = ctx;
+    const struct derived *d = sim->derived;
+    double u = (x_mm - d->bed_centre_mm[0]) / d->bed_half_mm[0], v = (y_mm - d->bed_centre_mm[1]) / d->bed_half_mm[1];
+    return sim->warp_mm[0] * u + sim->warp_mm[1] * v + sim->warp_mm[2] * (u * u + v * v) / 2.0;
 }
 
 static void switch_off(struct simulation *sim)
@@ -97,6 +112,8 @@ static enum err switch_on(struct simulation *sim, struct derived *take_derived, 
     enum err e = plant_create(&sim->plant, &sim->derived->desc, info);
     for (size_t i = 0; i < sim->derived->board_count; i++)
         runtime_add(sim->options.runtime, sim_board_actor(boards[i]), NULL);
+    if (!e && sim->options.bed_warp_mm > 0.0)
+        plant_set_bed_shape(sim->plant, warped_mm, sim);
     if (e)
         switch_off(sim);
     else

@@ -24,6 +24,7 @@ struct simulation_options {
     struct runtime *runtime;           /* virtual; drives the boards */
     struct log *log;                   /* NULL allowed */
     uint64_t seed;                     /* of everything that is random: start clocks, crystal drift */
+    double bed_warp_mm;                /* the bed is warped by up to this, drawn from the seed; 0: flat */
     const struct board_faults *faults; /* damage done on every board's wire; NULL: none; kept */
 };
 

@@ -31,6 +31,7 @@ struct derived {
     struct plant_fan fans[DERIVED_ITEMS_MAX];
     struct plant_switch switches[DERIVED_ITEMS_MAX];
     struct plant_wheel wheels[DERIVED_ITEMS_MAX];
+    double bed_centre_mm[2], bed_half_mm[2]; /* where the toolhead can be: a delta's circle, else the ranges of x and y */
     struct strbuf signature; /* equal texts: the same machine */
 };
 

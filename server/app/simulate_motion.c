@@ -175,6 +175,18 @@ static enum plant_kinematics kinematics_of(const struct config *config)
     return PLANT_NONE;
 }
 
+static void derive_bed(struct derived *d, const struct config *config)
+{
+    static const char *const rails[2] = {"stepper_x", "stepper_y"};
+    for (int i = 0; i < 2; i++) {
+        const struct config_section *rail = config_find(config, rails[i]);
+        double low = derive_number(rail, "position_min", rail ? 0 : -d->desc.delta_radius_mm);
+        double high = derive_number(rail, "position_max", rail ? low + 200 : d->desc.delta_radius_mm);
+        d->bed_centre_mm[i] = (low + high) / 2;
+        d->bed_half_mm[i] = high > low ? (high - low) / 2 : 100;
+    }
+}
+
 void derive_geometry(struct derived *d, const struct config *config)
 {
     static const char *const towers[3] = {"stepper_a", "stepper_b", "stepper_c"};
@@ -192,6 +204,7 @@ void derive_geometry(struct derived *d, const struct config *config)
         d->desc.winch_anchor_mm[i][1] = derive_number(tower, "anchor_y", 0);
         d->desc.winch_anchor_mm[i][2] = derive_number(tower, "anchor_z", 0);
     }
+    derive_bed(d, config);
 }
 
 /* Height of a carriage above the nozzle when the effector is in the centre. */
