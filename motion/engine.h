@@ -481,6 +481,27 @@ struct engine_queue *engine_stepper_queue(const struct engine_stepper *stepper);
 bool engine_stepper_is_on(const struct engine_stepper *stepper); /* as of the last MOTOR event; offline: as planned */
 const char *engine_queue_name(const struct engine_queue *queue);
 
+/* What is kept of the motion after print time `since_s`, oldest first, the newest ENGINE_DUMP_MAX at most. Only what steps
+ * exist for. From a fiber; valid until the caller waits for something else. ERR_FULL: another fiber is at it;
+ * ERR_UNSUPPORTED offline. */
+#define ENGINE_DUMP_MAX 256
+struct engine_dump_move { /* a segment of a queue: pos + r (v t + accel t^2/2) */
+    double time_s, duration_s, start_v_mm_s, accel_mm_s2, start_mm[3], r[3];
+};
+struct engine_dump_steps { /* a queue_step; the count is negative when it steps backwards */
+    uint32_t interval;
+    int32_t count, add;
+    uint64_t first_clock, last_clock;
+    int64_t steps_before;
+    double first_s, last_s; /* print time */
+};
+enum err engine_dump_queue(struct engine *e, const struct engine_queue *queue, double since_s,
+                           const struct engine_dump_move **moves, size_t *count, struct err_info *info) ERR_NODISCARD;
+enum err engine_dump_stepper(struct engine *e, const struct engine_stepper *stepper, double since_s,
+                             const struct engine_dump_steps **steps, size_t *count, struct err_info *info) ERR_NODISCARD;
+/* The motion queue with this name ("toolhead", "extruder", "manual_stepper foo"); NULL: none. */
+struct engine_queue *engine_find_queue(struct engine *e, const char *name);
+
 /* Forward kinematics: x y z from stepper positions [mm] of rails 0 1 2. ERR_INVALID if no position fits (delta). */
 enum err engine_forward(const struct engine *e, const double rail_mm[3], double xyz[3]) ERR_NODISCARD;
 /* Stepper positions [mm] of rails 0 1 2 for x y z. Pure. */

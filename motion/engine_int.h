@@ -290,14 +290,15 @@ struct engine_internal_event {
     bool tail_resets_e;                      /* HELD: the tail sets e anew */
 };
 
-enum control_kind { CONTROL_HOLD, CONTROL_DROP, CONTROL_FEED, CONTROL_HOME, CONTROL_HOME_CANCEL, CONTROL_QUERY, CONTROL_READ_POSITIONS };
+enum control_kind { CONTROL_HOLD, CONTROL_DROP, CONTROL_FEED, CONTROL_HOME, CONTROL_HOME_CANCEL, CONTROL_QUERY, CONTROL_READ_POSITIONS, CONTROL_DUMP };
 struct control {
     enum control_kind kind;
     uint64_t ticket;
-    double at_s;    /* QUERY: print time */
+    double at_s;    /* QUERY, DUMP: print time */
     double factor;  /* FEED */
     uint32_t serial;
-    int16_t stepper;
+    int16_t stepper; /* DUMP: -1: a queue */
+    int16_t queue;   /* DUMP */
 };
 
 struct gen {
@@ -449,6 +450,15 @@ struct read_state {
     struct engine_queue *stepper_queue[ENGINE_STEPPERS_MAX];
 };
 
+/* Written by the motion half while a fiber waits for it. */
+struct engine_dump {
+    size_t count;
+    union {
+        struct engine_dump_move moves[ENGINE_DUMP_MAX];
+        struct engine_dump_steps steps[ENGINE_DUMP_MAX];
+    };
+};
+
 struct engine {
     struct engine_config config;
     struct boards *boards;
@@ -495,6 +505,9 @@ struct engine {
         void *ctx;
     } listeners[LISTENERS_MAX];
     unsigned listener_count;
+
+    struct engine_dump dump;
+    bool is_dumping;
 
     /* homing: written by one half while the other waits for it */
     struct engine_home_request home_request;
@@ -544,6 +557,7 @@ enum err rate_check(const struct engine_stepper *s, double speed_mm_s, double ac
 uint64_t waiter_open(struct engine *e);       /* 0: too many wait */
 enum err waiter_wait(struct engine *e, uint64_t ticket, struct waiter *out); /* OK, ERR_CANCELLED, ERR_SHUTDOWN */
 void waiter_close(struct engine *e, uint64_t ticket);
+enum err waiter_ask(struct engine *e, struct control *c, struct waiter *out, struct err_info *info); /* and wait */
 void waiters_wake_room(struct engine *e);
 void events_dispatch(struct engine *e);
 enum err control_send(struct engine *e, const struct control *control, struct err_info *info);
@@ -641,6 +655,9 @@ void home_read_positions(struct motion *m, const struct control *c);
 void home_discard(struct motion *m);
 void home_first_sync(struct motion *m);
 bool home_sync_run(struct motion *m); /* false: answers are missing */
+
+/* engine_dump.c */
+void dump_run(struct motion *m, const struct control *c);
 
 /* engine_fault.c */
 void motion_fault(struct motion *m, const struct engine_stepper *s, const char *reason);

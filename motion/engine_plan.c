@@ -282,6 +282,9 @@ static void handle_control(struct motion *m)
         case CONTROL_READ_POSITIONS:
             home_read_positions(m, &c);
             break;
+        case CONTROL_DUMP:
+            dump_run(m, &c);
+            break;
         }
     }
 }

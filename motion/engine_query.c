@@ -82,6 +82,14 @@ bool engine_stepper_is_on(const struct engine_stepper *stepper)
     return stepper->e->is_batch ? send_is_motor_planned_on(&stepper->e->m, stepper) : stepper->read_is_on;
 }
 
+struct engine_queue *engine_find_queue(struct engine *e, const char *name)
+{
+    for (unsigned i = 0; i < e->queue_count; i++)
+        if (strcmp(e->queues[i]->name, name) == 0)
+            return e->queues[i];
+    return NULL;
+}
+
 const char *engine_queue_name(const struct engine_queue *queue)
 {
     return queue->name;

@@ -151,7 +151,7 @@ enum err engine_wait_executed(struct engine *e, struct engine_source source, str
     return wait_fence(e, ITEM_FENCE_EXECUTED, source, &w, info);
 }
 
-static enum err ask(struct engine *e, struct control *c, struct waiter *out, struct err_info *info)
+enum err waiter_ask(struct engine *e, struct control *c, struct waiter *out, struct err_info *info)
 {
     if (e->is_batch) {
         gen_batch_all(&e->m);
@@ -179,7 +179,7 @@ enum err engine_stepper_position_at(struct engine *e, struct engine_stepper *ste
 {
     struct waiter w;
     struct control c = {.kind = CONTROL_QUERY, .at_s = at.s, .stepper = (int16_t)stepper->index};
-    enum err err = ask(e, &c, &w, info);
+    enum err err = waiter_ask(e, &c, &w, info);
     if (err == OK)
         *position = w.position;
     return err;
@@ -189,7 +189,7 @@ enum err engine_read_positions(struct engine *e, struct err_info *info)
 {
     struct waiter w;
     struct control c = {.kind = CONTROL_READ_POSITIONS};
-    return ask(e, &c, &w, info);
+    return waiter_ask(e, &c, &w, info);
 }
 
 /* ------------------------------------------------------------------------------------------------------ events */

@@ -333,6 +333,22 @@ double stepgen_mm_of_steps(const struct stepgen *sg, int64_t steps)
     return sg->solver.origin_mm + (double)(steps - sg->steps_at_origin) * sg->solver.step_mm;
 }
 
+bool stepgen_record_at(const struct stepgen *sg, uint64_t index, struct stepgen_record *record)
+{
+    const uint64_t kept = sg->past_count < sg->config.history_count ? sg->past_count : sg->config.history_count;
+    if (index >= kept)
+        return false;
+    const struct stepgen_past *p = &sg->past[(sg->past_count - 1 - index) & (sg->config.history_count - 1)];
+    *record = (struct stepgen_record){.first_clock = p->msg.first_clock,
+                                      .last_clock = p->msg.last_clock,
+                                      .steps_before = p->steps_before,
+                                      .interval = p->msg.interval,
+                                      .count = p->msg.count,
+                                      .add = p->msg.add,
+                                      .is_forward = (p->msg.dir != 0) != sg->config.is_dir_inverted};
+    return true;
+}
+
 int64_t stepgen_steps_at(const struct stepgen *sg, uint64_t clock)
 {
     const uint64_t kept = sg->past_count < sg->config.history_count ? sg->past_count : sg->config.history_count;

@@ -100,6 +100,17 @@ double stepgen_pre_s(const struct stepgen *sg); /* 0 when unbound */
 double stepgen_post_s(const struct stepgen *sg);
 struct segq *stepgen_queue(const struct stepgen *sg); /* NULL: unbound */
 
+/* The queue messages that went out of late, 0 the newest; false: not kept (any more). */
+struct stepgen_record {
+    uint64_t first_clock, last_clock;
+    int64_t steps_before; /* count before its first step */
+    uint32_t interval;
+    uint16_t count;
+    int16_t add;
+    bool is_forward;
+};
+bool stepgen_record_at(const struct stepgen *sg, uint64_t index, struct stepgen_record *record);
+
 struct stepgen_counters {
     uint64_t steps, commands, dir_commands, glitches, checked;
     struct compress_deviation deviation; /* of the messages checked */

@@ -156,6 +156,9 @@ struct api_backend {
     enum err (*print_resume)(void *ctx, struct err_info *info); /* [fiber] */
     enum err (*print_cancel)(void *ctx, struct err_info *info); /* [fiber] */
     enum err (*query_endstops)(void *ctx, struct strbuf *out, struct err_info *info); /* [fiber] {"x": "open"|"TRIGGERED"} */
+    /* [fiber] motion_report's dump of a stepper, or of a motion queue (is_queue), after print time since_s */
+    enum err (*dump_motion)(void *ctx, bool is_queue, const char *name, double since_s, struct strbuf *out,
+                            struct err_info *info);
     /* The object of mmu_print_job_state with its history; ERR_NOT_FOUND: no [mmu] */
     enum err (*mmu_state)(void *ctx, struct strbuf *out, struct err_info *info);
     enum err (*mmu_pause)(void *ctx, const char *message, bool is_forced, struct err_info *info); /* [fiber] */

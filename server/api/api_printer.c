@@ -7,6 +7,7 @@
 #include "server/gcode/gcode.h"
 #include "server/job/job.h"
 #include "server/machine/printer.h"
+#include "server/machine/motion_report.h"
 #include "server/machine/query_endstops.h"
 #include "server/mmu/mmu.h"
 
@@ -142,6 +143,14 @@ static enum err show_endstops(void *ctx, struct strbuf *out, struct err_info *in
     return err;
 }
 
+static enum err dump_motion(void *ctx, bool is_queue, const char *name, double since_s, struct strbuf *out,
+                            struct err_info *info)
+{
+    struct printer *printer = ((struct api_printer *)ctx)->printer;
+    return is_queue ? motion_report_dump_trapq(printer, name, since_s, out, info)
+                    : motion_report_dump_stepper(printer, name, since_s, out, info);
+}
+
 static enum err mmu_state(void *ctx, struct strbuf *out, struct err_info *info)
 {
     struct api_printer *ap = ctx;
@@ -187,6 +196,7 @@ struct api_printer *api_printer_create(void (*wake_fn)(void *ctx), void *ctx)
         .print_resume = print_resume,
         .print_cancel = print_cancel,
         .query_endstops = show_endstops,
+        .dump_motion = dump_motion,
         .mmu_state = mmu_state,
         .mmu_pause = pause_mmu,
         .mmu_unlock = unlock_mmu,

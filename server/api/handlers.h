@@ -17,7 +17,7 @@ api_handler_fn handle_access_info, handle_access_oneshot_token, handle_access_ge
 api_handler_fn handle_printer_info, handle_printer_emergency_stop, handle_printer_restart,
     handle_printer_firmware_restart, handle_objects_list, handle_objects_query, handle_objects_subscribe,
     handle_gcode_script, handle_gcode_help, handle_print_start, handle_print_pause, handle_print_resume,
-    handle_print_cancel, handle_query_endstops;
+    handle_print_cancel, handle_query_endstops, handle_dump_stepper, handle_dump_trapq;
 /* mmu.c */
 api_handler_fn handle_mmu_state, handle_mmu_pause, handle_mmu_unlock, handle_mmu_resume;
 /* files.c, file_changes.c */

@@ -5,6 +5,7 @@
 #include "server/api/handlers.h"
 #include "server/api/subscription.h"
 
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -237,4 +238,30 @@ void handle_query_endstops(struct api_call *call)
         reply_result(call, err, &info);
     else
         api_reply(call);
+}
+
+/* Everything kept, or what came after `since`. */
+static void dump_motion(struct api_call *call, bool is_queue)
+{
+    const struct api_backend *backend = call->api->options.backend;
+    const char *name = NULL;
+    double since_s = (double)-INFINITY;
+    if (!api_arg_text(call, "name", true, &name) || !api_arg_double(call, "since", false, &since_s))
+        return;
+    struct err_info info = {""};
+    enum err err = backend->dump_motion(backend->ctx, is_queue, name, since_s, api_result(call), &info);
+    if (err)
+        reply_result(call, err, &info);
+    else
+        api_reply(call);
+}
+
+void handle_dump_stepper(struct api_call *call)
+{
+    dump_motion(call, false);
+}
+
+void handle_dump_trapq(struct api_call *call)
+{
+    dump_motion(call, true);
 }

@@ -224,6 +224,19 @@ static enum err query_endstops(void *ctx, struct strbuf *out, struct err_info *i
     return OK;
 }
 
+static enum err dump_motion(void *ctx, bool is_queue, const char *name, double since_s, struct strbuf *out,
+                            struct err_info *info)
+{
+    (void)ctx, (void)since_s;
+    if (strcmp(name, is_queue ? "toolhead" : "stepper_x") != 0)
+        return err_set(info, ERR_NOT_FOUND, "Unknown %s '%s'", is_queue ? "motion queue" : "stepper", name);
+    strbuf_adds(out, is_queue ? "{\"header\":[\"time\",\"duration\",\"start_velocity\",\"acceleration\",\"start_position\","
+                                "\"direction\"],\"data\":[[4.05,1,0,0,[300,0,0],[0,0,0]]]}"
+                              : "{\"header\":[\"interval\",\"count\",\"add\"],\"data\":[[29573,2,-8685]],\"first_clock\":1,"
+                                "\"last_clock\":2,\"first_step\":0,\"first_time\":1,\"last_time\":2,\"first_position\":0}");
+    return OK;
+}
+
 static enum err mmu_state(void *ctx, struct strbuf *out, struct err_info *info)
 {
     (void)info;
@@ -339,6 +352,7 @@ struct fake_printer *fake_printer_create(const char *status_file)
         .print_resume = print_resume,
         .print_cancel = print_cancel,
         .query_endstops = query_endstops,
+        .dump_motion = dump_motion,
         .mmu_state = mmu_state,
         .mmu_pause = mmu_pause,
         .mmu_unlock = mmu_unlock,

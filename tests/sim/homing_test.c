@@ -127,6 +127,27 @@ static void hybrid_corexy_homes(void **state)
     homes("hybrid_corexy");
 }
 
+static void hybrid_corexz_homes(void **state)
+{
+    (void)state;
+    homes("hybrid_corexz");
+}
+
+/* No axes: nothing to home, nothing moves, and what else there is works. */
+static void none_has_no_axes(void **state)
+{
+    (void)state;
+    static const char config[] = "[mcu]\nserial: /dev/ttyACM0\n[manual_stepper m]\nstep_pin: PA0\ndir_pin: PA1\nmicrosteps: 16\n"
+                                 "rotation_distance: 40\n[printer]\nmax_velocity: 300\nmax_accel: 3000\nkinematics: ";
+    struct rig *rig = start(config, "none");
+    expect_ok(rig, "G28\nG1 X10 F6000\nM400");
+    assert_string_equal(rig_status(rig, "toolhead", "homed_axes"), "\"\"");
+    assert_string_equal(rig_status(rig, "toolhead", "axis_maximum"), "[0.0, 0.0, 0.0, 0]");
+    expect_ok(rig, "MANUAL_STEPPER STEPPER=m MOVE=5\nM400");
+    assert_true(rig_status_number(rig, "manual_stepper m", "position") == 5.0);
+    rig_destroy(rig);
+}
+
 static void delta_homes(void **state)
 {
     (void)state;
@@ -245,7 +266,7 @@ int main(void)
         cmocka_unit_test(cartesian_homes),  cmocka_unit_test(corexy_homes),       cmocka_unit_test(corexz_homes),
         cmocka_unit_test(hybrid_corexy_homes), cmocka_unit_test(delta_homes),     cmocka_unit_test(dead_endstop),
         cmocka_unit_test(stuck_endstop),    cmocka_unit_test(limits),             cmocka_unit_test(positions_agree),
-        cmocka_unit_test(declared_positions),
+        cmocka_unit_test(declared_positions), cmocka_unit_test(hybrid_corexz_homes), cmocka_unit_test(none_has_no_axes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
