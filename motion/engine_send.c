@@ -236,13 +236,15 @@ bool send_is_motor_planned_on(const struct motion *m, const struct engine_steppe
 
 static void collect_due(struct motion *m, double until_s)
 {
-    double first_s[ENGINE_STEPPERS_MAX];
-    for (unsigned i = 0; i < m->e->stepper_count; i++)
+    double first_s[ENGINE_STEPPERS_MAX], motors_s = until_s;
+    for (unsigned i = 0; i < m->e->stepper_count; i++) {
         first_s[i] = first_moving_s(m, m->e->steppers[i]);
+        motors_s = fmax(motors_s, first_s[i]); /* what was switched before a motor goes on is told before that */
+    }
     m->due_count = 0;
     for (uint64_t i = m->timed_begin; i < m->timed_stamped; i++) {
         struct timed *t = timed_at(m, i);
-        if (t->is_done || t->time_s > until_s)
+        if (t->is_done || t->time_s > (t->kind == ITEM_MOTOR ? motors_s : until_s))
             continue;
         if (t->kind == ITEM_MOTOR) {
             switch_on_moving(m, first_s, t->time_s);
