@@ -11,7 +11,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { MOTOR_X, MOTOR_Y, MOTOR_Z, MOTOR_E, MOTOR_COUNT };
+/* What every machine has; and what it also has when `has_gears` is set: a second extruder, a stepper that may follow either
+ * of them, a manual stepper. */
+enum { MOTOR_X, MOTOR_Y, MOTOR_Z, MOTOR_E, MOTOR_COUNT, MOTOR_E1 = MOTOR_COUNT, MOTOR_GEAR, MOTOR_SELECTOR, MOTOR_MAX };
 
 struct motor {
     struct machine *machine;
@@ -31,11 +33,12 @@ struct motor {
 struct machine {
     struct rig rig; /* first */
     struct engine *engine;
-    struct motor motor[MOTOR_COUNT];
-    struct engine_stepper *stepper[MOTOR_COUNT];
-    struct engine_enable *enable[MOTOR_COUNT];
-    struct engine_output *enable_output[MOTOR_COUNT];
+    struct motor motor[MOTOR_MAX];
+    struct engine_stepper *stepper[MOTOR_MAX];
+    struct engine_enable *enable[MOTOR_MAX];
+    struct engine_output *enable_output[MOTOR_MAX];
     struct engine_queue *extruder;
+    struct engine_queue *extruder1, *selector; /* has_gears */
     struct engine_output *fan;
     unsigned fan_oid;
     struct engine_endstop *endstop[3];
@@ -49,7 +52,9 @@ struct machine {
     struct engine_event events[4096];
     size_t event_count;
     void (*body)(struct machine *m);
-    size_t board_of[MOTOR_COUNT], endstop_board;
+    size_t board_of[MOTOR_MAX], endstop_board;
+    bool has_gears;
+    size_t step_ring;          /* only so many of the latest steps are kept, a power of two; 0: all */
     bool is_real; /* a thread for each actor and the wall clock; the motors may be looked at when it is over */
     double start_pos[4];
     enum engine_kinematics kind; /* ENGINE_KIN_NONE: cartesian */
@@ -57,8 +62,14 @@ struct machine {
     double feed_factor;        /* of the moves that machine_move makes; 0: no override applies to them */
 };
 
-static const double motor_step_mm[MOTOR_COUNT] = {0.0125, 0.0125, 0.0025, 0.002};
-static const char *const motor_names[MOTOR_COUNT] = {"stepper_x", "stepper_y", "stepper_z", "extruder"};
+static const double motor_step_mm[MOTOR_MAX] = {0.0125, 0.0125, 0.0025, 0.002, 0.002, 0.002, 0.01};
+static const char *const motor_names[MOTOR_MAX] = {"stepper_x", "stepper_y", "stepper_z", "extruder",
+                                                   "extruder1", "gear",      "selector"};
+
+static inline int machine_motors(const struct machine *m)
+{
+    return m->has_gears ? MOTOR_MAX : MOTOR_COUNT;
+}
 
 /* Print time of a tick of a board: the main board's clock. Other boards go by way of the host's time. */
 static inline double machine_print_time(struct machine *m, size_t board, struct mcu_ticks clock)
@@ -82,12 +93,14 @@ static inline void motor_on_step(void *ctx, struct mcu_ticks clock, uint32_t lev
         motor->has_bad_clock = true;
     motor->last_clock = clock.t;
     motor->count += motor->dir ? 1 : -1;
-    if (motor->step_count == motor->step_capacity) {
-        motor->step_capacity = motor->step_capacity ? motor->step_capacity * 2 : 65536;
+    const size_t ring = motor->machine->step_ring;
+    if (motor->step_count == motor->step_capacity && !(ring && motor->step_capacity)) {
+        motor->step_capacity = ring ? ring : motor->step_capacity ? motor->step_capacity * 2 : 65536;
         motor->steps = mem_realloc(motor->steps, motor->step_capacity * sizeof *motor->steps);
     }
-    motor->steps[motor->step_count++] =
+    motor->steps[(ring ? motor->step_count & (ring - 1) : motor->step_count)] =
         (struct motor_step){machine_print_time(motor->machine, motor->board, clock), motor->count};
+    motor->step_count++;
 }
 
 static inline void motor_on_dir(void *ctx, struct mcu_ticks clock, uint32_t level)
@@ -165,7 +178,15 @@ static inline void machine_describe(struct machine *m)
                                                   .max_extrude_only_distance_mm = 100,
                                                   .instantaneous_corner_velocity_mm_s = 1};
     m->extruder = engine_add_extruder(m->engine, &extruder);
-    for (int i = 0; i < MOTOR_COUNT; i++) {
+    if (m->has_gears) {
+        struct engine_extruder_spec second = extruder;
+        second.name = "extruder1";
+        m->extruder1 = engine_add_extruder(m->engine, &second);
+        m->selector = engine_add_manual(m->engine, "selector");
+    }
+    struct engine_queue *const homes[MOTOR_MAX] = {[MOTOR_E] = m->extruder, [MOTOR_E1] = m->extruder1,
+                                                   [MOTOR_GEAR] = m->extruder, [MOTOR_SELECTOR] = m->selector};
+    for (int i = 0; i < machine_motors(m); i++) {
         struct board *board = rig->board[m->board_of[i]];
         const unsigned oid = board_oid(board);
         char step[16], dir[16], en[16];
@@ -189,8 +210,8 @@ static inline void machine_describe(struct machine *m)
                                                  .board = board,
                                                  .oid = oid,
                                                  .step_dist_mm = motor_step_mm[i],
-                                                 .queue = i == MOTOR_E ? m->extruder : engine_toolhead(m->engine),
-                                                 .rail = i == MOTOR_E ? 0 : (unsigned)i,
+                                                 .queue = i >= MOTOR_E ? homes[i] : engine_toolhead(m->engine),
+                                                 .rail = i >= MOTOR_E ? 0 : (unsigned)i,
                                                  .enable = m->enable[i]};
         rig_expect_ok(engine_add_stepper(m->engine, &spec, &m->stepper[i], &info), &info);
     }
@@ -270,7 +291,7 @@ static inline void machine_run(struct machine *m, uint64_t seed, size_t boards, 
     c.boards = m->rig.boards;
     c.machine = &m->rig.machine;
     m->engine = engine_create(&c);
-    for (int i = 0; i < MOTOR_COUNT; i++) {
+    for (int i = 0; i < machine_motors(m); i++) {
         struct motor *motor = &m->motor[i];
         char name[16];
         motor->machine = m;
@@ -298,7 +319,7 @@ static inline void machine_run(struct machine *m, uint64_t seed, size_t boards, 
         if (stats.is_shut_down)
             fail_msg("board %zu is shut down: %s", i, stats.shutdown_reason);
     }
-    for (int i = 0; i < MOTOR_COUNT; i++)
+    for (int i = 0; i < machine_motors(m); i++)
         assert_false(m->motor[i].has_bad_clock);
     assert_string_equal(engine_fault_text(m->engine), "");
 }
@@ -307,7 +328,7 @@ static inline void machine_end(struct machine *m)
 {
     engine_destroy(m->engine);
     rig_deinit(&m->rig);
-    for (int i = 0; i < MOTOR_COUNT; i++)
+    for (int i = 0; i < machine_motors(m); i++)
         mem_free(m->motor[i].steps);
 }
 
