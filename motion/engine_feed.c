@@ -98,6 +98,8 @@ static bool concerns_plan(const struct motion *m, uint64_t first)
 
 void feed_replan(struct motion *m)
 {
+    if (m->tail_count > 0 && !m->is_replaying)
+        return; /* the release is on its way: what goes back must not be mixed up with the tail it lets go */
     lookahead_retire(&m->la, m->est_s);
     const double cut_s = hold_cut_s(m);
     uint64_t first = lookahead_find(&m->la, cut_s);

@@ -246,6 +246,7 @@ static void announce_held(struct motion *m, double stop_s)
         const struct item *item = tail_at(m, i);
         if (item->kind == ITEM_ACTIVATE || (item->kind == ITEM_SET_POSITION && item->a.position.axes & 8))
             ev->tail_resets_e = true;
+        ev->tail_sets_axes = ev->tail_sets_axes || item->kind == ITEM_AXES;
     }
     m->is_held_event_due = true;
 }

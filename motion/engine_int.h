@@ -288,6 +288,7 @@ struct engine_internal_event {
     enum err result;
     struct engine_stepper_position position; /* answer to a query */
     bool tail_resets_e;                      /* HELD: the tail sets e anew */
+    bool tail_sets_axes;                     /* HELD: the tail makes manual queues axes: they must be where they are now */
 };
 
 enum control_kind { CONTROL_HOLD, CONTROL_DROP, CONTROL_FEED, CONTROL_HOME, CONTROL_HOME_CANCEL, CONTROL_QUERY, CONTROL_READ_POSITIONS, CONTROL_DUMP };
@@ -492,7 +493,7 @@ struct engine {
     bool is_holding, is_held, is_homing, is_fault_told;
     struct read_state tail_end;     /* where the stream ended when it was held */
     struct read_state held;         /* where it was cut */
-    bool tail_resets_e;
+    bool tail_resets_e, tail_sets_axes;
     uint32_t tail_count;
     uint32_t feed_serial;      /* of the last feed override: what is appended now knows it */
 

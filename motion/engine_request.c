@@ -68,22 +68,40 @@ static void become_released(struct engine *e)
     e->is_held = false;
 }
 
-enum err engine_release(struct engine *e, struct err_info *info)
+static enum err check_queue_place(const struct engine_queue *q, double now_mm, double held_mm, struct err_info *info)
 {
-    if (!e->is_held)
-        return err_set(info, ERR_STATE, "No motion is held");
+    if (fabs(now_mm - held_mm) <= 1e-6)
+        return OK;
+    return err_set(info, ERR_STATE, "%s is not where it was paused: at %.3f, paused at %.3f", q->name, now_mm, held_mm);
+}
+
+/* The tail begins where the motion was held: everything whose coordinates it knows must be there again. */
+static enum err check_held_place(const struct engine *e, struct err_info *info)
+{
     for (int i = 0; i < 3; i++)
         if (fabs(e->pos[i] - e->held.pos[i]) > 1e-6)
             return err_set(info, ERR_STATE,
                            "The toolhead is not where it was paused: at %.3f %.3f %.3f, paused at %.3f %.3f %.3f", e->pos[0],
                            e->pos[1], e->pos[2], e->held.pos[0], e->held.pos[1], e->held.pos[2]);
-    for (unsigned i = 0; i < e->extra.count; i++)
-        if (fabs(e->pos[AXIS_EXTRA + i] - e->held.pos[AXIS_EXTRA + i]) > 1e-6)
-            return err_set(info, ERR_STATE, "%s is not where it was paused: at %.3f, paused at %.3f",
-                           e->extra.axis[i].queue->name, e->pos[AXIS_EXTRA + i], e->held.pos[AXIS_EXTRA + i]);
-    if (e->active != e->held.active)
-        return err_set(info, ERR_STATE, "Another extruder is active than when the motion was paused");
-    enum err err = stream_ready(e, ENGINE_SOURCE_NONE, info);
+    enum err err = OK;
+    for (unsigned i = 0; i < e->extra.count && err == OK; i++)
+        err = check_queue_place(e->extra.axis[i].queue, e->pos[AXIS_EXTRA + i], e->held.pos[AXIS_EXTRA + i], info);
+    for (unsigned i = 0; i < e->queue_count && err == OK && e->tail_sets_axes; i++)
+        if (e->queues[i]->kind == QUEUE_MANUAL && e->queues[i] != e->force_queue)
+            err = check_queue_place(e->queues[i], e->queues[i]->read_mm, e->held.queue_mm[i], info);
+    if (err == OK && e->active != e->held.active)
+        err = err_set(info, ERR_STATE, "Another extruder is active than when the motion was paused");
+    return err;
+}
+
+enum err engine_release(struct engine *e, struct err_info *info)
+{
+    if (!e->is_held)
+        return err_set(info, ERR_STATE, "No motion is held");
+    enum err err = check_held_place(e, info);
+    if (err != OK)
+        return err;
+    err = stream_ready(e, ENGINE_SOURCE_NONE, info);
     if (err != OK)
         return err;
     /* The caller's coordinates may differ from the held ones by rounding; the tail goes on from its own. */

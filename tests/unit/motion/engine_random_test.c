@@ -528,7 +528,11 @@ static void random_hold(struct machine *m)
         done[DID_CANCEL]++;
         return;
     }
-    AWAIT(m, engine_release(m->engine, &await_info));
+    TRY(m, engine_release(m->engine, &await_info));
+    if (engine_is_held(m->engine)) { /* the manual stepper is elsewhere and the tail makes it an axis */
+        rig_expect_ok(engine_drop_tail(m->engine, &info), &info);
+        done[DID_CANCEL]++;
+    }
 }
 
 static void random_feed(struct machine *m)
