@@ -233,6 +233,31 @@ static void settle(struct motion *m, double stop_s)
     motion_need_prime(m);
 }
 
+/* What the caller's half must know to continue where the tail will end. */
+static void note_tail_item(struct engine_internal_event *ev, const struct item *item)
+{
+    switch (item->kind) {
+    case ITEM_ACTIVATE:
+        ev->tail_resets_e = true;
+        break;
+    case ITEM_SET_POSITION:
+        ev->tail_resets_e = ev->tail_resets_e || item->a.position.axes & 8;
+        break;
+    case ITEM_AXES:
+        ev->tail_sets_axes = true;
+        break;
+    case ITEM_QUEUE_MOVE:
+    case ITEM_QUEUE_POSITION:
+        ev->tail_queues |= (uint32_t)1 << item->a.queue_move.queue;
+        break;
+    case ITEM_BIND:
+        ev->tail_binds |= (uint64_t)1 << item->a.bind.stepper;
+        break;
+    default:
+        break;
+    }
+}
+
 static void announce_held(struct motion *m, double stop_s)
 {
     struct engine_internal_event *ev = &m->held_event;
@@ -242,12 +267,8 @@ static void announce_held(struct motion *m, double stop_s)
     ev->event.source = m->tail_count > 0 ? tail_at(m, 0)->source : ENGINE_SOURCE_NONE;
     ev->event.tail_count = m->tail_count;
     memcpy(ev->event.pos, m->pos, sizeof m->pos);
-    for (uint32_t i = 0; i < m->tail_count; i++) {
-        const struct item *item = tail_at(m, i);
-        if (item->kind == ITEM_ACTIVATE || (item->kind == ITEM_SET_POSITION && item->a.position.axes & 8))
-            ev->tail_resets_e = true;
-        ev->tail_sets_axes = ev->tail_sets_axes || item->kind == ITEM_AXES;
-    }
+    for (uint32_t i = 0; i < m->tail_count; i++)
+        note_tail_item(ev, tail_at(m, i));
     m->is_held_event_due = true;
 }
 

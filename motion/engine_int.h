@@ -289,6 +289,8 @@ struct engine_internal_event {
     struct engine_stepper_position position; /* answer to a query */
     bool tail_resets_e;                      /* HELD: the tail sets e anew */
     bool tail_sets_axes;                     /* HELD: the tail makes manual queues axes: they must be where they are now */
+    uint32_t tail_queues;                    /* HELD: manual queues (bits) that the tail moves or declares */
+    uint64_t tail_binds;                     /* HELD: steppers (bits) that the tail binds */
 };
 
 enum control_kind { CONTROL_HOLD, CONTROL_DROP, CONTROL_FEED, CONTROL_HOME, CONTROL_HOME_CANCEL, CONTROL_QUERY, CONTROL_READ_POSITIONS, CONTROL_DUMP };
@@ -494,6 +496,8 @@ struct engine {
     struct read_state tail_end;     /* where the stream ended when it was held */
     struct read_state held;         /* where it was cut */
     bool tail_resets_e, tail_sets_axes;
+    uint32_t tail_queues;
+    uint64_t tail_binds;
     uint32_t tail_count;
     uint32_t feed_serial;      /* of the last feed override: what is appended now knows it */
 

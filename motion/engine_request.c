@@ -55,10 +55,15 @@ static void become_released(struct engine *e)
 {
     const struct read_state *held = &e->held, *end = &e->tail_end;
     const double e_shift = e->tail_resets_e ? 0.0 : e->pos[3] - held->pos[3];
-    for (unsigned i = 0; i < e->queue_count; i++)
-        e->queues[i]->read_mm = keep_unless_changed(held->queue_mm[i], end->queue_mm[i], e->queues[i]->read_mm);
+    for (unsigned i = 0; i < e->queue_count; i++) {
+        struct engine_queue *q = e->queues[i];
+        if (q->kind != QUEUE_MANUAL)
+            q->read_mm = keep_unless_changed(held->queue_mm[i], end->queue_mm[i], q->read_mm);
+        else if (e->tail_sets_axes || e->tail_queues >> i & 1)
+            q->read_mm = end->queue_mm[i];
+    }
     for (unsigned i = 0; i < e->stepper_count; i++)
-        if (end->stepper_queue[i] != held->stepper_queue[i])
+        if (e->tail_binds >> i & 1)
             e->steppers[i]->read_queue = end->stepper_queue[i];
     memcpy(e->pos, end->pos, sizeof e->pos);
     e->pos[3] += e_shift;

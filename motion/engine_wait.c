@@ -234,6 +234,8 @@ static void become_held(struct engine *e, const struct engine_internal_event *ev
     save_read_state(e, &e->held);
     e->tail_resets_e = ev->tail_resets_e;
     e->tail_sets_axes = ev->tail_sets_axes;
+    e->tail_queues = ev->tail_queues;
+    e->tail_binds = ev->tail_binds;
     e->tail_count = ev->event.tail_count;
     e->is_holding = false;
     e->is_held = true;
