@@ -79,6 +79,7 @@ enum err binding_make(struct stepgen *sg, const struct binding *to, double fence
     sg->binding = *to;
     sg->queue = to->queue;
     sg->bound_s = fence_s;
+    sg->bound_count++;
     solver_bind(&sg->solver, to->queue ? &to->filter : NULL, to->advance_k_s, fence_s);
     if (to->queue) {
         segq_rest_until(to->queue, fence_s + new.after_s);

@@ -20,6 +20,7 @@ struct stepgen {
     struct segq *queue;
     struct binding binding; /* the one in force */
     double bound_s;
+    uint64_t bound_count; /* bindings made so far */
     struct solver solver;
     struct compress compress;
     /* the newest step is held back until it is sure that it is no glitch */

@@ -93,7 +93,8 @@ struct epoch {
 struct watch {
     struct epoch now, before;
     double end_mm;   /* where the binding before rested at the end */
-    double bound_s, step_mm;
+    double step_mm;
+    uint64_t bound_count;
     double window_s; /* last window */
     int64_t window_count;
     bool has_window;
@@ -151,6 +152,9 @@ static void begin_epoch(int i, struct engine_stepper *s)
 {
     struct watch *w = &watch[i];
     w->before = w->now;
+    if (s->sg->bound_count != w->bound_count + 1)
+        w->before.is_valid = false; /* another one was made and gone between two looks: a force move, say */
+    w->bound_count = s->sg->bound_count;
     w->end_mm = (double)NAN;
     for (unsigned k = 0; k < s->e->queue_count; k++)
         if (w->before.queue == &s->e->queues[k]->q)
@@ -165,7 +169,6 @@ static void begin_epoch(int i, struct engine_stepper *s)
     if (s->queue)
         w->now.queue = &s->queue->q;
     w->now.filter = s->filter;
-    w->bound_s = s->sg->bound_s;
     epochs++;
     if (s->sg->bound_s < made_s - 1e-9)
         FAIL("%s is bound at %.6f s, but steps were made up to %.6f s", motor_names[i], s->sg->bound_s, made_s);
@@ -286,7 +289,7 @@ static void observe(struct machine *mc)
         struct watch *w = &watch[i];
         check_reach(m, i, s);
         const double step_mm = engine_stepper_step_dist_mm(s);
-        if (s->sg->bound_s != w->bound_s)
+        if (s->sg->bound_count != w->bound_count)
             begin_epoch(i, s);
         if (w->step_mm != step_mm) { /* as the stream will have it: until that is in force nothing is compared */
             w->step_mm = step_mm;
