@@ -6,13 +6,19 @@
 
 #include <string.h>
 
-void handle_database_list(struct api_call *call)
+json_t *database_public_namespaces(const struct api *api)
 {
-    json_t *names = db_namespaces(call->api->options.db);
+    json_t *names = db_namespaces(api->options.db);
     for (size_t i = json_array_size(names); i-- > 0;)
         if (strcmp(json_string_value(json_array_get(names, i)), DB_PRIVATE_NAMESPACE) == 0)
             json_array_remove(names, i);
-    api_reply_json(call, json_pack("{s:o, s:[]}", "namespaces", names, "backups"));
+    return names;
+}
+
+void handle_database_list(struct api_call *call)
+{
+    json_t *names = database_public_namespaces(call->api), *backups = database_backups(call->api);
+    api_reply_json(call, json_pack("{s:o, s:o}", "namespaces", names, "backups", backups));
 }
 
 /* The arguments that all of them take; false: the error has been sent. */

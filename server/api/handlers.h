@@ -26,6 +26,11 @@ api_handler_fn handle_files_list, handle_files_roots, handle_files_metadata, han
     handle_files_move, handle_files_copy, handle_files_delete_file;
 /* database.c */
 api_handler_fn handle_database_list, handle_database_get_item, handle_database_post_item, handle_database_delete_item;
+json_t *database_public_namespaces(const struct api *api); /* names; the caller owns them */
+/* database_backup.c */
+api_handler_fn handle_database_compact, handle_database_post_backup, handle_database_delete_backup,
+    handle_database_restore;
+json_t *database_backups(const struct api *api); /* names of files; the caller owns them */
 /* machine.c */
 api_handler_fn handle_machine_proc_stats, handle_machine_system_info;
 /* "AMD EPYC" and "2 core AMD EPYC"; the caller frees both. */

@@ -1,20 +1,16 @@
 /* Each entry is one row (namespace, first part of the key) -> JSON text; deeper parts of a dotted key are walked inside
  * the value. That keeps a whole namespace one range read and an item one row, as clients use them. */
-#include "server/store/db.h"
+#include "server/store/db_private.h"
 
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "server/store/jsontext.h"
 
-#include <pthread.h>
-#include <sqlite3.h>
 #include <stdbool.h>
 #include <string.h>
 
 #define DB_DEPTH_MAX 200
-
-enum statement { ST_NAMES, ST_HAS, ST_ALL, ST_GET, ST_PUT, ST_DELETE, ST_COUNT };
 
 static const char *const STATEMENTS[ST_COUNT] = {
     [ST_NAMES] = "SELECT DISTINCT namespace FROM items ORDER BY namespace",
@@ -26,12 +22,6 @@ static const char *const STATEMENTS[ST_COUNT] = {
     [ST_DELETE] = "DELETE FROM items WHERE namespace = ?1 AND key = ?2",
 };
 
-struct db {
-    sqlite3 *sqlite;
-    sqlite3_stmt *statements[ST_COUNT];
-    pthread_mutex_t lock; /* guards all of the above */
-};
-
 /* The parts of a key, as views into JSON or into `copy`. */
 struct key_parts {
     const char *parts[DB_KEY_DEPTH_MAX];
@@ -39,7 +29,7 @@ struct key_parts {
     char *copy;
 };
 
-static enum err sqlite_err(struct db *db, struct err_info *info, const char *what)
+enum err db_sqlite_err(struct db *db, struct err_info *info, const char *what)
 {
     return err_set(info, ERR_IO, "database: %s: %s", what, sqlite3_errmsg(db->sqlite));
 }
@@ -63,7 +53,7 @@ enum err db_open(const char *path, struct db **out, struct err_info *info)
     for (size_t i = 0; i < ST_COUNT && !err; i++)
         if (sqlite3_prepare_v3(db->sqlite, STATEMENTS[i], -1, SQLITE_PREPARE_PERSISTENT, &db->statements[i], NULL) !=
             SQLITE_OK)
-            err = sqlite_err(db, info, "prepare");
+            err = db_sqlite_err(db, info, "prepare");
     if (err) {
         db_close(db);
         return err;
@@ -117,7 +107,7 @@ static enum err column_json(struct db *db, sqlite3_stmt *st, int column, json_t 
 {
     const char *text = (const char *)sqlite3_column_text(st, column);
     if (!text)
-        return sqlite_err(db, info, "read");
+        return db_sqlite_err(db, info, "read");
     return jsontext_parse(text, (size_t)sqlite3_column_bytes(st, column), DB_DEPTH_MAX, out, info);
 }
 
@@ -135,7 +125,7 @@ static enum err read_row(struct db *db, const char *ns, const char *key, json_t 
     int rc = sqlite3_step(st);
     enum err err = rc == SQLITE_ROW    ? column_json(db, st, 0, out, info)
                    : rc == SQLITE_DONE ? err_set(info, ERR_NOT_FOUND, "Key '%s' in namespace '%s' not found", key, ns)
-                                       : sqlite_err(db, info, "read");
+                                       : db_sqlite_err(db, info, "read");
     unbind(st);
     return err;
 }
@@ -151,7 +141,7 @@ static enum err write_row(struct db *db, const char *ns, const char *key, const 
     } else {
         sqlite3_stmt *st = bind(db, ST_PUT, ns, key, text.data);
         if (sqlite3_step(st) != SQLITE_DONE)
-            err = sqlite_err(db, info, "write");
+            err = db_sqlite_err(db, info, "write");
         unbind(st);
     }
     strbuf_deinit(&text);
@@ -161,7 +151,7 @@ static enum err write_row(struct db *db, const char *ns, const char *key, const 
 static enum err delete_row(struct db *db, const char *ns, const char *key, struct err_info *info)
 {
     sqlite3_stmt *st = bind(db, ST_DELETE, ns, key, NULL);
-    enum err err = sqlite3_step(st) == SQLITE_DONE ? OK : sqlite_err(db, info, "delete");
+    enum err err = sqlite3_step(st) == SQLITE_DONE ? OK : db_sqlite_err(db, info, "delete");
     unbind(st);
     return err;
 }
@@ -268,7 +258,7 @@ static enum err get_locked(struct db *db, const char *ns, const struct key_parts
     if (value)
         *out = json_incref(value);
     json_decref(row);
-    return value ? OK : err == OK || err == ERR_NOT_FOUND ? missing_key(key, ns, info) : sqlite_err(db, info, "read");
+    return value ? OK : err == OK || err == ERR_NOT_FOUND ? missing_key(key, ns, info) : db_sqlite_err(db, info, "read");
 }
 
 /* What the three of db_get, db_put and db_delete do with a key that has been taken apart, under the lock. */

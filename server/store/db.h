@@ -6,6 +6,7 @@
 #include "base/err.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 #define DB_NAME_BYTES_MAX 256     /* namespace or key */
 #define DB_KEY_DEPTH_MAX 32       /* parts of a dotted key */
@@ -36,5 +37,14 @@ enum err db_delete(struct db *db, const char *ns, const json_t *key, json_t **ou
 enum err db_get_flat(struct db *db, const char *ns, const char *key, json_t **out) ERR_NODISCARD;
 enum err db_put_flat(struct db *db, const char *ns, const char *key, const json_t *value) ERR_NODISCARD;
 enum err db_delete_flat(struct db *db, const char *ns, const char *key) ERR_NODISCARD;
+
+/* --- all of it --- */
+
+/* Give pages that are no longer used back to the file system; sizes in bytes. */
+enum err db_compact(struct db *db, int64_t *size_before, int64_t *size_after, struct err_info *info) ERR_NODISCARD;
+/* Copy everything to the file `path`, which appears whole or not at all. */
+enum err db_backup(struct db *db, const char *path, struct err_info *info) ERR_NODISCARD;
+/* Replace everything by a copy. ERR_NOT_FOUND; ERR_INVALID: damaged or not ours, nothing has changed. */
+enum err db_restore(struct db *db, const char *path, struct err_info *info) ERR_NODISCARD;
 
 #endif

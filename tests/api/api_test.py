@@ -248,6 +248,35 @@ class Rest(Case):
         self.assertEqual(self.server.call("GET", "/server/database/item?namespace=lockstep_private")[0], 403)
         self.assertNotIn("lockstep_private", self.server.get("/server/database/list")["namespaces"])
 
+    def test_database_backups(self):
+        put = lambda value: self.server.call("POST", "/server/database/item", {"namespace": "kept", "key": "a", "value": value})
+        put(1)
+        status, reply = self.server.call("POST", "/server/database/backup", {"filename": "first.db"})
+        self.assertEqual((status, reply["result"]["backup_path"]), (200, self.server.path("backup", "database", "first.db")))
+        self.assertEqual(self.server.call("POST", "/server/database/backup", {"filename": "first.db"})[0], 400)
+        made = self.server.call("POST", "/server/database/backup")[1]["result"]["backup_path"]
+        self.assertRegex(made, r"/sqldb-backup-\d{8}T\d{6}\.db$")
+        self.assertEqual(self.server.get("/server/database/list")["backups"], ["first.db", os.path.basename(made)])
+        put(2)
+        self.assertEqual(self.server.call("POST", "/server/database/restore", {"filename": "absent.db"})[0], 404)
+        with open(self.server.path("backup", "database", "bad.db"), "wb") as file:
+            file.write(b"SQLite format 3\0" + os.urandom(5000))
+        self.assertEqual(self.server.call("POST", "/server/database/restore", {"filename": "bad.db"})[0], 400)
+        self.assertEqual(self.server.get("/server/database/item?namespace=kept&key=a")["value"], 2)
+        reply = self.server.call("POST", "/server/database/restore", {"filename": "first.db"})[1]["result"]
+        self.assertIn("kept", reply["restored_namespaces"])
+        self.assertEqual(self.server.get("/server/database/item?namespace=kept&key=a")["value"], 1)
+        put(3)
+        self.assertEqual(self.server.get("/server/database/item?namespace=kept&key=a")["value"], 3)
+        sizes = self.server.call("POST", "/server/database/compact")[1]["result"]
+        self.assertTrue(0 < sizes["new_size"] <= sizes["previous_size"], sizes)
+        for name in ("../first.db", "", ".hidden", "a/b", "x" * 300):
+            for verb, path in (("POST", "backup"), ("DELETE", "backup"), ("POST", "restore")):
+                self.assertEqual(self.server.call(verb, "/server/database/" + path, {"filename": name})[0], 400, (verb, name))
+        for name in ("first.db", "bad.db", os.path.basename(made)):
+            self.assertEqual(self.server.call("DELETE", "/server/database/backup", {"filename": name})[0], 200)
+        self.assertEqual(self.server.get("/server/database/list")["backups"], [])
+
     def test_webcams(self):
         ws = self.server.ws()
         self.addCleanup(ws.close)

@@ -41,9 +41,11 @@ CALLS = [
     ("server.files.delete_file", {"path": "gcodes/made/three.gcode"}), ("server.files.delete_directory", {"path": "gcodes/made"}),
     ("server.database.post_item", {"namespace": "contract", "key": "a.b", "value": [1, {"c": None}]}), ("server.database.list", {}),
     ("server.database.get_item", {"namespace": "contract"}), ("server.database.delete_item", {"namespace": "contract", "key": "a"}),
+    ("server.database.compact", {}), ("server.database.post_backup", {"filename": "a.db"}),
+    ("server.database.delete_backup", {"filename": "a.db"}),
     ("printer.print.start", {"filename": "one.gcode"}), ("printer.print.pause", {}), ("printer.print.resume", {}),
     ("printer.print.cancel", {}), ("printer.emergency_stop", {}), ("printer.restart", {}), ("printer.firmware_restart", {}),
-    ("server.restart", {}),
+    ("server.restart", {}), ("server.database.restore", {"filename": "kept.db"}),
 ]
 
 
@@ -157,6 +159,12 @@ def prepare(server, method):
         server.call("POST", "/server/files/directory", {"path": "gcodes/made"})
     elif method == "server.webcams.delete_item":
         server.call("POST", "/server/webcams/item", {"name": "bed", "stream_url": "/"})
+    elif method == "server.database.post_backup":
+        server.call("DELETE", "/server/database/backup?filename=a.db")
+    elif method == "server.database.delete_backup":
+        server.call("POST", "/server/database/backup", {"filename": "a.db"})
+    elif method == "server.database.restore":
+        server.call("POST", "/server/database/backup", {"filename": "kept.db"})
     elif method == "server.database.delete_item":
         server.call("POST", "/server/database/item", {"namespace": "contract", "key": "a.b", "value": 1})
     elif method == "printer.print.start":
