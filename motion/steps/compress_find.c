@@ -9,7 +9,8 @@
 
 #define SLACK   1e-6 /* above the rounding of quotients below 2^30, below their spacing 1/(2 * 65535) */
 #define ROUND   6755399441055744.0 /* 1.5 * 2^52: adding and taking it away rounds to a whole number */
-#define TRY_MAX 16 /* adds tried for a short run when the likely ones have no whole interval */
+#define TRY_TOP 4  /* adds tried one after the other for a short run */
+#define TRY_MAX 16 /* and then so many at equal distances */
 
 /* A value of add with the intervals that go with it, for a run of `count` steps. */
 struct choice {
@@ -65,14 +66,20 @@ static inline double pick_interval(const struct choice *choice)
     return min < 96.0 ? 95.0 : min < 12288.0 ? 12287.0 : 1572863.0;
 }
 
-/* Longer first, then fewer bytes, then the add nearer to 0. */
+/* Where the last step goes, divided by the count. */
+static inline double end_of(const struct choice *choice)
+{
+    return choice->interval_max + 0.5 * choice->add * (choice->count - 1.0);
+}
+
+/* Longer first, then fewer bytes, then the later last step: from there the next message gets further. */
 static inline bool is_better(const struct choice *a, const struct choice *b)
 {
     if (a->count != b->count)
         return a->count > b->count;
     const int bytes_a = vlq_bytes(a->add) + vlq_bytes(a->interval_min);
     const int bytes_b = vlq_bytes(b->add) + vlq_bytes(b->interval_min);
-    return bytes_a != bytes_b ? bytes_a < bytes_b : fabs(a->add) < fabs(b->add);
+    return bytes_a != bytes_b ? bytes_a < bytes_b : end_of(a) > end_of(b);
 }
 
 /* --- search --- */
@@ -127,26 +134,33 @@ static void narrow(struct bracket *b, const struct scan *s, double low, double h
     }
 }
 
-static bool try_lane(struct choice *best, const struct scan *s, int lane, int n)
+/* Steady speed that loses nothing but the fraction of its interval is sent as such: no other add ends later. */
+static inline bool is_steady(const struct compress *c, const struct choice *choice)
 {
-    struct choice choice = {.add = s->add[lane], .count = n};
-    whole_intervals(&choice, s->min[lane], s->max[lane]);
-    if (choice.interval_min > choice.interval_max)
-        return false;
-    if (is_better(&choice, best))
-        *best = choice;
-    return true;
+    return choice->add == 0.0 && choice->interval_max > c->high[choice->count - 1] - 1.0;
 }
 
-/* A good one of the lanes that went n steps: the one nearest to 0, whose code is shortest, or else the middle one,
- * which has the widest range of intervals, or else any. */
-static void keep_best(struct choice *best, const struct scan *s, int n)
+/* The best of the lanes that went n steps: of those whose add takes the fewest bytes the one with the largest add, which
+ * ends latest. */
+static void keep_best(const struct compress *c, struct choice *best, const struct scan *s, int n)
 {
-    const int first = __builtin_ctz(s->alive), last = 31 - __builtin_clz(s->alive), middle = (first + last) / 2;
-    const int shortest = s->add[first] >= 0.0 ? first : s->add[last] <= 0.0 ? last : middle;
-    bool is_whole = try_lane(best, s, shortest, n) || try_lane(best, s, middle, n);
-    for (int i = first; i <= last && !is_whole; i++)
-        is_whole = try_lane(best, s, i, n);
+    int bytes = 4; /* more than any add takes */
+    for (unsigned lanes = s->alive; lanes;) {
+        const int lane = 31 - __builtin_clz(lanes);
+        lanes &= ~(1u << lane);
+        struct choice choice = {.add = s->add[lane], .count = n};
+        if (vlq_bytes(choice.add) >= bytes && choice.add != 0.0)
+            continue;
+        whole_intervals(&choice, s->min[lane], s->max[lane]);
+        if (choice.interval_min > choice.interval_max)
+            continue;
+        const bool steady = is_steady(c, &choice);
+        if (!steady && vlq_bytes(choice.add) >= bytes)
+            continue;
+        bytes = vlq_bytes(choice.add);
+        if (is_better(&choice, best) || (steady && choice.count == best->count))
+            *best = choice;
+    }
 }
 
 static bool has_whole(const struct scan *s)
@@ -179,7 +193,7 @@ static void keep_best_whole(struct compress *c, struct choice *best, const struc
         }
     }
     if (at > 0)
-        keep_best(best, &reached, at);
+        keep_best(c, best, &reached, at);
 }
 
 /* Search the bracket for the longest run of up to `limit` steps: adds spread over it are followed until all fail, then
@@ -197,7 +211,7 @@ static void search(struct compress *c, struct bracket b, int limit, struct choic
         is_last = last - first < SCAN_LANES;
         const int n = scan(c, s, limit);
         if (n == count) /* as long, with other adds: which of them are shorter to send decides */
-            keep_best(best, longest, count);
+            keep_best(c, best, longest, count);
         if (n >= count) { /* fewer: what goes on lies between two lanes of this phase */
             count = n;
             longest = s;
@@ -207,7 +221,7 @@ static void search(struct compress *c, struct bracket b, int limit, struct choic
         narrow(&b, s, c->low[n], c->high[n], 0.5 * n);
     }
     if (count > best->count || (count > 0 && count == best->count))
-        keep_best(best, longest, count);
+        keep_best(c, best, longest, count);
     if (best->count < count)
         keep_best_whole(c, best, longest, count);
 }
@@ -228,20 +242,34 @@ static bool try_add(const struct compress *c, double add, int n, struct choice *
     return choice->interval_min <= choice->interval_max;
 }
 
-/* The best add in [min, max] for a run of n steps: the one nearest to 0, which is the shortest to send; else one near
- * the middle, where the intervals are the most. */
+/* An add of [first, last] for a run of n steps: the larger it is, the later the last step can be (the line turns around
+ * windows before it), but near the end of what is possible whole intervals are few. */
+static bool try_adds(const struct compress *c, double first, double last, int n, struct choice *best)
+{
+    for (double add = last; add >= first && add > last - TRY_TOP; add -= 1.0)
+        if (try_add(c, add, n, best))
+            return true;
+    const double gap = last - first < TRY_MAX ? 1.0 : whole_below((last - first) / TRY_MAX);
+    for (double add = last - TRY_TOP; add >= first; add -= gap)
+        if (try_add(c, add, n, best))
+            return true;
+    return false;
+}
+
+/* The best add in [min, max] for a run of n steps: the shortest to send, then the largest. */
 static bool try_range(const struct compress *c, double min, double max, int n, struct choice *best)
 {
+    static const double ends[][2] = {{-32.0, 95.0}, {-4096.0, 12287.0}, {SCAN_ADD_MIN, SCAN_ADD_MAX}};
     const double first = whole_above(min - SLACK), last = whole_below(max + SLACK);
     if (first > last)
         return false;
-    const double nearest = first > 0.0 ? first : last < 0.0 ? last : 0.0, middle = whole_below(0.5 * (first + last));
-    if (try_add(c, nearest, n, best) || try_add(c, middle, n, best))
+    if (first <= 0.0 && last >= 0.0 && try_add(c, 0.0, n, best) && is_steady(c, best))
         return true;
-    const double gap = last - first < TRY_MAX ? 1.0 : whole_below((last - first) / TRY_MAX);
-    for (double add = first; add <= last; add += gap)
-        if (try_add(c, add, n, best))
+    for (int bytes = 0; bytes < 3; bytes++) {
+        const double from = first > ends[bytes][0] ? first : ends[bytes][0];
+        if (try_adds(c, from, last < ends[bytes][1] ? last : ends[bytes][1], n, best))
             return true;
+    }
     return false;
 }
 
