@@ -28,6 +28,7 @@ static __attribute__((noinline)) void prefault_stack(void)
         page[i] = 0;
 }
 
+/* The best the kernel permits. */
 static void enter_realtime(struct actor_slot *slot)
 {
     if (slot->options.is_realtime) {
@@ -39,6 +40,7 @@ static void enter_realtime(struct actor_slot *slot)
     }
     if (slot->options.niceness != 0)
         (void)thread_set_niceness(slot->options.niceness);
+    thread_set_prompt(true);
     if (slot->options.fifo_priority > 0) {
         struct sched_param param = {.sched_priority = slot->options.fifo_priority};
         if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0)

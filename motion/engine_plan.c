@@ -12,6 +12,9 @@
 #define RUNOUT_MARGIN_S   0.001
 #define RUNOUT_STEP_S     0.05 /* released at once when the plan runs out */
 #define WAKE_MIN_S        0.0005
+/* Braking begins a horizon after its request has come here; the horizons promise it after its arrival at the computer. */
+#define REQUEST_RT_S      0.03
+#define REQUEST_S         0.1
 #define ANSWER_ROOM       8 /* events that a request may cause at once */
 #define SNAPSHOT_EVERY_S  0.05
 /* Klipper's offline mode (docs/design/commit-horizon.md, last section) */
@@ -374,6 +377,8 @@ static void settle_leads(struct motion *m)
     const bool is_prompt = runtime_has_realtime(runtime, &m->actor) || runtime_is_virtual(runtime);
     if (m->horizon_s == 0.0)
         m->horizon_s = is_prompt ? ENGINE_HORIZON_RT_S : ENGINE_HORIZON_S;
+    if (!runtime_is_virtual(runtime) && m->e->config.horizon_s == 0.0)
+        m->horizon_s -= is_prompt ? REQUEST_RT_S : REQUEST_S;
     m->start_lead_s = is_prompt ? START_LEAD_RT_S : START_LEAD_S;
     m->min_lead_s = is_prompt ? MIN_LEAD_RT_S : MIN_LEAD_S;
     m->drip_ahead_s = is_prompt ? DRIP_AHEAD_RT_S : DRIP_AHEAD_S;

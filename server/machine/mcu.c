@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct mcu {
     struct printer_object obj;
@@ -96,7 +97,8 @@ static enum err mcu_create(struct printer_object *obj, struct config_section *se
 /* Is this path a pseudo-terminal (or no terminal at all)? Those are read and written as plain bytes. */
 static bool is_pty(const char *path)
 {
-    return is_pipe_like(path) || !strncmp(path, "/dev/pts/", 9);
+    struct stat st;
+    return is_pipe_like(path) || !strncmp(path, "/dev/pts/", 9) || (stat(path, &st) == 0 && S_ISSOCK(st.st_mode));
 }
 
 void printer_default_board_options(struct printer_mcu *pm, struct board_options *options)

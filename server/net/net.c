@@ -66,12 +66,14 @@ enum err net_create(const struct net_options *options, struct net **out, struct 
         .ctx = net,
     };
     const int niceness = thread_set_niceness(NET_NICENESS); /* of the threads that these make */
+    thread_set_prompt(true);
     enum err err = http_create(&http, &net->http, info);
     if (!err)
         err = ws_create(&ws, &net->ws, info);
     if (!err)
         err = acceptor_create(&acceptor, &net->acceptor, info);
     (void)thread_set_niceness(niceness);
+    thread_set_prompt(false);
     if (err) {
         net_destroy(net);
         return err;

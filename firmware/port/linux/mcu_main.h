@@ -18,7 +18,7 @@ struct mcu_printer_source {
     void *ctx;
 };
 
-/* Run `lockstep mcu --pty PATH [options]` until SIGINT or SIGTERM; argv[0] is "mcu". Makes PATH a link to the pty and
+/* Run `lockstep mcu --pty PATH [options]` (or --socket PATH, listening on a Unix socket there) until SIGINT or SIGTERM; argv[0] is "mcu". Makes PATH a link to the pty and
  * removes it at exit. source NULL: the option -c is not offered, the printer is the built-in one (that of
  * examples/printer.cfg). Returns the exit status: 0 stopped by a signal, 1 could not start, 2 usage. Main thread only:
  * blocks SIGINT and SIGTERM in all threads. */
