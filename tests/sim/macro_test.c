@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "server/config/config.h"
 #include "server/job/gcode_macro.h"
 #include "server/machine/printer.h"
@@ -329,6 +330,40 @@ static void templates_see_the_printer(void **unused)
     rig_destroy(rig);
 }
 
+/* Values nested as deep as a template can make them, on the small stack of a fiber: a text or an error, never a crash. */
+static void deep_values_fit_a_fiber(void **unused)
+{
+    (void)unused;
+    static const char *const uses[] = {"ns.l",          "ns.l|pprint",          "ns.l|tojson",   "ns.l == ns.m",
+                                       "ns.l < ns.m",   "[ns.l, ns.m]|sort",    "ns.d|pprint",   "ns.d",
+                                       "ns.d|tojson",   "ns.d == ns.e",         "ns.t in {ns.t: 1}", "'%r'|format(ns.l)",
+                                       "'{}'.format(ns.t)", "ns.l|string|length", "[ns.t, ns.t]|unique|list", "ns.l|urlize",
+                                       "ns.l|xmlattr",  "ns.d|xmlattr",         "ns.l|join",     "ns.l ~ ns.d"};
+    struct strbuf config;
+    strbuf_init(&config);
+    strbuf_adds(&config, CONFIG_BASE);
+    for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
+        strbuf_addf(&config,
+                    "[gcode_macro DEEP_%zu]\ngcode:\n"
+                    "  {%% set ns = namespace(l=[], m=[], d={}, e={}, t=()) %%}\n  {%% for i in range(params.N|int) %%}\n"
+                    "  {%% set ns.l = [ns.l, 'x' * 20] %%}{%% set ns.m = [ns.m, 'x' * 20] %%}{%% set ns.t = (ns.t,) %%}\n"
+                    "  {%% set ns.d = {'key': ns.d} %%}{%% set ns.e = {'key': ns.e} %%}\n  {%% endfor %%}\n"
+                    "  {%% set text = %s %%}\n  M118 {text|string|length}\n",
+                    i, uses[i]);
+    struct rig *rig = job_rig_start(config.data);
+    for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
+        for (int n = 20; n <= 1000; n = n * 5 / 4) {
+            char line[80];
+            (void)snprintf(line, sizeof line, "DEEP_%zu N=%d", i, n);
+            if (rig_script(rig, line, 30) != OK && !strstr(rig_error(rig), "recursion depth") &&
+                !strstr(rig_error(rig), "Circular reference") && !strstr(rig_error(rig), "TypeError") &&
+                !strstr(rig_error(rig), "AttributeError"))
+                fail_msg("%s: %s", line, rig_error(rig));
+        }
+    rig_destroy(rig);
+    strbuf_deinit(&config);
+}
+
 /* What SAVE_VARIABLE keeps is there in the next life, with its types. */
 static void variables_are_saved(void **unused)
 {
@@ -476,6 +511,7 @@ int main(void)
         cmocka_unit_test(errors_name_the_line_of_the_file),
         cmocka_unit_test(templates_drive_outputs),
         cmocka_unit_test(templates_see_the_printer),
+        cmocka_unit_test(deep_values_fit_a_fiber),
         cmocka_unit_test(variables_are_saved),
         cmocka_unit_test(delayed_gcode),
         cmocka_unit_test(texts),

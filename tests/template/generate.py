@@ -113,7 +113,7 @@ class Generator:
         text = self.tag(f"macro m({signature})") + r.choice(["{ a }", "{ varargs }{ kwargs }", "{ caller() if caller else '' }", "{ caller(1, 2) if caller is defined }", "{ x }"])
         text += self.body(depth - 1) + r.choice(["{ b }", ""]) + self.tag("endmacro")
         if r.random() < 0.4:
-            return text + self.tag(f"call{r.choice(['', '(p)', '(p, q=1)'])} m({self.arguments(1)})") + r.choice(["", "{ p }", "{ q }"]) + self.body(depth - 1) + self.tag("endcall")
+            return text + self.tag(f"call{r.choice(['', '(p)', '(p, q=1)'])} m({self.arguments(1).split('**')[0].rstrip(', ')})") + r.choice(["", "{ p }", "{ q }"]) + self.body(depth - 1) + self.tag("endcall")
         return text + "{ m(" + self.arguments(1) + ") }"
 
     def statement(self, depth):

@@ -41,6 +41,19 @@ FILTER(do_striptags)
 
 /* --------------------------------------------------------------------------------------------------------- encoding */
 
+/* A key that would end the attribute's name, and so begin another attribute or the tag's end, is an error. */
+static enum err check_attribute_name(struct jinja_run *run, struct value key)
+{
+    if (!value_is_text(key))
+        return value_error(run, "TypeError", "expected string or bytes-like object, got '%s'", value_type_name(key));
+    for (const char *p = key.str->data, *end = p + key.str->len_bytes; p < end;) {
+        uint32_t c = text_next(&p);
+        if (text_class_is(c, CLASS_SPACE) || c == '/' || c == '>' || c == '=')
+            return value_error(run, "ValueError", "Invalid character in attribute name: '%.60s'", key.str->data);
+    }
+    return OK;
+}
+
 FILTER(do_xmlattr)
 {
     (void)ctx;
@@ -58,7 +71,9 @@ FILTER(do_xmlattr)
         if (pair[1].kind == VALUE_NONE || pair[1].kind == VALUE_UNDEFINED)
             continue;
         strbuf_adds(&sb, sb.len_bytes ? " " : value_is_true(args[1]) ? " " : "");
-        err = value_escape(run, pair[0], &text);
+        err = check_attribute_name(run, pair[0]);
+        if (err == OK)
+            err = value_escape(run, pair[0], &text);
         if (err == OK)
             strbuf_add(&sb, text.str->data, text.str->len_bytes);
         strbuf_adds(&sb, "=\"");

@@ -213,7 +213,7 @@ FILTER(do_reverse)
     if (err != OK)
         return err;
     if (value_is_number(v) || v.kind == VALUE_NONE || v.kind == VALUE_FUNCTION || v.kind == VALUE_NAMESPACE ||
-        (v.kind == VALUE_OBJECT && !v.object->type->keys))
+        (v.kind == VALUE_OBJECT && !v.object->type->keys && !v.object->type->rest))
         return value_error(run, "FilterArgumentError", "argument must be iterable");
     err = value_iterate(run, v, &list);
     if (err != OK)

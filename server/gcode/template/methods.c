@@ -518,6 +518,16 @@ static enum err dict_object_method(struct jinja_run *run, struct value v, const 
     return err == OK ? value_method(run, copy, name, len_bytes, out) : err;
 }
 
+bool method_takes_keywords(const char *name)
+{
+    static const char *const names[] = {"split",  "rsplit", "splitlines", "encode",   "decode",    "expandtabs",
+                                        "format", "sort",   "update",     "to_bytes", "from_bytes"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 /* Does the method belong to the type and not look at the value? */
 static bool is_static(const char *name)
 {

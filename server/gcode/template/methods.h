@@ -14,6 +14,8 @@ extern const struct method text_methods[], text_search_methods[], text_coding_me
     bytes_methods[], int_methods[], float_methods[];
 /* A method of str bound to a Markup: it gives Markup where Python's does. */
 enum err markup_method(struct jinja_run *run, struct value self, const struct method *method, struct value *out);
+/* May arguments of the method be given by name? Most of Python's are positional only. */
+bool method_takes_keywords(const char *name);
 /* real, imag, numerator, denominator. */
 bool number_attribute(struct value v, const char *name, size_t len_bytes, struct value *out);
 

@@ -39,12 +39,14 @@ SIMPLE_TEST(number, value_is_number(v))
 SIMPLE_TEST(string, value_is_text(v))
 SIMPLE_TEST(mapping, v.kind == VALUE_DICT || (v.kind == VALUE_OBJECT && v.object->type->keys))
 SIMPLE_TEST(sequence, v.kind == VALUE_LIST || v.kind == VALUE_TUPLE || v.kind == VALUE_DICT || v.kind == VALUE_RANGE ||
-                          value_is_text(v) || v.kind == VALUE_UNDEFINED ||
+                          value_is_text(v) || v.kind == VALUE_BYTES || v.kind == VALUE_UNDEFINED ||
                           (v.kind == VALUE_OBJECT && v.object->type->keys))
 SIMPLE_TEST(iterable, v.kind == VALUE_LIST || v.kind == VALUE_TUPLE || v.kind == VALUE_DICT || v.kind == VALUE_RANGE ||
                           value_is_text(v) || v.kind == VALUE_UNDEFINED || v.kind == VALUE_ITERATOR ||
-                          (v.kind == VALUE_OBJECT && v.object->type->keys))
-SIMPLE_TEST(callable, v.kind == VALUE_FUNCTION || v.kind == VALUE_UNDEFINED)
+                          (v.kind == VALUE_OBJECT && (v.object->type->keys || v.object->type->rest)) ||
+                          v.kind == VALUE_BYTES)
+SIMPLE_TEST(callable, v.kind == VALUE_FUNCTION || v.kind == VALUE_UNDEFINED ||
+                          (v.kind == VALUE_OBJECT && v.object->type == &loop_object_type))
 SIMPLE_TEST(escaped, v.kind == VALUE_MARKUP)
 
 /* x % 2, with Python's errors for what is no number. */

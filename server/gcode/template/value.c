@@ -470,6 +470,8 @@ enum err value_iterate(struct jinja_run *run, struct value v, struct value *out)
     case VALUE_UNDEFINED:
         break; /* nothing */
     case VALUE_OBJECT:
+        if (v.object->type->rest)
+            return v.object->type->rest(run, v.object->ctx, out);
         if (v.object->type->keys)
             return v.object->type->keys(run, v.object->ctx, out);
         /* fall through */
@@ -554,6 +556,10 @@ enum err value_length(struct jinja_run *run, struct value v, int64_t *out)
         *out = (int64_t)v.iterator->list.dict->count;
         return OK;
     case VALUE_OBJECT:
+        if (v.object->type->length) {
+            *out = v.object->type->length(v.object->ctx);
+            return OK;
+        }
         if (v.object->type->keys) {
             struct value keys;
             enum err err = v.object->type->keys(run, v.object->ctx, &keys);

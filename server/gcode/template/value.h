@@ -135,6 +135,9 @@ struct value_object_type {
     enum err (*keys)(struct jinja_run *run, void *ctx, struct value *out_list);
     /* str(obj); NULL: "<type_name object>" */
     enum err (*text)(struct jinja_run *run, void *ctx, struct value *out_str);
+    /* For loop, which is an iterator: what is left of it, and its length. NULL: by keys. */
+    enum err (*rest)(struct jinja_run *run, void *ctx, struct value *out_list);
+    int64_t (*length)(void *ctx);
     /* It stands for a dict (needs get and keys): has a dict's methods, and is shown and compared as one. Members come
      * before methods. Its methods work on a copy. */
     bool is_dict;

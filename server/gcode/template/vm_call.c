@@ -1,5 +1,6 @@
 /* Scopes, captured output, and calls: native functions run at once, macros and recursive loops get a frame. */
 #include "server/gcode/template/filters.h"
+#include "server/gcode/template/methods.h"
 #include "server/gcode/template/vm.h"
 
 #include "base/check.h"
@@ -96,10 +97,15 @@ static enum err bind_keywords(struct jinja_run *run, const struct macro_code *ma
         struct value key = call->keys[i];
         unsigned param = find_param(run->code, macro, key);
         if (param < macro->param_count) {
-            if (scope_find(scope, macro->params[param]))
-                return value_error(run, "TypeError", "macro '%s' got multiple values for argument '%s'",
-                                   macro->name->data, key.str->data);
-            scope_bind(run, scope, macro->params[param], call->values[i]);
+            /* Given by position already: then it is one of the other keywords. */
+            bool is_bound = scope_find(scope, macro->params[param]) != NULL;
+            if (is_bound && !macro->uses_kwargs)
+                return value_error(run, "TypeError", "macro '%s' takes no keyword argument '%s'", macro->name->data,
+                                   key.str->data);
+            if (!is_bound)
+                scope_bind(run, scope, macro->params[param], call->values[i]);
+            else if (!value_set_item(run, rest, key, call->values[i]))
+                return ERR_LIMIT;
         } else if (is_text(key, "caller", 6) && macro->uses_caller) {
             scope_bind(run, scope, run->code->caller_name, call->values[i]);
             has_caller = true;
@@ -190,6 +196,9 @@ enum err vm_call(struct jinja_run *run, struct value f, const struct value_call 
         return value_error(run, "UndefinedError", "%s", value_undefined_text(f));
     if (f.kind != VALUE_FUNCTION)
         return value_error(run, "TypeError", "'%s' object is not callable", value_type_name(f));
+    if (f.function->self && call->key_count && !method_takes_keywords(f.function->name))
+        return value_error(run, "TypeError", "%s.%s() takes no keyword arguments", value_type_name(*f.function->self),
+                           f.function->name);
     if (!f.function->fn)
         return call_macro(run, &f.function->macro, call, return_at, entry);
     *is_native = true;

@@ -187,4 +187,27 @@ static enum err loop_text(struct jinja_run *run, void *ctx, struct value *out)
     return OK;
 }
 
-const struct value_object_type loop_object_type = {.type_name = "LoopContext", .get = loop_get, .text = loop_text};
+/* The loop is an iterator over (item, loop): going through it takes the items from the loop itself. */
+static enum err loop_rest(struct jinja_run *run, void *ctx, struct value *out)
+{
+    struct loop_state *loop = ctx;
+    *out = value_list(run);
+    while (!run->has_failed && loop->index + 1 < item_count(loop->items) && run_charge(run, 1)) {
+        struct value pair = value_tuple(run, 2);
+        if (run->has_failed)
+            break;
+        loop->index++;
+        pair.seq->items[0] = item_at(loop->items, loop->index);
+        pair.seq->items[1] = value_object(run, &loop_object_type, loop);
+        (void)value_append(run, *out, pair);
+    }
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
+static int64_t loop_length(void *ctx)
+{
+    return item_count(((const struct loop_state *)ctx)->items);
+}
+
+const struct value_object_type loop_object_type = {
+    .type_name = "LoopContext", .get = loop_get, .text = loop_text, .rest = loop_rest, .length = loop_length};
