@@ -67,6 +67,8 @@ def verdict(case, want, got):
     unknown = re.search(r"No (?:filter|test) named '([^']*)'", got["error"])
     if unknown and unknown.group(1) in reference.unknown_names(case):
         return "unknown name"
+    if "'bytes object' has no attribute" in got["error"]:
+        return "bytes"  # only decode and hex
     for words, limit in LIMITS:
         if words in got["error"] and limit in reference.what_is_beyond(case):
             return "limit"
@@ -112,7 +114,8 @@ def main():
     print(f"Jinja2 {jinja2.__version__}, seeds {args.seed}..{args.seed + args.seeds - 1}:",
           ", ".join(f"{name} {len(group)}" for name, group in groups.items()))
     print(f"same text {counts['text']}, same kind of error {counts['error']}, beyond our limits {counts['limit']}, "
-          f"unknown filters in dropped code {counts['unknown name']}, of newer Pythons {counts['newer Python']}, left out {counts['left out']}, different: {counts['different']}")
+          f"unknown filters in dropped code {counts['unknown name']}, of newer Pythons {counts['newer Python']}, "
+          f"other methods of bytes {counts['bytes']}, left out {counts['left out']}, different: {counts['different']}")
     return 1 if counts["different"] else 0
 
 

@@ -5,6 +5,7 @@
 #ifndef SERVER_GCODE_TEMPLATE_CODE_H
 #define SERVER_GCODE_TEMPLATE_CODE_H
 
+#include "base/strmap.h"
 #include "server/gcode/template/lex.h"
 #include "server/gcode/template/value.h"
 
@@ -120,7 +121,8 @@ struct macro_use {
 struct compiler {
     struct jinja *code;
     struct lexer lexer;
-    struct token token; /* the one not yet consumed */
+    struct token token;  /* the one not yet consumed */
+    struct strmap names; /* of the template's variables: name -> index + 1 */
     struct err_info *info;
     int *error_line; /* NULL: not wanted */
     enum err error;

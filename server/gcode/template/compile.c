@@ -76,11 +76,12 @@ unsigned const_text(struct compiler *c, const char *text, size_t len_bytes)
 unsigned name_index(struct compiler *c, const char *name)
 {
     struct jinja *j = c->code;
-    for (unsigned i = 0; i < j->name_count; i++)
-        if (strcmp(j->names[i], name) == 0)
-            return i;
+    uintptr_t known = (uintptr_t)strmap_get(&c->names, name);
+    if (known)
+        return (unsigned)known - 1;
     GROW(j->names, j->name_count, j->name_capacity);
     j->names[j->name_count] = arena_strdup(&j->arena, name);
+    (void)strmap_set(&c->names, name, (void *)((uintptr_t)j->name_count + 1));
     return j->name_count++;
 }
 
@@ -319,6 +320,7 @@ static enum err compile(const char *source, size_t len_bytes, const struct jinja
     j->name = mem_strdup(name);
     arena_init(&j->arena, 0);
     struct compiler *c = MEM_NEW(struct compiler);
+    strmap_init(&c->names);
     c->code = j;
     c->info = info;
     c->is_literal = is_literal;
@@ -332,6 +334,7 @@ static enum err compile(const char *source, size_t len_bytes, const struct jinja
     j->varargs_name = name_index(c, "varargs");
     j->kwargs_name = name_index(c, "kwargs");
     enum err err = compile_into(c);
+    strmap_deinit(&c->names);
     mem_free(c);
     if (err != OK) {
         jinja_destroy(j);

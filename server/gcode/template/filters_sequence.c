@@ -65,7 +65,7 @@ static enum err multi_get(struct jinja_run *run, void *ctx, struct value item, s
     enum err err = OK;
     if (multi->list.kind == VALUE_NONE) {
         err = attribute_get(run, &multi->one, item, key);
-        if (err != OK || multi->one.attribute.kind == VALUE_NONE)
+        if (err != OK || (multi->one.attribute.kind == VALUE_NONE && (value_is_number(*key) || value_is_text(*key))))
             return err;
         /* In a list, as lists are compared by equality first: two undefined keys are equal, not an error. */
         struct value only = *key;

@@ -158,6 +158,8 @@ FILTER(do_trim)
         err = args_text(run, args[1], "strip arg", &chars);
     if (err != OK)
         return err;
+    if (chars && !run_charge(run, text.str->len_bytes / 64 * (chars->len_bytes / 16)))
+        return ERR_LIMIT;
     const char *begin;
     size_t len;
     text_strip(text.str, chars, true, true, &begin, &len);

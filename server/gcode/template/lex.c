@@ -192,7 +192,7 @@ static enum err lex_outside(struct lexer *lx, struct token *out, struct err_info
             continue;
         }
         advance(lx, tag == 'e' ? strlen(expr_begin(lx)) : 2);
-        if (lx->at < lx->end && (*lx->at == '-' || *lx->at == '+') && (tag == 'b' || *lx->at == '-'))
+        if (lx->at < lx->end && (*lx->at == '-' || *lx->at == '+'))
             advance(lx, 1);
         lx->inside = out->kind = tag == 'e' ? TOKEN_EXPR_BEGIN : TOKEN_BLOCK_BEGIN;
         return OK;

@@ -73,13 +73,16 @@ void text_strip_tags(struct strbuf *out, const struct value_str *text)
 {
     struct strbuf bare;
     strbuf_init(&bare);
-    bool was_blank = true;
+    bool was_blank = true, has_close = true,
+         has_comment_end = true; /* further on: looked for once in vain at the most */
     const char *p = text->data, *end = p + text->len_bytes;
     while (p < end) {
-        const char *close = *p == '<' ? memchr(p, '>', (size_t)(end - p)) : NULL;
+        const char *close = *p == '<' && has_close ? memchr(p, '>', (size_t)(end - p)) : NULL;
+        has_close = has_close && (*p != '<' || close != NULL);
         if (end - p >= 4 && memcmp(p, "<!--", 4) == 0) {
-            const char *stop = memmem(p, (size_t)(end - p), "-->", 3);
+            const char *stop = has_comment_end ? memmem(p, (size_t)(end - p), "-->", 3) : NULL;
             close = stop ? stop + 2 : NULL;
+            has_comment_end = stop != NULL;
         }
         if (close) {
             p = close + 1;
@@ -197,6 +200,8 @@ static enum err call_wrapped(struct jinja_run *run, void *ctx, const struct valu
     struct value args[MARKUP_ARGS_MAX], values[MARKUP_ARGS_MAX];
     struct value_call inner = *call;
     enum err err = OK;
+    if (!run_charge(run, value_work(w->self)))
+        return ERR_LIMIT;
     if (w->wrapping == WRAP_JOIN) {
         err = join_escaped(run, w, call, out);
         out->kind = err == OK ? VALUE_MARKUP : VALUE_NONE;

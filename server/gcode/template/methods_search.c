@@ -39,11 +39,19 @@ static enum err text_bounds(struct jinja_run *run, const struct value_str *self,
     return OK;
 }
 
-static const char *find_last(const char *hay, size_t len, const char *needle, size_t needle_len)
+/* The last place of the needle; NULL: there is none, or the budget is used up by comparing. */
+static const char *find_last(struct jinja_run *run, const char *hay, size_t len, const char *needle, size_t needle_len)
 {
-    for (size_t i = len >= needle_len ? len - needle_len + 1 : 0; i > 0; i--)
-        if (memcmp(hay + i - 1, needle, needle_len) == 0)
-            return hay + i - 1;
+    char last = needle_len ? needle[needle_len - 1] : 0;
+    for (size_t i = len >= needle_len ? len - needle_len + 1 : 0; i > 0; i--) {
+        const char *p = hay + i - 1;
+        if (needle_len && (*p != needle[0] || p[needle_len - 1] != last))
+            continue;
+        if (!run_charge(run, needle_len >> 6))
+            return NULL;
+        if (memcmp(p, needle, needle_len) == 0)
+            return p;
+    }
     return NULL;
 }
 
@@ -88,7 +96,9 @@ static enum err search(struct jinja_run *run, const struct value_str *self, cons
     }
     const char *found = !is_possible          ? NULL
                         : kind == SEARCH_FIND ? memmem(hay, len, sub->data, sub->len_bytes)
-                                              : find_last(hay, len, sub->data, sub->len_bytes);
+                                              : find_last(run, hay, len, sub->data, sub->len_bytes);
+    if (run->has_failed)
+        return ERR_LIMIT;
     if (!found && is_required)
         return value_error(run, "ValueError", "substring not found");
     *out = value_int(found ? (int64_t)count_points(self->data, (size_t)(found - self->data)) : -1);
@@ -297,7 +307,7 @@ static enum err split(struct jinja_run *run, const struct value_str *self, const
         return run->has_failed ? ERR_LIMIT : OK;
     }
     if (is_right) {
-        while (left-- != 0 && (found = find_last(p, (size_t)(end - p), sep->data, sep->len_bytes)) != NULL &&
+        while (left-- != 0 && (found = find_last(run, p, (size_t)(end - p), sep->data, sep->len_bytes)) != NULL &&
                !run->has_failed) {
             add_part(run, *out, found + sep->len_bytes, end);
             end = found;
@@ -371,7 +381,7 @@ static enum err partition(struct jinja_run *run, const struct value_str *self, c
         return err;
     if (sep->len_bytes == 0)
         return value_error(run, "ValueError", "empty separator");
-    const char *found = is_right ? find_last(self->data, self->len_bytes, sep->data, sep->len_bytes)
+    const char *found = is_right ? find_last(run, self->data, self->len_bytes, sep->data, sep->len_bytes)
                                  : memmem(self->data, self->len_bytes, sep->data, sep->len_bytes);
     *out = value_tuple(run, 3);
     if (run->has_failed)

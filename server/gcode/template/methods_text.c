@@ -305,6 +305,8 @@ static enum err strip(struct jinja_run *run, const struct value_str *self, const
         err = args_text(run, arg, "strip arg", &chars);
     if (err != OK)
         return err;
+    if (chars && !run_charge(run, self->len_bytes / 64 * (chars->len_bytes / 16)))
+        return ERR_LIMIT;
     const char *begin;
     size_t len;
     text_strip(self, chars, left, right, &begin, &len);

@@ -64,8 +64,10 @@ void parse_expression(struct compiler *c)
     }
     bool is_decided = is_word(c, "if") && !c->conditional_depth; /* what stands before may never run */
     c->has_unknown_filter = had_unknown_filter || (c->has_unknown_filter && !is_decided);
-    while (is_word(c, "if")) {
+    for (unsigned count = 0; is_word(c, "if"); count++) {
         unsigned line = c->token.line;
+        if (count == JINJA_NESTING_MAX) /* each moves what stands before it */
+            fail(c, line, "more than %d conditions in a row", JINJA_NESTING_MAX);
         next_token(c);
         insert_jump(c, start);
         unsigned jump_end = emit(c, OP_JUMP, 0, 0);

@@ -58,8 +58,33 @@ void text_case_append(struct strbuf *out, const char *text, size_t len_bytes, en
     free(result);
 }
 
+/* The same for ASCII, which nearly every text is. */
+static bool ascii_class_is(uint32_t c, enum text_class kind)
+{
+    bool is_upper = c >= 'A' && c <= 'Z', is_lower = c >= 'a' && c <= 'z', is_digit = c >= '0' && c <= '9';
+    switch (kind) {
+    case CLASS_ALPHA:
+        return is_upper || is_lower;
+    case CLASS_DIGIT:
+    case CLASS_DECIMAL:
+    case CLASS_NUMERIC:
+        return is_digit;
+    case CLASS_SPACE:
+        return c == ' ' || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f);
+    case CLASS_UPPER:
+        return is_upper;
+    case CLASS_LOWER:
+        return is_lower;
+    case CLASS_PRINT:
+        return c >= 0x20 && c < 0x7f;
+    }
+    return false;
+}
+
 bool text_class_is(uint32_t c, enum text_class kind)
 {
+    if (c < 0x80)
+        return ascii_class_is(c, kind);
     switch (kind) {
     case CLASS_ALPHA:
         return uc_is_general_category(c, UC_CATEGORY_L);

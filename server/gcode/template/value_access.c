@@ -1,5 +1,5 @@
 /* Looking into values: in, [], ., slices. */
-#include "server/gcode/template/value_private.h"
+#include "server/gcode/template/args.h"
 
 #include "base/check.h"
 
@@ -97,6 +97,8 @@ enum err value_contains(struct jinja_run *run, struct value container, struct va
         if (!value_is_text(item))
             return value_error(run, "TypeError", "'in <string>' requires string as left operand, not %s",
                                value_type_name(item));
+        if (!run_charge(run, value_work(container) + value_work(item)))
+            return ERR_LIMIT;
         *out = memmem(container.str->data, container.str->len_bytes, item.str->data, item.str->len_bytes) != NULL;
         return OK;
     case VALUE_RANGE:
@@ -119,6 +121,8 @@ enum err value_contains(struct jinja_run *run, struct value container, struct va
 
 static struct value text_item(struct jinja_run *run, struct value v, size_t index)
 {
+    bool is_ascii = v.str->count == v.str->len_bytes;
+    (void)run_charge(run, is_ascii ? 0 : index >> 6);
     size_t begin = str_offset(v.str, index), end = begin + 1;
     while (((unsigned char)v.str->data[end] & 0xc0) == 0x80)
         end++;
@@ -295,16 +299,30 @@ static bool slice_bounds(struct jinja_run *run, int64_t count, const struct valu
     return true;
 }
 
+/* The character `step` further on; there is one. */
+static const char *walk(const char *p, int64_t step)
+{
+    for (; step > 0; step--)
+        (void)text_next(&p);
+    for (; step < 0; step++)
+        do
+            p--;
+        while (((unsigned char)*p & 0xc0) == 0x80);
+    return p;
+}
+
 static enum err slice_text(struct jinja_run *run, struct value v, int64_t start, int64_t number, int64_t step,
                            struct value *out)
 {
     struct strbuf sb;
     strbuf_init(&sb);
+    const char *p = v.str->data + (number ? str_offset(v.str, (size_t)start) : 0);
     for (int64_t i = 0; i < number; i++) {
-        size_t begin = str_offset(v.str, (size_t)(start + i * step)), end = begin + 1;
-        while (((unsigned char)v.str->data[end] & 0xc0) == 0x80)
-            end++;
-        strbuf_add(&sb, v.str->data + begin, end - begin);
+        const char *end = p;
+        (void)text_next(&end);
+        strbuf_add(&sb, p, (size_t)(end - p));
+        if (i + 1 < number)
+            p = walk(p, step);
     }
     *out = value_as(v.kind, value_from_strbuf(run, &sb));
     return run->has_failed ? ERR_LIMIT : OK;

@@ -116,7 +116,7 @@ static enum err equal_at(struct jinja_run *run, struct value a, struct value b, 
     *out = false;
     if (depth > VALUE_DEPTH_MAX)
         return value_error(run, "RecursionError", "maximum recursion depth exceeded in comparison");
-    if (!run_charge(run, 1))
+    if (!run_charge(run, 1 + value_work(a)))
         return ERR_LIMIT;
     if (value_is_number(a) && value_is_number(b)) {
         *out = compare_numbers(a, b) == 0;
@@ -173,7 +173,7 @@ static enum err compare_at(struct jinja_run *run, const char *op, struct value a
 {
     if (depth > VALUE_DEPTH_MAX)
         return value_error(run, "RecursionError", "maximum recursion depth exceeded in comparison");
-    if (!run_charge(run, 1))
+    if (!run_charge(run, 1 + value_work(a)))
         return ERR_LIMIT;
     if (a.kind == VALUE_UNDEFINED)
         return value_fail_undefined(run, a);
@@ -253,7 +253,7 @@ static enum err hash_at(struct jinja_run *run, struct value v, uint64_t *out, un
     case VALUE_MARKUP:
     case VALUE_BYTES:
         *out = hash_bytes(v.str->data, v.str->len_bytes);
-        return OK;
+        return run_charge(run, value_work(v)) ? OK : ERR_LIMIT;
     case VALUE_TUPLE:
         *out = 7;
         for (size_t i = 0; i < v.seq->count; i++) {

@@ -89,6 +89,26 @@ static inline double value_number(struct value v)
     return v.kind == VALUE_FLOAT ? v.number : (double)value_integer(v);
 }
 
+/* Steps that going once through a value costs, beside the instruction itself: a text's bytes, a container's items. So a
+ * loop over something cheap to write and long to do ends by its budget. */
+static inline uint64_t value_work(struct value v)
+{
+    switch (v.kind) {
+    case VALUE_STR:
+    case VALUE_MARKUP:
+    case VALUE_BYTES:
+        return v.str->len_bytes >> 4;
+    case VALUE_LIST:
+    case VALUE_TUPLE:
+        return v.seq->count >> 4;
+    case VALUE_DICT:
+    case VALUE_NAMESPACE:
+        return v.dict->used >> 4;
+    default:
+        return 0;
+    }
+}
+
 /* Byte offset of code point `index` (0..count). */
 size_t str_offset(const struct value_str *str, size_t index);
 /* UndefinedError of an undefined value. */

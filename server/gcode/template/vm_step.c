@@ -32,13 +32,15 @@ static void op_output(struct jinja_run *run, bool is_escaped)
 
 static void op_load(struct jinja_run *run, unsigned name)
 {
-    for (const struct scope *scope = run->scope; scope; scope = scope->outer) {
-        const struct value *v = scope_find(scope, name);
-        if (v) {
-            stack_push(run, *v);
-            return;
-        }
-    }
+    unsigned hops = 0;
+    for (const struct scope *scope = run->scope; scope; scope = scope->outer)
+        for (const struct variable *v = scope->variables; v; v = v->next, hops++)
+            if (v->name == name) {
+                run->steps += hops >> 4; /* a long list of variables is work, too */
+                stack_push(run, v->value);
+                return;
+            }
+    run->steps += hops >> 4;
     const char *text = run->code->names[name];
     struct value v;
     if (!value_global(run, text, &v))
@@ -251,13 +253,25 @@ static struct value_call take_spread(struct jinja_run *run)
     return call;
 }
 
+/* Pay for what a native function is given, and `more`. */
+static bool charge_arguments(struct jinja_run *run, const struct value_call *call, uint64_t more)
+{
+    for (size_t i = 0; i < call->count; i++)
+        more += value_work(call->args[i]);
+    for (size_t i = 0; i < call->key_count; i++)
+        more += value_work(call->values[i]);
+    return more == 0 || run_charge(run, more);
+}
+
 /* Returns where to go on. */
 static unsigned op_call(struct jinja_run *run, const struct value_call *call, unsigned next)
 {
     struct value f = stack_pop(run), out = value_none();
     bool is_native;
     unsigned entry = next;
-    if (run->has_failed || vm_call(run, f, call, next, &is_native, &out, &entry) != OK)
+    bool has_self = f.kind == VALUE_FUNCTION && f.function->self;
+    if (run->has_failed || !charge_arguments(run, call, has_self ? value_work(*f.function->self) : 0) ||
+        vm_call(run, f, call, next, &is_native, &out, &entry) != OK)
         return next;
     if (is_native)
         stack_push(run, out);
@@ -267,7 +281,7 @@ static unsigned op_call(struct jinja_run *run, const struct value_call *call, un
 static void op_filter(struct jinja_run *run, const struct value_filter *filter, const struct value_call *call)
 {
     struct value out = value_none();
-    if (!run->has_failed && filter->fn(run, NULL, call, &out) == OK)
+    if (!run->has_failed && charge_arguments(run, call, 0) && filter->fn(run, NULL, call, &out) == OK)
         stack_push(run, out);
 }
 

@@ -14,31 +14,42 @@
 #include <cmocka.h>
 
 /* Renders `source` into `out`; the error's text, or NULL. The text is valid until the next call. */
-static const char *render(const char *source, size_t len_bytes, struct strbuf *out, struct err_info *info)
+static const char *render_with(const char *source, size_t len_bytes, uint64_t steps_max, struct strbuf *out,
+                               struct err_info *info)
 {
     struct jinja *code;
     strbuf_init(out);
     if (jinja_compile(source, len_bytes, &(struct jinja_options){.name = "t"}, &code, info) != OK)
         return info->text;
-    struct jinja_run *run = jinja_begin(code, NULL);
+    struct jinja_run *run = jinja_begin(code, &(struct jinja_limits){.steps_max = steps_max});
     enum err err = jinja_execute(run, out, info);
     jinja_end(run);
     jinja_destroy(code);
     return err == OK ? NULL : info->text;
 }
 
-static void expect_error(const char *source, const char *words)
+static const char *render(const char *source, size_t len_bytes, struct strbuf *out, struct err_info *info)
+{
+    return render_with(source, len_bytes, 0, out, info);
+}
+
+static void expect_error_in(const char *source, uint64_t steps_max, const char *words)
 {
     struct strbuf out;
     struct err_info info = {{0}};
     struct host_ns begin = clock_monotonic();
-    const char *text = render(source, strlen(source), &out, &info);
+    const char *text = render_with(source, strlen(source), steps_max, &out, &info);
     double ms = host_ns_diff_s(clock_monotonic(), begin) * 1e3;
     if (!text || !strstr(text, words))
         fail_msg("%.200s: %s, expected %s", source, text ? text : "no error", words);
-    if (ms > 500)
-        printf("%.60s took %.0f ms\n", source, ms);
+    if (ms > 1000)
+        printf("%.400s took %.0f ms\n", source, ms);
     strbuf_deinit(&out);
+}
+
+static void expect_error(const char *source, const char *words)
+{
+    expect_error_in(source, 0, words);
 }
 
 static void runaways_end(void **unused)
@@ -63,6 +74,48 @@ static void runaways_end(void **unused)
     expect_error("{% macro a() %}{ b() }{% endmacro %}{% macro b() %}{ a() }{% endmacro %}{ a() }", "Error");
     expect_error("{% for x in [1] recursive %}{ loop([1]) }{% endfor %}", "RecursionError");
     expect_error("{ 10 ** 100 }", "64 bits");
+    /* Cheap to write, long to do: what goes through a large value costs steps by its size. */
+    static const char *const uses[] = {"'b' in s",
+                                       "s == t",
+                                       "s < t",
+                                       "d[s]",
+                                       "s.count('b')",
+                                       "s.rfind('b')",
+                                       "s is lower",
+                                       "s.isalpha()",
+                                       "s|wordcount",
+                                       "s.strip('ab')",
+                                       "l.reverse()",
+                                       "l.insert(0, 1)",
+                                       "l.pop(0)",
+                                       "s.startswith(t)",
+                                       "u[-1]",
+                                       "u[::-2]",
+                                       "d.popitem()",
+                                       "l.count(7)",
+                                       "(s|e).find('b')",
+                                       "h|striptags",
+                                       "s|urlize|length",
+                                       "s.encode()|length",
+                                       "s.translate({})|length",
+                                       "s|int",
+                                       "5 in l",
+                                       "l|max",
+                                       "l|first",
+                                       "s|trim('ab')"};
+    for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++) {
+        char *text = mem_sprintf(
+            "{%% set s = 'a' * 1000000 %%}{%% set t = 'a' * 1000000 %%}{%% set u = 'é' * 500000 %%}"
+            "{%% set h = '<' * 500000 %%}{%% set l = [0] * 60000 %%}{%% set d = dict.fromkeys(range(20000)) %%}"
+            "{%% for i in range(100000) %%}{%% for k in range(100000) %%}{%% if %s %%}{%% endif %%}"
+            "{%% endfor %%}{%% endfor %%}",
+            uses[i]);
+        expect_error_in(text, 200000, "the template "); /* far less than the default, to keep this short */
+        mem_free(text);
+    }
+    expect_error("{ ('a' * 3000000).rfind('a' * 1500000 ~ 'ba') } { ('a' * 3000000).rfind('a' ~ 'b' ~ 'a' * 1500000) }",
+                 "steps");
+    expect_error("{ ('a' * 4000000).strip('b' * 3000000 ~ 'a') }", "steps");
     expect_error("{ 9223372036854775807 + 1 }", "64 bits");
 }
 
@@ -108,6 +161,41 @@ static void deep_nesting_is_refused(void **unused)
     expect_error("{% set l = [] %}{% do l.append(l) %}{ l|tojson }", "Error");
 }
 
+/* A megabyte of source compiles, or is refused, soon: no part of the compiler takes the square of its length. */
+static void long_sources_compile_soon(void **unused)
+{
+    (void)unused;
+    static const char *const parts[] = {"{v%d}",
+                                        "{%% set v%d = 1 %%}",
+                                        "{'%d'}",
+                                        "{%% if v%d %%}a{%% endif %%}",
+                                        "{# %d #}",
+                                        "{v|join(%d)}",
+                                        "{%% macro m%d() %%}{%% endmacro %%}"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        struct strbuf source;
+        struct err_info info;
+        struct jinja *code;
+        strbuf_init(&source);
+        for (int n = 0; source.len_bytes < JINJA_SOURCE_BYTES_MAX - 100; n++)
+            strbuf_addf(&source, parts[i], n);
+        struct host_ns begin = clock_monotonic();
+        assert_int_equal(
+            jinja_compile(source.data, source.len_bytes, &(struct jinja_options){.name = "t"}, &code, &info), OK);
+        double ms = host_ns_diff_s(clock_monotonic(), begin) * 1e3;
+        if (ms > 500)
+            printf("%s: %.0f ms\n", parts[i], ms);
+        assert_true(ms < 20e3);
+        jinja_destroy(code);
+        strbuf_deinit(&source);
+    }
+    char *ifs = nest(" a if", " a", "", 5000);
+    char *text = mem_sprintf("{%s }", ifs);
+    expect_error(text, "conditions in a row");
+    mem_free(ifs);
+    mem_free(text);
+}
+
 static void bad_bytes_are_met(void **unused)
 {
     (void)unused;
@@ -129,6 +217,7 @@ static void bad_bytes_are_met(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(runaways_end), cmocka_unit_test(deep_nesting_is_refused),
+                                       cmocka_unit_test(long_sources_compile_soon),
                                        cmocka_unit_test(bad_bytes_are_met)};
     return cmocka_run_group_tests_name("template limits", tests, NULL, NULL);
 }
