@@ -99,6 +99,10 @@ static void setup(struct sensor *s, struct config_section *section)
     double deviation_c = section_float(section, "maximum_deviation");
     if (!c)
         return; /* has been said */
+    if (c->sources) { /* another section ends in the same word */
+        config_error_section(section, "Printer object '%s' already created", c->obj.name);
+        return;
+    }
     c->names = names;
     c->method = method;
     c->max_deviation_c = deviation_c;

@@ -422,6 +422,10 @@ static void wrong_sections_are_refused(void **unused)
         {"[temperature_sensor c]\nsensor_type: temperature_combined\nsensor_list: heater_bed\ncombination_method: max\n"
          "maximum_deviation: 5\n",
          "Unknown sensor 'heater_bed'"},
+        {"[temperature_sensor c]\nsensor_type: temperature_combined\nsensor_list: extruder\ncombination_method: max\n"
+         "maximum_deviation: 5\n[temperature_fan c]\nsensor_type: temperature_combined\nsensor_list: extruder\n"
+         "combination_method: max\nmaximum_deviation: 5\npin: PD1\nmin_temp: 0\nmax_temp: 50\ncontrol: watermark\n",
+         "Printer object 'temperature_combined c' already created"},
         {"[gcode_button b]\npin: PD1\nanalog_range: 200, 100\npress_gcode: M117\n", "lower resistance first"},
         {"[gcode_button b]\npin: PD1\npress_gcode: {% if %}\n", "press_gcode"},
         {"[neopixel n]\npin: PD8\ncolor_order: GRX\n", "Invalid color_order 'GRX'"},
