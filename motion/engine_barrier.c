@@ -42,13 +42,14 @@ void motion_reach_fence(struct motion *m, double fence_s)
     }
 }
 
-/* The filter of a stepper on a queue: its place in the kinematics and the shapers there, its smoothing elsewhere. */
+/* The filter of a stepper on a queue from `from_s` on: its place in the kinematics and the shapers there, its smoothing elsewhere. */
 static void filter_on(const struct engine_stepper *s, const struct engine_queue *queue, const struct shaper shapers[3],
-                      double smooth_s, struct filter *filter)
+                      double smooth_s, double from_s, struct filter *filter)
 {
     struct kin_func func;
     stepper_func(s, queue, &func);
     filter_init(filter, &func);
+    filter->from_s = from_s;
     if (queue && queue->kind == QUEUE_TOOLHEAD)
         memcpy(filter->shaper, shapers, sizeof filter->shaper);
     else
@@ -69,7 +70,7 @@ static struct binding binding_to(struct engine_queue *queue, const struct filter
 static void bind_stepper(struct motion *m, struct engine_stepper *s, struct engine_queue *queue, double fence_s,
                          uint32_t line)
 {
-    filter_on(s, queue, m->shapers, s->smooth_s, &s->filter);
+    filter_on(s, queue, m->shapers, s->smooth_s, fence_s, &s->filter);
     struct binding to = binding_to(queue, &s->filter, s->advance_s, line);
     to.command = s->bound_by;
     struct err_info info;
@@ -152,7 +153,7 @@ static double find_fence_s(struct motion *m, const struct item *item)
         else
             continue;
         struct filter filter;
-        filter_on(s, queue, shapers, smooth_s, &filter);
+        filter_on(s, queue, shapers, smooth_s, INFINITY, &filter);
         const struct binding to = binding_to(queue, &filter, s->advance_s, 0);
         fence = fmax(fence, binding_earliest_s(s->sg, &to, fence) + FENCE_SLACK_S);
     }

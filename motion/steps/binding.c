@@ -10,27 +10,38 @@ struct window {
     double before_s, after_s; /* how far the filter looks back and ahead */
 };
 
-static struct window window_of(const struct binding *b)
+/* Of the filter that is in force when a fence at t_s ends it. */
+static struct window old_window(const struct binding *b, double t_s)
 {
     if (!b->queue)
         return (struct window){0.0, 0.0};
-    return (struct window){filter_post_s(&b->filter), filter_pre_s(&b->filter)};
+    const double since_s = fmax(t_s - b->filter.from_s, 0.0);
+    return (struct window){fmin(filter_post_s(&b->filter), since_s), filter_pre_s(&b->filter)};
+}
+
+/* Of a filter that comes into force at a fence: one with a from_s begins there. */
+static struct window new_window(const struct binding *b)
+{
+    if (!b->queue)
+        return (struct window){0.0, 0.0};
+    return (struct window){b->filter.from_s == (double)-INFINITY ? filter_post_s(&b->filter) : 0.0, filter_pre_s(&b->filter)};
 }
 
 void binding_margin_s(const struct stepgen *sg, const struct binding *to, double *before_s, double *after_s)
 {
-    const struct window old = window_of(&sg->binding), new = window_of(to);
+    const struct window old = old_window(&sg->binding, INFINITY), new = new_window(to);
     *before_s = fmax(old.before_s, new.before_s);
     *after_s = fmax(old.after_s, new.after_s);
 }
 
 double binding_earliest_s(const struct stepgen *sg, const struct binding *to, double at_s)
 {
-    const struct window old = window_of(&sg->binding), new = window_of(to);
+    const struct window new = new_window(to);
     double t = fmax(at_s, sg->solver.t_s);
     /* Each queue pushes T later until both rest around it; both rest for good behind their last segment. */
     for (double before = -INFINITY; t > before;) {
         before = t;
+        const struct window old = old_window(&sg->binding, t);
         if (sg->queue)
             t = segq_rest_start(sg->queue, t - old.before_s, old.before_s + old.after_s) + old.before_s;
         if (to->queue)
@@ -51,7 +62,7 @@ static enum err check_rest(const struct segq *q, const char *queue_name, const c
 
 enum err binding_make(struct stepgen *sg, const struct binding *to, double fence_s, struct err_info *info)
 {
-    const struct window old = window_of(&sg->binding), new = window_of(to);
+    const struct window old = old_window(&sg->binding, fence_s), new = new_window(to);
     if (sg->is_faulted)
         return err_set(info, ERR_STATE, "%s", sg->fault);
     if (sg->solver.t_s > fence_s)

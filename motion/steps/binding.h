@@ -3,7 +3,8 @@
  * A binding is a transaction at a fence time T. It is made whole or not at all:
  *   - nothing has been generated past T for this stepper,
  *   - the old queue rests over [T - post, T + pre] of the old filter, so that what was solved up to T is complete,
- *   - the new queue rests over [T - post, T + pre] of the new filter, so that its lead-in or tail is not cut off,
+ *   - the new queue rests over [T - post, T + pre] of the new filter, so that its lead-in or tail is not cut off; of a
+ *     filter with a from_s, which must be T, over [T, T + pre]: it does not look back,
  *   - the windows are those of the new filter from T on,
  *   - the stepper's coordinate becomes the new queue's position at T; the board's count carries over.
  * Motion thread, no worker running. docs/design/bindings.md. */
@@ -22,7 +23,7 @@ struct binding {
     const char *command; /* the same in words, kept; NULL or "": unknown */
 };
 
-/* Earliest fence time T >= at_s at which the binding could be made with what the queues hold now (their future beyond
+/* Earliest fence time T >= at_s (a filter that is to begin there has from_s INFINITY) at which the binding could be made with what the queues hold now (their future beyond
  * what is known is rest). */
 double binding_earliest_s(const struct stepgen *sg, const struct binding *to, double at_s);
 

@@ -10,6 +10,7 @@ void filter_init(struct filter *f, const struct kin_func *func)
     for (int i = 0; i < 3; i++)
         shaper_none(&f->shaper[i]);
     f->smooth_s = 0.0;
+    f->from_s = -INFINITY;
 }
 
 double filter_pre_s(const struct filter *f)
@@ -45,7 +46,7 @@ static bool shaped_axis(const struct filter *f, const struct segq *q, int axis, 
     double sum = 0.0;
     for (int i = 0; i < s->count; i++) {
         double pos[3];
-        if (!segq_position(q, t_s + s->tau_s[i], pos, NULL))
+        if (!segq_position(q, fmax(t_s + s->tau_s[i], f->from_s), pos, NULL))
             return false;
         sum += s->a[i] * pos[axis];
     }
@@ -73,7 +74,7 @@ void filter_smoothed(const struct filter *f, const struct segq *q, const struct 
     double centre[3], sum = 0.0, slope = 0.0;
     segq_position(q, t_s, centre, NULL);
     double from_s = t_s - h;
-    for (uint64_t i = segq_find(q, from_s); from_s < t_s + h; i++) {
+    for (uint64_t i = segq_find(q, fmax(from_s, f->from_s)); from_s < t_s + h; i++) { /* rests at filter.from_s */
         double p = q->end_mm[0], v = 0.0, a = 0.0, t0 = from_s, end_s = t_s + h;
         if (i < q->end) {
             const struct seg *s = segq_at(q, i);
@@ -105,7 +106,7 @@ bool filter_position(const struct filter *f, const struct segq *q, const struct 
 {
     if (f->smooth_s > 0.0) {
         double vel;
-        if (!segq_position(q, t_s - 0.5 * f->smooth_s, (double[3]){0}, NULL))
+        if (!segq_position(q, fmax(t_s - 0.5 * f->smooth_s, f->from_s), (double[3]){0}, NULL))
             return false;
         filter_smoothed(f, q, advance, t_s, pos_mm, &vel);
         return true;

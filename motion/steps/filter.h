@@ -15,12 +15,13 @@ struct filter {
     struct kin_func func;
     struct shaper shaper[3]; /* of x, y, z */
     double smooth_s;         /* smooth_time of pressure advance; 0: none. Only for LINEAR functions of x alone */
+    double from_s;           /* it does not look behind this time: what was before counts as rest. -INFINITY: it does */
 };
 
 /* No shapers, no smoothing. */
 void filter_init(struct filter *f, const struct kin_func *func);
 double filter_pre_s(const struct filter *f);  /* how far ahead it looks, over the axes it depends on [s] */
-double filter_post_s(const struct filter *f); /* how far back */
+double filter_post_s(const struct filter *f); /* how far back, if not less by from_s */
 
 /* Pressure advance in time order: K [s] that applies to segments starting at or after t_s. */
 struct advance_list {

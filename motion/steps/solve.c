@@ -29,7 +29,7 @@ static struct tap *add_tap(struct solver *s, double tau_s, int axis, double weig
     }
     CHECK(s->tap_count < TAPS_MAX);
     struct tap *tap = &s->taps[s->tap_count++];
-    *tap = (struct tap){.tau_s = tau_s};
+    *tap = (struct tap){.tau_s = tau_s, .from_s = s->filter.from_s};
     tap->w[axis] = weight;
     return tap;
 }
@@ -58,6 +58,7 @@ static void make_taps(struct solver *s)
             else
                 s->taps[s->tap_count++] =
                     (struct tap){.tau_s = f->shaper[axis].tau_s[i],
+                                 .from_s = f->from_s,
                                  .w = {axis == 0 ? weight : 0.0, axis == 1 ? weight : 0.0, axis == 2 ? weight : 0.0}};
         }
     }

@@ -39,7 +39,8 @@ void tap_advance(struct tap *tap, const struct segq *q, const struct advance_lis
 
 void tap_seek(struct tap *tap, const struct segq *q, const struct advance_list *advance, double t_s)
 {
-    const uint64_t found = segq_find(q, t_s + tap->tau_s);
+    const double seen_s = t_s + tap->tau_s;
+    const uint64_t found = segq_find(q, seen_s > tap->from_s ? seen_s : tap->from_s);
     tap->index = found < q->end ? found : q->end;
     tap_load(tap, q, advance);
     tap_advance(tap, q, advance, t_s);

@@ -15,6 +15,7 @@ struct quad {
 
 struct tap {
     double tau_s;   /* the tap sees the queue at t + tau */
+    double from_s;  /* but not before this time of the queue, at which it rests */
     double w[3];    /* weight of x, y, z */
     uint64_t index; /* segment it is in; may be one past the newest: at rest */
     double start_s; /* stepper time at which the segment starts and ends for this tap */
