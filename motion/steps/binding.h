@@ -23,8 +23,8 @@ struct binding {
     const char *command; /* the same in words, kept; NULL or "": unknown */
 };
 
-/* Earliest fence time T >= at_s (a filter that is to begin there has from_s INFINITY) at which the binding could be made with what the queues hold now (their future beyond
- * what is known is rest). */
+/* Earliest fence time T >= at_s at which the binding could be made with what the queues hold now (their future beyond what
+ * is known is rest). A filter that is to begin at T, wherever that is, has from_s INFINITY here. */
 double binding_earliest_s(const struct stepgen *sg, const struct binding *to, double at_s);
 
 /* How much standstill the binding needs around T: before (post windows) and after (pre windows) [s]. */

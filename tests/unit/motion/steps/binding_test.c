@@ -192,6 +192,48 @@ static void test_random_life(void **state)
         segq_deinit(&w.queue[i]);
 }
 
+/* The smooth time grows from 20 to 80 ms. A filter that looks back must wait until its tail is clear of the motion; one that
+ * begins at the fence is bound as soon as the old one is through, and the motor goes on from where the queue rests. */
+static void test_longer_filter(void **state)
+{
+    (void)state;
+    struct segq q;
+    segq_init(&q, 64);
+    const struct stepgen_config config = {.name = "gear", .step_mm = STEP_MM, .clock_hz = HZ, .check_every = 1};
+    struct stepgen *sg = stepgen_create(&config);
+    struct kin_func func;
+    kin_func_linear(&func, 1.0, 0.0, 0.0);
+    struct binding b = {.queue = &q, .queue_name = "q", .advance_k_s = 0.05};
+    filter_init(&b.filter, &func);
+    b.filter.smooth_s = 0.020;
+    struct err_info info = {""};
+    assert_int_equal(binding_make(sg, &b, 0.5, &info), OK);
+    segq_append(&q, 1.0, 0.01, 0.1, 0.01, (const double[3]){0, 0, 0}, (const double[3]){1, 0, 0}, 0.0, 10.0, 1000.0,
+                SEG_ADVANCE, 0); /* ends at 1.12 s */
+    struct binding longer = b;
+    longer.filter.smooth_s = 0.080;
+    assert_true(fabs(binding_earliest_s(sg, &longer, 1.0) - 1.16) < 1e-9);
+    longer.filter.from_s = INFINITY;
+    const double fence_s = binding_earliest_s(sg, &longer, 1.0);
+    assert_true(fabs(fence_s - 1.13) < 1e-9); /* what the old one still sees */
+    stepgen_destroy(sg);
+    segq_deinit(&q);
+    /* Steps: the position at the fence is that of the queue, and a filter that begins there sees it at rest. */
+    struct filter fresh = longer.filter;
+    fresh.from_s = 1.13;
+    segq_init(&q, 64);
+    segq_append(&q, 1.0, 0.01, 0.1, 0.01, (const double[3]){0, 0, 0}, (const double[3]){1, 0, 0}, 0.0, 10.0, 1000.0,
+                SEG_ADVANCE, 0);
+    const struct advance_list advance = {.at = {{0.0, 0.05}}, .count = 1};
+    double pos_mm = 0.0, vel_mm_s = 1.0;
+    filter_smoothed(&fresh, &q, &advance, 1.13, &pos_mm, &vel_mm_s);
+    assert_true(fabs(pos_mm - 1.1) < 1e-9 && fabs(vel_mm_s) < 1e-9);
+    fresh.from_s = -INFINITY; /* the one that looks back would have jumped there */
+    filter_smoothed(&fresh, &q, &advance, 1.13, &pos_mm, &vel_mm_s);
+    assert_true(fabs(pos_mm - 1.1) > STEP_MM);
+    segq_deinit(&q);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -229,7 +271,7 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_longer_filter),
         cmocka_unit_test(test_random_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
