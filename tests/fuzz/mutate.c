@@ -11,6 +11,7 @@
 
 #define INPUT_MAX (64u << 10)
 #define CORPUS_MAX 256
+#define PROGRESS_EXECUTIONS 100000
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -148,6 +149,10 @@ int main(int argc, char **argv)
         for (uint64_t n = rng_below(&rng, 8); n > 0; n--)
             size = damage(&rng, data, size, &corpus);
         (void)LLVMFuzzerTestOneInput(data, size);
+        if ((i + 1) % PROGRESS_EXECUTIONS == 0) {
+            printf("%lu\n", i + 1);
+            (void)fflush(stdout);
+        }
     }
     for (size_t i = 0; i < corpus.count; i++)
         mem_free(corpus.data[i]);
