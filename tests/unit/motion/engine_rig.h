@@ -59,6 +59,7 @@ struct machine {
     double start_pos[4];
     enum engine_kinematics kind; /* ENGINE_KIN_NONE: cartesian */
     struct plan_path *path;    /* what is committed is recorded here; NULL: it is not */
+    uint32_t main_clock_hz, main_moves; /* of the main board: 0: 64 MHz, as many move items as there can be */
     double feed_factor;        /* of the moves that machine_move makes; 0: no override applies to them */
 };
 
@@ -283,7 +284,9 @@ static inline void machine_run(struct machine *m, uint64_t seed, size_t boards, 
     static struct endstop_input inputs[3];
     for (size_t i = 0; i < boards; i++) {
         const struct sim_board_options sim = {.name = i == 0 ? "sim0" : "sim1", .drift_ppm = i == 0 ? 20 : -35,
-                                              .start_clock = i == 0 ? 0 : 123456789, .clock_hz = i == 0 ? 64000000 : 48000000};
+                                              .start_clock = i == 0 ? 0 : 123456789,
+                                              .move_count_max = i == 0 ? m->main_moves : 0,
+                                              .clock_hz = i > 0 ? 48000000 : m->main_clock_hz ? m->main_clock_hz : 64000000};
         rig_add(&m->rig, i == 0 ? "mcu" : "second", &sim, NULL);
     }
     struct engine_config c = config ? *config : (struct engine_config){.mode = ENGINE_LIVE};

@@ -326,6 +326,32 @@ static void test_stop(void **state)
 
 /* ------------------------------------------------------------------------------------------------- several boards */
 
+/* A board of 8 MHz with room for eight step messages beside what its outputs need: corners of many short moves fill it again and
+ * again, and every step arrives in time. */
+static void body_small_board(struct machine *m)
+{
+    for (int i = 0; i < 600; i++)
+        machine_go(m, 10 + 5 * cos(i * 0.1), 10 + 5 * sin(i * 0.1), 0, i * 0.02, 40);
+    machine_go(m, 0, 0, 0, 12, 40);
+    machine_sync(m);
+    expect_at(m, 0, 0, 0, 12);
+}
+
+static void test_small_board(void **state)
+{
+    (void)state;
+    struct machine *m = fresh();
+    m->main_clock_hz = 8000000;
+    m->main_moves = 72;
+    machine_run(m, 12, 1, NULL, body_small_board, 200.);
+    struct engine_status status;
+    engine_get_status(m->engine, runtime_now(m->rig.rt), &status);
+    assert_int_equal(status.late_count, 0);
+    assert_int_equal(board_step_slots(m->rig.board[0]), 8);
+    assert_true(m->motor[MOTOR_X].step_count > 9 * 4 * 5 * 80);
+    machine_end(m);
+}
+
 static void test_two_boards(void **state)
 {
     (void)state;
@@ -355,7 +381,7 @@ int main(void)
         cmocka_unit_test(test_motors),
         cmocka_unit_test(test_transactions),
         cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_two_boards),
+        cmocka_unit_test(test_small_board), cmocka_unit_test(test_two_boards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
