@@ -208,7 +208,7 @@ static void check_window(int i, double end_s)
 /* What has been committed of a motion queue. */
 struct queue_watch {
     uint64_t next;
-    double end_s, v[3];
+    double end_s, v[3], mm[3];
     bool was_homing; /* the end of the last move is not planned: it stops at once */
 };
 static struct queue_watch queue_watch[ENGINE_QUEUES_MAX];
@@ -233,6 +233,13 @@ static void check_segment(const struct engine_queue *q, const struct seg *s)
     }
     r = sqrt(r);
     segments++;
+    if (s->flags & SEG_MARKER)
+        memcpy(w->mm, s->pos_mm, sizeof w->mm);
+    for (int i = 0; i < 3; i++) {
+        if (fabs(s->pos_mm[i] - w->mm[i]) > 1e-6)
+            FAIL("%s jumps by %.6f mm at %.6f s", q->name, s->pos_mm[i] - w->mm[i], s->t0_s);
+        w->mm[i] = s->pos_mm[i] + s->r[i] * (s->v0_mm_s + s->ha_mm_s2 * s->dt_s) * s->dt_s;
+    }
     if (s->flags & SEG_MARKER && w->was_homing) {
         memset(w->v, 0, sizeof w->v);
         w->was_homing = false;
@@ -270,6 +277,10 @@ static void check_reach(const struct motion *m, int i, const struct engine_stepp
     if (stepgen_pre_s(s->sg) != pre || stepgen_post_s(s->sg) != post || s->sg->queue != (s->queue ? &s->queue->q : NULL))
         FAIL("%s scans -%.4f +%.4f s, its filter needs -%.4f +%.4f", motor_names[i], stepgen_post_s(s->sg),
              stepgen_pre_s(s->sg), post, pre);
+    const bool is_on_toolhead = s->queue == m->e->queues[0];
+    if (s->queue && (s->filter.smooth_s != (is_on_toolhead ? 0 : s->smooth_s) ||
+                     (is_on_toolhead && memcmp(s->filter.shaper, m->shapers, sizeof m->shapers) != 0)))
+        FAIL("%s has another filter than what was asked for", motor_names[i]);
     if (m->kfd_s < fmax(pre, post))
         FAIL("the engine looks %.4f s ahead, %s needs -%.4f +%.4f", m->kfd_s, motor_names[i], post, pre);
 }

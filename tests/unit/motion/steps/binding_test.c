@@ -268,10 +268,128 @@ static void test_refusals(void **state)
     segq_deinit(&b);
 }
 
+/* ------------------------------------------------------------------------------------------- the seed failure */
+
+struct clocks {
+    double at[20000];
+    int count;
+};
+
+static void take_clocks(void *ctx, int dir, const double *clocks, int count, bool is_committed)
+{
+    (void)dir;
+    (void)is_committed;
+    struct clocks *c = ctx;
+    for (int i = 0; i < count && c->count < (int)(sizeof c->at / sizeof c->at[0]); i++)
+        c->at[c->count++] = clocks[i];
+}
+
+static bool are_rising(const struct clocks *c)
+{
+    for (int i = 1; i < c->count; i++)
+        if (c->at[i] <= c->at[i - 1])
+            return false;
+    return true;
+}
+
+static void filter_x(struct filter *f, double smooth_s)
+{
+    struct kin_func func;
+    kin_func_linear(&func, 1.0, 0.0, 0.0);
+    filter_init(f, &func);
+    f->smooth_s = smooth_s;
+}
+
+/* Loading with the gear's own queue, 1.0 to 1.2 s; printing with the extruder's from 1.1 s on. */
+static void load_and_print(struct segq *gear, struct segq *extruder)
+{
+    segq_init(gear, 64);
+    segq_init(extruder, 64);
+    segq_append(gear, 1.0, 0.0, 0.2, 0.0, (const double[3]){0}, (const double[3]){1, 0, 0}, 100, 100, 1000, 0, 0);
+    segq_append(extruder, 1.1, 0.0, 0.4, 0.0, (const double[3]){0}, (const double[3]){1, 0, 0}, 40, 40, 1000, SEG_ADVANCE, 0);
+}
+
+/* What ended prints: a gear stepper is moved to the extruder's queue by itself. The step solver then looks at the new queue
+ * from where that queue's windows stand, in the middle of what the stepper has made from the old one: clocks go back. */
+static void test_seed_failure(void **state)
+{
+    (void)state;
+    static struct clocks c;
+    struct segq gear, extruder;
+    load_and_print(&gear, &extruder);
+    struct filter own, advanced;
+    filter_x(&own, 0.0);
+    filter_x(&advanced, 0.04);
+    struct solver solver;
+    solver_init(&solver, STEP_MM, HZ, take_clocks, &c);
+    c.count = 0;
+    solver_bind(&solver, &own, 0.0, 0.0);
+    solver_set_position(&solver, 0.0);
+    while (solver.t_s < 1.2)
+        solver_run(&solver, &gear, 1.2, 1000);
+    assert_int_equal(c.count, 2000);
+    assert_true(are_rising(&c));
+    /* a stale scan window: the extruder's queue was last flushed for its other steppers up to 1.08 s */
+    solver_bind(&solver, &advanced, 0.05, 1.08);
+    solver_set_position(&solver, 0.0);
+    while (solver.t_s < 1.4)
+        solver_run(&solver, &extruder, 1.4, 1000);
+    assert_true(c.count > 2000);
+    assert_false(are_rising(&c));
+    assert_true(c.at[2000] < c.at[1999]);
+    segq_deinit(&gear);
+    segq_deinit(&extruder);
+}
+
+/* The same with the transaction, tried at any time: refused, or the clocks rise. It can be made when both rest, behind all
+ * windows, and not before. */
+static void test_seed_failure_is_excluded(void **state)
+{
+    (void)state;
+    int made = 0, refused = 0;
+    for (int u = 0; u < 160; u++) {
+        for (int f = 0; f < 160; f++) {
+            const double until_s = 0.9013 + 0.005 * u, fence_s = 0.9013 + 0.005 * f;
+            struct segq gear, extruder;
+            load_and_print(&gear, &extruder);
+            const struct stepgen_config config = {.name = "gear", .step_mm = STEP_MM, .clock_hz = HZ, .check_every = 1};
+            struct stepgen *sg = stepgen_create(&config);
+            struct binding to = {.queue = &gear, .queue_name = "gear"};
+            filter_x(&to.filter, 0.0);
+            struct err_info info;
+            assert_int_equal(binding_make(sg, &to, 0.0, &info), OK);
+            struct stepgen_goal goal = stepgen_make_goal(sg, until_s, UINT64_MAX / 4);
+            assert_int_equal(stepgen_run(sg, &goal), OK);
+            to = (struct binding){.queue = &extruder, .queue_name = "extruder", .advance_k_s = 0.05};
+            filter_x(&to.filter, 0.04);
+            const double earliest_s = binding_earliest_s(sg, &to, until_s);
+            const enum err err = binding_make(sg, &to, fence_s, &info);
+            /* the extruder rests from 1.5 s on; before 1.0 s nothing has moved yet */
+            const bool is_possible = u == f && (fence_s >= 1.52 || fence_s <= 1.0);
+            assert_int_equal(err, is_possible ? OK : ERR_STATE);
+            assert_true(earliest_s >= until_s - 1e-12 && (earliest_s <= 1.0 + 1e-9 || earliest_s >= 1.52 - 1e-9));
+            made += err == OK;
+            refused += err != OK;
+            if (err == OK) {
+                goal = stepgen_make_goal(sg, 1.9, UINT64_MAX / 4);
+                assert_int_equal(stepgen_run(sg, &goal), OK); /* the generator checks every clock */
+            }
+            stepgen_destroy(sg);
+            segq_deinit(&gear);
+            segq_deinit(&extruder);
+        }
+    }
+    print_message("%d attempts made, %d refused\n", made, refused);
+    assert_true(made > 30 && refused > 10000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_longer_filter),
+        cmocka_unit_test(test_seed_failure),
+        cmocka_unit_test(test_seed_failure_is_excluded),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_longer_filter),
         cmocka_unit_test(test_random_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
