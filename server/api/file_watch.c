@@ -46,6 +46,8 @@ struct file_watch {
     /* worker */
     struct strmap known; /* "root/rel" -> struct known */
     char *dirs[ROOT_COUNT]; /* where each root was; NULL: not looked at yet */
+    bool is_too_large[ROOT_COUNT]; /* a root of that many files is somebody's home, not a printer's folder: left alone */
+    int last_watch;         /* the highest number the kernel gave */
     size_t count;
 };
 
@@ -55,6 +57,7 @@ struct pass {
     struct file_watch *watch;
     const char *root;
     bool is_silent;
+    size_t visited; /* entries so far */
 };
 
 /* Metadata first, so that it is there when clients ask. `is_quiet`: what follows from another change, which is told. */
@@ -123,15 +126,18 @@ static void look_at(const struct pass *pass, const char *rel, const struct stat 
 }
 
 /* Links are left out: they may lead anywhere, or round in circles. */
-static void walk(const struct pass *pass, const char *full, const char *rel, unsigned depth)
+static void walk(struct pass *pass, const char *full, const char *rel, unsigned depth)
 {
     struct file_watch *w = pass->watch;
-    if (w->inotify >= 0 && inotify_add_watch(w->inotify, full, EVENTS) < 0 && errno == ENOSPC && depth == 0)
+    int number = w->inotify >= 0 ? inotify_add_watch(w->inotify, full, EVENTS) : -1;
+    if (number < 0 && errno == ENOSPC && depth == 0)
         log_warn(w->api->options.log, "files", "the kernel watches no more folders", "dir=%s", full);
+    w->last_watch = number > w->last_watch ? number : w->last_watch;
     DIR *stream = opendir(full);
     struct dirent *de;
-    while (stream && (de = readdir(stream))) {
+    while (stream && pass->visited < FILES_LIST_MAX && (de = readdir(stream))) {
         struct stat st;
+        pass->visited++;
         if (de->d_name[0] == '.' || fstatat(dirfd(stream), de->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
             (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) || strlen(rel) + strlen(de->d_name) + 2 > FILES_PATH_BYTES_MAX)
             continue;
@@ -182,6 +188,19 @@ static void forget(const struct pass *pass, const char *prefix, bool only_unseen
     }
 }
 
+/* Stop watching a root that is too large; the folders of the others are watched again when they are looked at next. */
+static void give_up(struct file_watch *w, struct pass *pass, const char *all, size_t index)
+{
+    w->is_too_large[index] = true;
+    log_warn(w->api->options.log, "files", "too many files to notice what others change", "root=%s dir=%s allowed=%d",
+             pass->root, w->dirs[index], FILES_LIST_MAX);
+    for (int number = 1; w->inotify >= 0 && number <= w->last_watch; number++)
+        (void)inotify_rm_watch(w->inotify, number);
+    pass->is_silent = true;
+    forget(pass, all, false);
+    file_watch_look(w);
+}
+
 static void compare_root(struct file_watch *w, size_t index)
 {
     struct files_path path;
@@ -192,14 +211,22 @@ static void compare_root(struct file_watch *w, size_t index)
     if (!w->dirs[index] || strcmp(w->dirs[index], path.full) != 0) { /* another folder: take it as it is */
         mem_free(w->dirs[index]);
         w->dirs[index] = mem_strdup(path.full);
+        w->is_too_large[index] = false;
         pass.is_silent = true;
         forget(&pass, all, false);
+    }
+    if (w->is_too_large[index]) {
+        mem_free(all);
+        return;
     }
     for (const struct strmap_entry *e = strmap_first(&w->known); e; e = strmap_next(e))
         if (is_below(strmap_key(e), all))
             ((struct known *)strmap_value(e))->is_seen = false;
     walk(&pass, path.full, "", 0);
-    forget(&pass, all, true);
+    if (pass.visited < FILES_LIST_MAX)
+        forget(&pass, all, true);
+    else
+        give_up(w, &pass, all, index);
     mem_free(all);
 }
 
@@ -217,7 +244,7 @@ void file_watch_note(struct file_watch *w, const struct files_path *path)
     struct stat st;
     bool is_watched = false;
     for (size_t i = 0; i < ROOT_COUNT; i++)
-        is_watched |= !strcmp(roots[i], path->root);
+        is_watched |= !strcmp(roots[i], path->root) && !w->is_too_large[i];
     if (!is_watched || !path->rel[0] || path->rel[0] == '.' || strstr(path->rel, "/."))
         return;
     char *key = mem_sprintf("%s/%s", path->root, path->rel);

@@ -695,6 +695,26 @@ class Files(Case):
         nothing_more()
 
 
+class ManyFiles(Case):
+    def test_a_root_with_too_many_files_is_left_alone(self):
+        """A configuration that lies in somebody's home: the folder of G-code files is watched all the same."""
+        for i in range(21):
+            folder = self.server.path("config", f"d{i}")
+            os.mkdir(folder)
+            for k in range(1000):
+                os.close(os.open(os.path.join(folder, str(k)), os.O_CREAT | os.O_WRONLY))
+        with self.server.ws() as ws:
+            time.sleep(2.5)
+            ws.notifications.clear()
+            with open(self.server.path("config", "seen.cfg"), "w") as file:
+                file.write("x")
+            time.sleep(1)
+            with open(self.server.path("gcodes", "seen.gcode"), "wb") as file:
+                file.write(GCODE)
+            while (path := ws.wait_for("notify_filelist_changed")[0]["item"]["path"]) != "seen.gcode":
+                self.assertNotEqual(path, "seen.cfg")
+
+
 class UploadLimit(Case):
     options = ("--upload-max", "1000000")
 
