@@ -50,8 +50,9 @@ unsigned board_trigger_oid(struct board_trigger *t, struct board *board)
     size_t i = t->setup.part_count++;
     unsigned oid = board_oid(board);
     t->board[i] = board;
-    t->setup.parts[i] = (struct link_trigger_part){.board = board->link, .oid = (uint8_t)oid};
     t->lanes[i] = board_lane_create(board, NULL, LANE_BYTES);
+    t->setup.parts[i] =
+        (struct link_trigger_part){.board = board->link, .lane = &t->lanes[i]->lane, .oid = (uint8_t)oid};
     board_config(board, BOARD_CONFIG, "config_trsync oid=%u", oid);
     board_config(board, BOARD_RESTART, "trsync_start oid=%u report_clock=0 report_ticks=0 expire_reason=0", oid);
     return oid;

@@ -179,6 +179,7 @@ uint64_t *link_board_fault_counter(struct link_board *board);
 
 struct link_trigger_part {
     struct link_board *board;
+    const struct lane *lane; /* of the commands that arm it: a stop waits until they have left. NULL: none */
     uint8_t oid;
 };
 /* Constant from LINK_ADD_TRIGGER on. */

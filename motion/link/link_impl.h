@@ -98,7 +98,7 @@ struct link_trigger_board {
     uint64_t expire_clock, end_clock; /* end 0: none yet */
     uint32_t expire_ticks, report_ticks;
     struct host_ns last_status;
-    bool is_done;
+    bool is_done, is_stop_sent;
     uint8_t reason;
 };
 

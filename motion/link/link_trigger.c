@@ -11,6 +11,7 @@
 #define REASON_PAST_END 3
 #define EXTEND_PART     0.8 /* of a report interval: extend only when that much is gained */
 #define STOP_RETRY_S    0.05
+#define STOP_POLL_S     0.001 /* between looks at the commands that arm it */
 #define STOP_RETRIES    10
 
 struct link_trigger *link_trigger_create(void)
@@ -169,6 +170,18 @@ static void arm(struct link_trigger *t, const struct link_request *r)
                                                   .report_ticks = r->times.report_ticks[i]};
 }
 
+/* A trsync_trigger that overtook the commands that arm would stop nothing: the trsync would be armed behind it, steppers would
+ * run on, and its time-out would end whatever is armed next. So it leaves behind them. false: they still wait. */
+static bool send_stop(struct link_trigger *t, size_t part)
+{
+    const struct lane *lane = t->setup.parts[part].lane;
+    if (lane && lane_pending_bytes(lane) > 0)
+        return false;
+    send_trigger(t, part, REASON_HOST);
+    t->parts[part].is_stop_sent = true;
+    return true;
+}
+
 /* A trsync answers each trsync_trigger with its state, whose reason is the first one. */
 static void stop(struct link_trigger *t, struct host_ns now)
 {
@@ -183,8 +196,9 @@ static void stop(struct link_trigger *t, struct host_ns now)
         t->parts[i].is_done = b->fault != LINK_FAULT_NONE || !b->transport;
         if (t->parts[i].is_done)
             t->result = b->fault == LINK_FAULT_SHUTDOWN ? ERR_SHUTDOWN : ERR_CLOSED;
-        else
-            send_trigger(t, i, REASON_HOST);
+        t->parts[i].is_stop_sent = false;
+        if (!t->parts[i].is_done)
+            (void)send_stop(t, i);
     }
     t->retry_at = host_ns_add_s(now, STOP_RETRY_S);
     if (all_done(t))
@@ -216,6 +230,15 @@ struct host_ns link_trigger_step(struct link *link, struct host_ns now)
         struct link_trigger *t = link->triggers[i];
         if (t->state != LINK_TRIGGER_STOPPING)
             continue;
+        bool is_waiting = false;
+        for (size_t k = 0; k < t->setup.part_count; k++)
+            if (!t->parts[k].is_done && !t->parts[k].is_stop_sent)
+                is_waiting |= !send_stop(t, k);
+        if (is_waiting) {
+            t->retry_at = host_ns_add_s(now, STOP_RETRY_S);
+            next = host_ns_min(next, host_ns_add_s(now, STOP_POLL_S));
+            continue;
+        }
         if (!host_ns_before(now, t->retry_at)) {
             if (++t->tries > STOP_RETRIES) {
                 log_error(link->log, "link", "trsync does not answer", "trigger=%u", (unsigned)t->setup.token);
