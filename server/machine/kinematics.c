@@ -183,6 +183,20 @@ static void read_delta(struct kinematics *kin, struct config_section *printer)
 
 /* --- the whole --- */
 
+/* One thing that is missing is one error: nobody will read what belongs to it. */
+static void accept_unsupported(struct config_section *printer_section)
+{
+    struct config *config = section_config(printer_section);
+    section_accept_all(printer_section);
+    for (size_t i = 0; i < config_section_count(config); i++) {
+        struct config_section *section = config_section_at(config, i);
+        if (strncmp(section_name(section), "stepper_", 8) != 0)
+            continue;
+        section_bind(section, NULL, 0);
+        section_accept_all(section);
+    }
+}
+
 static bool read_kind(struct config_section *section, enum engine_kinematics *kind)
 {
     static const struct {
@@ -208,6 +222,7 @@ static bool read_kind(struct config_section *section, enum engine_kinematics *ki
         if (strcmp(name, others[i]) == 0) {
             config_error_option(section, "kinematics",
                                 "Kinematics '%s' is one that Klipper has and this program does not have yet", name);
+            accept_unsupported(section);
             return false;
         }
     config_error_option(section, "kinematics",

@@ -59,7 +59,7 @@ def usage():
     run("check", "a", "b", status=2, stderr="unexpected argument 'b'")
     run("plan", "-c", status=2, stderr="--config needs a value")
     run("render", status=2, stderr="missing argument")
-    run("mcu", status=2, stderr="--pty PATH is required")
+    run("mcu", status=2, stderr="--pty PATH .*is required")
     run("mcu", "--pty", "x", "--clock", "5", status=2, stderr="'5' is out of range")
 
 

@@ -43,6 +43,10 @@ struct check_case {
 static const struct check_case cases[] = {
     {HEAD, {0}, 0},
     {"", {": Section 'mcu' must be specified"}, 2},
+    /* kinematics that are not there yet: the options and steppers that belong to them are no further mistakes */
+    {"[mcu]\nserial: x\n[printer]\nkinematics: winch\nmax_velocity: 300\nmax_accel: 3000\nsome_radius: 5\n"
+     "[stepper_a]\nstep_pin: PA1\nanchor_x: 5\n[fan]\npin: PA2\nbad: 1\n",
+     {":4: Kinematics 'winch' is one that Klipper has", ":13: Option 'bad' is not valid in section 'fan'"}, 2},
     {HEAD "[mcu a]\nserial: /dev/b\n[mcu b]\nserial: /dev/ttyACM0\n[mcu c]\nserial: /dev/b\n",
      {":10: Option 'serial' in section 'mcu b' names the same device as in section 'mcu' at lockstep-check-",
       ":12: Option 'serial' in section 'mcu c' names the same device as in section 'mcu a' at "}, 2},
