@@ -21,14 +21,17 @@ struct corpus {
     size_t count;
 };
 
+/* In the order of their names: a seed means the same on every disk. */
 static void load(struct corpus *corpus, const char *dir)
 {
-    DIR *d = opendir(dir);
-    struct dirent *entry;
-    while (d && (entry = readdir(d)) && corpus->count < CORPUS_MAX) {
-        char *path = mem_sprintf("%s/%s", dir, entry->d_name);
-        FILE *f = entry->d_name[0] == '.' ? NULL : fopen(path, "rb");
+    struct dirent **entries;
+    int count = scandir(dir, &entries, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        const char *name = entries[i]->d_name;
+        char *path = mem_sprintf("%s/%s", dir, name);
+        FILE *f = name[0] == '.' || corpus->count == CORPUS_MAX ? NULL : fopen(path, "rb");
         mem_free(path);
+        free(entries[i]);
         if (!f)
             continue;
         uint8_t *data = mem_alloc(INPUT_MAX);
@@ -36,8 +39,8 @@ static void load(struct corpus *corpus, const char *dir)
         corpus->data[corpus->count++] = data;
         (void)fclose(f);
     }
-    if (d)
-        (void)closedir(d);
+    if (count >= 0)
+        free(entries);
 }
 
 /* Put `n` bytes at `at`; nothing if there is no room. */
