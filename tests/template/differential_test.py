@@ -78,7 +78,7 @@ def verdict(case, want, got):
 def run(program, cases):
     lines = "".join(json.dumps(case) + "\n" for case in cases)
     done = subprocess.run([program], input=lines.encode(), stdout=subprocess.PIPE, check=False)
-    answers = [json.loads(line) for line in done.stdout.decode().splitlines()]
+    answers = [json.loads(line) for line in done.stdout.decode().split("\n") if line]
     if done.returncode or len(answers) != len(cases):
         print("the program ended with", done.returncode, "at:", json.dumps(cases[min(len(answers), len(cases) - 1)]))
         sys.exit(1)

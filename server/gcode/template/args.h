@@ -34,9 +34,13 @@ enum text_class {
     CLASS_SPACE,
     CLASS_UPPER,
     CLASS_LOWER,
-    CLASS_PRINT
+    CLASS_TITLE, /* neither upper nor lower: Dž as one letter */
+    CLASS_PRINT,
+    CLASS_NAME_START, /* of an identifier */
+    CLASS_NAME
 };
 bool text_class_is(uint32_t code_point, enum text_class kind);
+int text_digit(uint32_t code_point); /* 0 to 9, of any script; -1: no decimal digit */
 /* UTF-8 of a code point, with a zero behind it; its length. */
 size_t text_encode(uint32_t code_point, char text[5]);
 /* The code point at *p, which is moved behind it; the text is UTF-8. */

@@ -1,5 +1,6 @@
 /* Filters on numbers: abs, int, float, round. */
 #include "server/gcode/template/filters.h"
+#include "server/gcode/template/methods.h"
 
 #include "base/check.h"
 
@@ -12,23 +13,22 @@
 
 #define NUMBER_TEXT_MAX 400
 
-/* The digits of a text without blanks around and single underscores inside; false: longer than any number. */
+/* The digits of a text, of any script, without blanks around and single underscores inside; false: it is no number. */
 static bool number_text(const struct value_str *str, char text[NUMBER_TEXT_MAX])
 {
-    const char *p = str->data, *end = p + str->len_bytes;
-    while (p < end && isspace((unsigned char)*p))
-        p++;
-    while (end > p && isspace((unsigned char)end[-1]))
-        end--;
-    size_t n = 0;
-    for (; p < end; p++) {
+    const char *p;
+    size_t len, n = 0;
+    text_strip(str, NULL, true, true, &p, &len);
+    for (const char *end = p + len; p < end;) {
         bool is_separator =
             *p == '_' && n && isalnum((unsigned char)text[n - 1]) && p + 1 < end && isalnum((unsigned char)p[1]);
+        uint32_t c = text_next(&p);
+        int digit = text_digit(c);
         if (is_separator)
             continue;
-        if (n + 1 >= NUMBER_TEXT_MAX)
+        if (n + 1 >= NUMBER_TEXT_MAX || (c >= 0x80 && digit < 0))
             return false;
-        text[n++] = *p;
+        text[n++] = digit >= 0 ? (char)('0' + digit) : (char)c;
     }
     text[n] = 0;
     return n > 0;

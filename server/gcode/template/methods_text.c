@@ -95,7 +95,7 @@ static enum err str_title(struct jinja_run *run, void *ctx, const struct value_c
     for (const char *p = SELF->data, *end = p + SELF->len_bytes; p < end;) {
         const char *begin = p;
         uint32_t c = text_next(&p);
-        bool is_cased = text_class_is(c, CLASS_UPPER) || text_class_is(c, CLASS_LOWER);
+        bool is_cased = text_class_is(c, CLASS_UPPER) || text_class_is(c, CLASS_LOWER) || text_class_is(c, CLASS_TITLE);
         enum text_case kind = was_cased ? TEXT_LOWER : p - begin == 1 ? TEXT_UPPER : TEXT_TITLE;
         if (is_cased)
             text_case_append(&sb, begin, (size_t)(p - begin), kind);
@@ -116,7 +116,12 @@ static enum err str_swapcase(struct jinja_run *run, void *ctx, const struct valu
     for (const char *p = SELF->data, *end = p + SELF->len_bytes; p < end;) {
         const char *begin = p;
         uint32_t c = text_next(&p);
-        text_case_append(&sb, begin, (size_t)(p - begin), text_class_is(c, CLASS_UPPER) ? TEXT_LOWER : TEXT_UPPER);
+        if (text_class_is(c, CLASS_UPPER))
+            text_case_append(&sb, begin, (size_t)(p - begin), TEXT_LOWER);
+        else if (text_class_is(c, CLASS_LOWER))
+            text_case_append(&sb, begin, (size_t)(p - begin), TEXT_UPPER);
+        else
+            strbuf_add(&sb, begin, (size_t)(p - begin));
     }
     return finish(run, &sb, out);
 }
@@ -201,7 +206,7 @@ static enum err is_case(struct jinja_run *run, const struct value_str *self, con
     for (const char *p = self->data, *end = p + self->len_bytes; p < end;) {
         uint32_t c = text_next(&p);
         has_wanted |= text_class_is(c, wanted);
-        has_other |= text_class_is(c, other);
+        has_other |= text_class_is(c, other) || text_class_is(c, CLASS_TITLE);
     }
     *out = value_bool(has_wanted && !has_other);
     return err;
@@ -237,7 +242,8 @@ static enum err str_istitle(struct jinja_run *run, void *ctx, const struct value
     bool was_cased = false, has_cased = false, is_title = true;
     for (const char *p = SELF->data, *end = p + SELF->len_bytes; p < end;) {
         uint32_t c = text_next(&p);
-        bool is_upper = text_class_is(c, CLASS_UPPER), is_lower = text_class_is(c, CLASS_LOWER);
+        bool is_upper = text_class_is(c, CLASS_UPPER) || text_class_is(c, CLASS_TITLE),
+             is_lower = text_class_is(c, CLASS_LOWER);
         is_title &= !(is_upper && was_cased) && !(is_lower && !was_cased);
         was_cased = is_upper || is_lower;
         has_cased |= was_cased;
@@ -252,7 +258,7 @@ static enum err str_isidentifier(struct jinja_run *run, void *ctx, const struct 
     bool is_good = SELF->len_bytes > 0, is_first = true;
     for (const char *p = SELF->data, *end = p + SELF->len_bytes; is_good && p < end; is_first = false) {
         uint32_t c = text_next(&p);
-        is_good = c == '_' || is_alpha(c) || (!is_first && is_decimal(c));
+        is_good = text_class_is(c, is_first ? CLASS_NAME_START : CLASS_NAME);
     }
     *out = value_bool(is_good);
     return err;

@@ -75,10 +75,21 @@ static bool ascii_class_is(uint32_t c, enum text_class kind)
         return is_upper;
     case CLASS_LOWER:
         return is_lower;
+    case CLASS_TITLE:
+        return false;
     case CLASS_PRINT:
         return c >= 0x20 && c < 0x7f;
+    case CLASS_NAME_START:
+        return is_upper || is_lower || c == '_';
+    case CLASS_NAME:
+        return is_upper || is_lower || is_digit || c == '_';
     }
     return false;
+}
+
+int text_digit(uint32_t c)
+{
+    return c < 0x80 ? (c >= '0' && c <= '9' ? (int)c - '0' : -1) : uc_decimal_value(c);
 }
 
 bool text_class_is(uint32_t c, enum text_class kind)
@@ -100,6 +111,12 @@ bool text_class_is(uint32_t c, enum text_class kind)
         return uc_is_property(c, UC_PROPERTY_UPPERCASE);
     case CLASS_LOWER:
         return uc_is_property(c, UC_PROPERTY_LOWERCASE);
+    case CLASS_TITLE:
+        return uc_is_general_category(c, UC_CATEGORY_Lt);
+    case CLASS_NAME_START:
+        return uc_is_property(c, UC_PROPERTY_XID_START);
+    case CLASS_NAME:
+        return uc_is_property(c, UC_PROPERTY_XID_CONTINUE);
     case CLASS_PRINT:
         return c == ' ' || !(uc_is_general_category(c, UC_CATEGORY_C) || uc_is_general_category(c, UC_CATEGORY_Z));
     }
