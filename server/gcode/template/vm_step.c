@@ -180,6 +180,17 @@ static void op_unpack(struct jinja_run *run, unsigned count)
             stack_push(run, list.seq->items[i - 1]);
 }
 
+/* A keyword argument: a text that is given once. */
+static void add_keyword(struct jinja_run *run, struct value keywords, struct value key, struct value item)
+{
+    if (!value_is_text(key))
+        (void)value_error(run, "TypeError", "keywords must be strings");
+    else if (dict_find(run, keywords, key))
+        (void)value_error(run, "TypeError", "got multiple values for keyword argument '%s'", key.str->data);
+    else
+        (void)value_set_item(run, keywords, key, item);
+}
+
 static void op_spread(struct jinja_run *run, bool is_dict)
 {
     struct value from = stack_pop(run), into = run->stack[run->stack_count - 1], items = value_none();
@@ -188,7 +199,7 @@ static void op_spread(struct jinja_run *run, bool is_dict)
     for (size_t i = 0; i < items.seq->count && !run->has_failed; i++) {
         struct value item = items.seq->items[i];
         if (is_dict)
-            (void)value_set_item(run, into, item.seq->items[0], item.seq->items[1]);
+            add_keyword(run, into, item.seq->items[0], item.seq->items[1]);
         else
             (void)value_append(run, into, item);
     }
