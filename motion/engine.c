@@ -73,6 +73,7 @@ struct engine *engine_create(const struct engine_config *config)
         e->m.port = board_port_create(e->boards, &e->m.actor);
     if (is_live)
         resident_end();
+    motion_init_tail(&e->m); /* for pauses */
     return e;
 }
 
@@ -209,8 +210,8 @@ static struct motion_board *board_of(struct engine *e, struct board *board)
     mb->board = board;
     begin_resident(e);
     mb->lane = board_lane_create(board, &e->m.actor, e->is_batch ? LANE_BYTES_BATCH : LANE_BYTES_LIVE);
-    mb->spill = MEM_ARRAY(struct spill, SPILL_MAX);
     end_resident(e);
+    mb->spill = MEM_ARRAY(struct spill, SPILL_MAX); /* for boards that do not keep up */
     return mb;
 }
 

@@ -572,6 +572,7 @@ bool motion_take(struct motion *m, const struct item *item); /* false: not now *
 
 /* engine_plan.c: lookahead, time keeping, the actor */
 void motion_init(struct motion *m, struct engine *e);
+void motion_init_tail(struct motion *m); /* what only holds need: not touched before the first */
 void motion_deinit(struct motion *m);
 void motion_consume(struct motion *m);
 void motion_flush_all(struct motion *m);                     /* lookahead to a full stop */

@@ -37,12 +37,16 @@ void motion_init(struct motion *m, struct engine *e)
     }
     m->min_lead_us = UINT32_MAX;
     m->all_sent = true;
-    if (!e->is_batch) {
-        m->tail_cap = RING_ITEMS + LOOKAHEAD_MOVES + TIMED_ITEMS + TAIL_LEFT_MAX + 2;
-        m->tail = MEM_ARRAY(struct item, m->tail_cap);
-        m->stop_moves = MEM_ARRAY(struct move, LOOKAHEAD_MOVES);
-    }
     motion_need_prime(m);
+}
+
+void motion_init_tail(struct motion *m)
+{
+    if (m->is_batch)
+        return;
+    m->tail_cap = RING_ITEMS + LOOKAHEAD_MOVES + TIMED_ITEMS + TAIL_LEFT_MAX + 2;
+    m->tail = MEM_ARRAY(struct item, m->tail_cap);
+    m->stop_moves = MEM_ARRAY(struct move, LOOKAHEAD_MOVES);
 }
 
 void motion_deinit(struct motion *m)
