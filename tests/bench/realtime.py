@@ -55,7 +55,7 @@ rotation_distance: 40
 endstop_pin: ^gpio4
 position_endstop: 0
 position_max: 250
-homing_speed: 100
+homing_speed: 60
 [stepper_y]
 step_pin: gpio5
 dir_pin: gpio6
@@ -65,7 +65,7 @@ rotation_distance: 40
 endstop_pin: ^gpio8
 position_endstop: 0
 position_max: 250
-homing_speed: 100
+homing_speed: 60
 [stepper_z]
 step_pin: gpio9
 dir_pin: gpio10
@@ -570,8 +570,13 @@ def measure_braking(rig, asked, repeats):
             status, reply = rig.call("POST", f"/printer/print/{name}", connection=urgent)
         asked.append((name, begin, time.monotonic_ns()))
         assert status == 200, reply
+        wanted = {"pause": "paused", "cancel": "cancelled"}[name]
+        rig.wait(wanted, lambda: rig.status("print_stats")["print_stats"]["state"] == wanted and
+                 rig.status("motion_report")["motion_report"]["live_velocity"] == 0)
+        time.sleep(0.3)
         if name == "pause":
             rig.call("POST", "/printer/print/resume")
+            rig.wait("printing", lambda: rig.status("print_stats")["print_stats"]["state"] == "printing")
     rig.call("POST", "/printer/print/cancel")
 
 
