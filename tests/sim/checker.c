@@ -46,6 +46,7 @@ struct checker {
     struct wire_dict *dict;
     struct wire_stream to_board, to_host;
     unsigned expected; /* sequence number of the next block to the board */
+    bool is_synced;    /* `expected` is known */
     uint64_t now;
     double hz;
     struct stepper steppers[OIDS];
@@ -311,13 +312,18 @@ static void on_response(struct checker *c, const struct wire_msg *msg)
     }
 }
 
-/* A block to the board counts if it has the number the board expects. */
+/* A block to the board counts if it has the number the board expects. Who begins to listen in the middle of a conversation
+ * learns that number from the board's next answer. */
 static void take_block(struct checker *c, bool to_host, const uint8_t *block, size_t len)
 {
     const uint8_t *p = block + 2;
     size_t left = len - 5;
+    if (to_host && !c->is_synced) {
+        c->is_synced = true;
+        c->expected = block[1] & 15u;
+    }
     if (!to_host) {
-        if ((block[1] & 15u) != c->expected)
+        if (!c->is_synced || (block[1] & 15u) != c->expected)
             return;
         c->expected = (c->expected + 1) & 15;
         c->totals.blocks++;
