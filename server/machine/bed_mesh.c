@@ -315,11 +315,7 @@ static const struct option_desc options[] = {
      .default_text = "0",
      .limits = ">=1",
      .help = "Run-out beyond a row when scanning with a non-contact probe"},
-    {.name = "points",
-     .type = OPTION_FLOAT_TABLE,
-     .separators = "\n,",
-     .count = 2,
-     .help = "Accepted for the sake of old files; the grid decides"},
+    PROBE_ROUND_OLD_POINTS("grid decides"),
     {.name = "faulty_region_<n>_min",
      .type = OPTION_FLOAT_LIST,
      .unit = "mm",
@@ -451,8 +447,7 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     bm->effect.check_distance_mm = section_float(section, "move_check_distance");
     if ((bm->has_fade_target = section_has(section, "fade_target")))
         bm->fade_target_mm = section_float(section, "fade_target");
-    if (section_has(section, "points"))
-        section_number_table(section, "points");
+    probe_round_skip_old_points(section);
     if (section_has(section, "scan_overshoot"))
         section_float(section, "scan_overshoot");
     bed_mesh_load_profiles(bm);

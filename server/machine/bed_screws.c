@@ -2,6 +2,7 @@
  * if there are such places, the places where the bed moves most when a screw is turned. */
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
+#include "server/machine/bed_screw_list.h"
 #include "server/machine/manual_probe.h"
 #include "server/machine/object.h"
 #include "server/machine/printer.h"
@@ -11,21 +12,17 @@
 #include <math.h>
 #include <stdio.h>
 
-#define SCREWS_MAX  99
-#define SCREWS_LEAST 3
-
 struct screw {
-    double place_mm[2], fine_mm[2];
+    struct bed_screw base;
+    double fine_mm[2];
     bool has_fine;
-    char usual_name[64]; /* without an option for it */
-    const char *name;
 };
 
 enum stage { STAGE_OFF, STAGE_ADJUST, STAGE_FINE };
 
 struct bed_screws {
     struct printer_object obj;
-    struct screw screws[SCREWS_MAX];
+    struct screw screws[BED_SCREWS_MAX];
     size_t count;
     double speed_mm_s, lift_speed_mm_s, travel_z_mm, probe_z_mm;
     enum stage stage;
@@ -68,7 +65,7 @@ static int visited_count(const struct bed_screws *b)
 static enum err visit(struct bed_screws *b, struct err_info *info)
 {
     const struct screw *screw = &b->screws[b->current];
-    const double *at = b->stage == STAGE_FINE ? screw->fine_mm : screw->place_mm;
+    const double *at = b->stage == STAGE_FINE ? screw->fine_mm : screw->base.place_mm;
     enum err e = go(b, NAN, NAN, b->travel_z_mm, b->lift_speed_mm_s, info);
     if (!e)
         e = go(b, at[0], at[1], NAN, b->speed_mm_s, info);
@@ -81,7 +78,7 @@ static enum err visit(struct bed_screws *b, struct err_info *info)
     gcode_respond_info(b->obj.printer->gcode,
                        "Adjust %s. Then run ACCEPT, ADJUSTED, or ABORT\n"
                        "Use ADJUSTED if a significant screw adjustment is made",
-                       screw->name);
+                       screw->base.name);
     printer_status_touch(&b->obj);
     return OK;
 }
@@ -162,32 +159,20 @@ static enum err cmd_adjust(void *ctx, struct gcode_command *cmd, struct err_info
 
 /* --- the object --- */
 
-static void read_pair(struct config_section *section, const char *option, double out[2])
-{
-    struct config_numbers list = section_numbers(section, option);
-    for (size_t i = 0; i < 2 && list.count == 2; i++)
-        out[i] = list.items[i];
-}
-
 /* screw1, screw2, ... as far as they go. */
 static void read_screws(struct bed_screws *b, struct config_section *section)
 {
-    for (unsigned n = 1; n <= SCREWS_MAX; n++) {
-        char place[16], name[24], fine[32];
-        (void)snprintf(place, sizeof place, "screw%u", n);
-        (void)snprintf(name, sizeof name, "screw%u_name", n);
-        (void)snprintf(fine, sizeof fine, "screw%u_fine_adjust", n);
-        if (!section_has(section, place))
+    for (unsigned n = 1; n <= BED_SCREWS_MAX; n++) {
+        struct screw *screw = &b->screws[b->count];
+        if (!bed_screw_read(&screw->base, n, section))
             break;
-        struct screw *screw = &b->screws[b->count++];
-        read_pair(section, place, screw->place_mm);
-        (void)snprintf(screw->usual_name, sizeof screw->usual_name, "screw at %.3f,%.3f", screw->place_mm[0], screw->place_mm[1]);
-        screw->name = section_string_or(section, name, screw->usual_name);
+        char fine[32];
+        (void)snprintf(fine, sizeof fine, "screw%u_fine_adjust", n);
         if ((screw->has_fine = section_has(section, fine)))
-            read_pair(section, fine, screw->fine_mm);
+            bed_screw_read_place(section, fine, screw->fine_mm);
+        b->count++;
     }
-    if (b->count < SCREWS_LEAST)
-        config_error_section(section, "bed_screws: Must have at least three screws");
+    (void)bed_screw_check_count(b->count, "bed_screws", section);
 }
 
 static enum err create(struct printer_object *obj, struct config_section *section, struct err_info *info)
@@ -212,16 +197,7 @@ static void write_status(struct printer_object *obj, struct status_writer *write
 }
 
 static const struct option_desc options[] = {
-    {.name = "screw<n>",
-     .type = OPTION_FLOAT_LIST,
-     .flags = OPTION_REQUIRED,
-     .unit = "mm",
-     .count = 2,
-     .help = "Where the nozzle is above the screw"},
-    {.name = "screw<n>_name",
-     .type = OPTION_STRING,
-     .default_text = "its place",
-     .help = "What the screw is called"},
+    BED_SCREW_OPTIONS("Where the nozzle is above the screw"),
     {.name = "screw<n>_fine_adjust",
      .type = OPTION_FLOAT_LIST,
      .unit = "mm",

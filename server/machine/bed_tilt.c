@@ -73,13 +73,7 @@ static const struct option_desc options[] = {
     {.name = "x_adjust", .type = OPTION_FLOAT, .default_text = "0", .help = "Height of the bed per mm of x"},
     {.name = "y_adjust", .type = OPTION_FLOAT, .default_text = "0", .help = "Height of the bed per mm of y"},
     {.name = "z_adjust", .type = OPTION_FLOAT, .unit = "mm", .default_text = "0", .help = "Height of the bed at 0, 0"},
-    {.name = "points",
-     .type = OPTION_FLOAT_TABLE,
-     .flags = OPTION_REQUIRED,
-     .unit = "mm",
-     .separators = "\n,",
-     .count = 2,
-     .help = "Where the nozzle is while the bed is measured, a line each"},
+    PROBE_ROUND_POINTS("Where the nozzle is while the bed is measured, a line each"),
     PROBE_ROUND_OPTIONS,
 };
 

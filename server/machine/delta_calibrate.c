@@ -138,8 +138,7 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     struct delta_calibrate *d = (struct delta_calibrate *)obj;
     (void)info;
     probe_round_setup(&d->round, obj->printer, section, measured, d);
-    if (section_has(section, "points"))
-        section_number_table(section, "points");
+    probe_round_skip_old_points(section);
     double radius_mm = section_float(section, "radius");
     if (section_error_count(section) == 0)
         set_places(d, radius_mm);
@@ -164,11 +163,7 @@ static const struct option_desc options[] = {
      .unit = "mm",
      .limits = ">0",
      .help = "The bed is measured up to this far from the centre"},
-    {.name = "points",
-     .type = OPTION_FLOAT_TABLE,
-     .separators = "\n,",
-     .count = 2,
-     .help = "Accepted for the sake of old files; the radius decides"},
+    PROBE_ROUND_OLD_POINTS("radius decides"),
     PROBE_ROUND_OPTIONS,
     MEASURED_OPTIONS("height", "Height of the bed at a place, saved by DELTA_CALIBRATE"),
     {.name = "height<n>_pos",

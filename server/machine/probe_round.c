@@ -22,6 +22,12 @@ void probe_round_setup(struct probe_round *round, struct printer *printer, struc
     round->horizontal_z_mm = section_float(section, "horizontal_move_z");
 }
 
+void probe_round_skip_old_points(struct config_section *section)
+{
+    if (section_has(section, "points"))
+        section_number_table(section, "points");
+}
+
 void probe_round_set_places(struct probe_round *round, const struct probe_place *places, size_t count)
 {
     mem_free(round->places);

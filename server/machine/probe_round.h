@@ -51,6 +51,8 @@ struct probe_round {
 void probe_round_setup(struct probe_round *round, struct printer *printer, struct config_section *section,
                        probe_round_fn *done, void *ctx);
 void probe_round_read_places(struct probe_round *round, struct config_section *section, const char *option, size_t least);
+/* `points` of files that are older than the calibration's own options: checked, and not used. */
+void probe_round_skip_old_points(struct config_section *section);
 void probe_round_set_places(struct probe_round *round, const struct probe_place *places, size_t count); /* copied */
 void probe_round_deinit(struct probe_round *round);
 
@@ -70,6 +72,18 @@ enum err probe_round_run(struct probe_round *round, struct gcode_command *cmd, s
     {                                                                                                                  \
         .name = "horizontal_move_z", .type = OPTION_FLOAT, .unit = "mm", .default_text = "5",                          \
         .help = "Height of travel between places"                                                                      \
+    }
+
+/* The option for probe_round_read_places, and the one for probe_round_skip_old_points. */
+#define PROBE_ROUND_POINTS(words)                                                                                      \
+    {                                                                                                                  \
+        .name = "points", .type = OPTION_FLOAT_TABLE, .flags = OPTION_REQUIRED, .unit = "mm", .separators = "\n,",     \
+        .count = 2, .help = words                                                                                      \
+    }
+#define PROBE_ROUND_OLD_POINTS(what_decides)                                                                           \
+    {                                                                                                                  \
+        .name = "points", .type = OPTION_FLOAT_TABLE, .separators = "\n,", .count = 2,                                 \
+        .help = "Accepted for the sake of old files; the " what_decides                                                \
     }
 
 #endif

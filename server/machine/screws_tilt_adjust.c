@@ -2,6 +2,7 @@
 #include "base/strbuf.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
+#include "server/machine/bed_screw_list.h"
 #include "server/machine/object.h"
 #include "server/machine/printer.h"
 #include "server/machine/probe_device.h"
@@ -13,15 +14,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define SCREWS_MAX   99
-#define SCREWS_LEAST 3
-
-struct screw {
-    char usual_name[64]; /* without an option for it */
-    const char *name;
-    double place_mm[2];
-};
-
 /* What the last SCREWS_TILT_CALCULATE found. */
 struct finding {
     double z_mm;
@@ -32,8 +24,8 @@ struct finding {
 struct screws_tilt {
     struct printer_object obj;
     struct probe_round round;
-    struct screw screws[SCREWS_MAX];
-    struct finding found[SCREWS_MAX];
+    struct bed_screw screws[BED_SCREWS_MAX];
+    struct finding found[BED_SCREWS_MAX];
     size_t count, found_count;
     double pitch_mm;
     bool is_cw_thread; /* turned clockwise, the screw pulls the bed down */
@@ -67,7 +59,7 @@ static size_t choose_base(const struct screws_tilt *s, const struct probe_round_
 
 static void tell(const struct screws_tilt *s, size_t index, const struct finding *f)
 {
-    const struct screw *screw = &s->screws[index];
+    const struct bed_screw *screw = &s->screws[index];
     char adjust[48] = "";
     if (!f->is_base)
         (void)snprintf(adjust, sizeof adjust, " : adjust %s %02d:%02d", f->is_clockwise ? "CW" : "CCW", f->turns,
@@ -130,24 +122,12 @@ static enum err cmd_calculate(void *ctx, struct gcode_command *cmd, struct err_i
 
 static void read_screws(struct screws_tilt *s, struct config_section *section)
 {
-    struct probe_place places[SCREWS_MAX];
-    for (unsigned n = 1; n <= SCREWS_MAX; n++) {
-        char place[16], name[24];
-        (void)snprintf(place, sizeof place, "screw%u", n);
-        (void)snprintf(name, sizeof name, "screw%u_name", n);
-        if (!section_has(section, place))
-            break;
-        struct screw *screw = &s->screws[s->count];
-        struct config_numbers at = section_numbers(section, place);
-        for (size_t i = 0; i < 2 && at.count == 2; i++)
-            screw->place_mm[i] = at.items[i];
-        (void)snprintf(screw->usual_name, sizeof screw->usual_name, "screw at %.3f,%.3f", screw->place_mm[0], screw->place_mm[1]);
-        screw->name = section_string_or(section, name, screw->usual_name);
-        places[s->count++] = (struct probe_place){screw->place_mm[0], screw->place_mm[1]};
+    struct probe_place places[BED_SCREWS_MAX];
+    for (unsigned n = 1; n <= BED_SCREWS_MAX && bed_screw_read(&s->screws[s->count], n, section); n++) {
+        const double *at_mm = s->screws[s->count].place_mm;
+        places[s->count++] = (struct probe_place){at_mm[0], at_mm[1]};
     }
-    if (s->count < SCREWS_LEAST)
-        config_error_section(section, "screws_tilt_adjust: Must have at least three screws");
-    else
+    if (bed_screw_check_count(s->count, "screws_tilt_adjust", section))
         probe_round_set_places(&s->round, places, s->count);
 }
 
@@ -156,8 +136,7 @@ static enum err create(struct printer_object *obj, struct config_section *sectio
     struct screws_tilt *s = (struct screws_tilt *)obj;
     (void)info;
     read_screws(s, section);
-    if (section_has(section, "points"))
-        section_number_table(section, "points");
+    probe_round_skip_old_points(section);
     int thread = section_choice(section, "screw_thread");
     s->is_cw_thread = threads[thread].is_cw;
     s->pitch_mm = threads[thread].pitch_mm;
@@ -194,26 +173,13 @@ static void write_status(struct printer_object *obj, struct status_writer *write
 }
 
 static const struct option_desc options[] = {
-    {.name = "screw<n>",
-     .type = OPTION_FLOAT_LIST,
-     .flags = OPTION_REQUIRED,
-     .unit = "mm",
-     .count = 2,
-     .help = "Where the nozzle is when the probe is above the screw; the first is the base"},
-    {.name = "screw<n>_name",
-     .type = OPTION_STRING,
-     .default_text = "its place",
-     .help = "What the screw is called"},
+    BED_SCREW_OPTIONS("Where the nozzle is when the probe is above the screw; the first is the base"),
     {.name = "screw_thread",
      .type = OPTION_CHOICE,
      .default_text = "CW-M3",
      .choices = THREAD_NAMES,
      .help = "Thread of the screws, and the way that brings the bed down"},
-    {.name = "points",
-     .type = OPTION_FLOAT_TABLE,
-     .separators = "\n,",
-     .count = 2,
-     .help = "Accepted for the sake of old files; the screws decide"},
+    PROBE_ROUND_OLD_POINTS("screws decide"),
     PROBE_ROUND_OPTIONS,
 };
 static const struct command_param params[] = {

@@ -96,6 +96,17 @@ static void report_unknown(struct config_section *section, const char *type)
     section_accept_all(section); /* its other options belong to the sensor */
 }
 
+void sensor_set_adc(struct sensor *s, struct config_section *section,
+                    void (*callback)(void *ctx, struct print_time read_time, double value))
+{
+    s->adc.sample_time_s = SENSOR_ADC_SAMPLE_S;
+    s->adc.sample_count = SENSOR_ADC_SAMPLES;
+    s->adc.report_time_s = SENSOR_ADC_REPORT_S;
+    s->adc.callback = callback;
+    s->adc.ctx = s;
+    query_adc_add(s->printer, section, &s->adc);
+}
+
 /* --- sensors on an analog pin, by their curve --- */
 
 static void on_value(void *ctx, struct print_time read_time, double value)
@@ -126,12 +137,7 @@ static void setup_analog(struct sensor *s, struct config_section *section)
         break;
     }
     analog_in_claim(&s->adc, s->printer, section, "sensor_pin", NULL);
-    s->adc.sample_time_s = SENSOR_ADC_SAMPLE_S;
-    s->adc.sample_count = SENSOR_ADC_SAMPLES;
-    s->adc.report_time_s = SENSOR_ADC_REPORT_S;
-    s->adc.callback = on_value;
-    s->adc.ctx = s;
-    query_adc_add(s->printer, section, &s->adc);
+    sensor_set_adc(s, section, on_value);
 }
 
 static void set_analog_range(struct sensor *s)

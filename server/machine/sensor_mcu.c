@@ -14,7 +14,6 @@
 #include "motion/board.h"
 #include "server/config/config.h"
 #include "server/machine/pins.h"
-#include "server/machine/query_adc.h"
 #include "server/machine/sensor_private.h"
 
 #include <math.h>
@@ -201,12 +200,7 @@ static void setup(struct sensor *s, struct config_section *section)
     char *pin = mem_sprintf("%s:" PIN, board);
     s->adc.is_claimed = pins_claim_text(s->printer->pins, section, "sensor_mcu", pin, 0, NULL, &s->adc.pin);
     mem_free(pin);
-    s->adc.sample_time_s = SENSOR_ADC_SAMPLE_S;
-    s->adc.sample_count = SENSOR_ADC_SAMPLES;
-    s->adc.report_time_s = SENSOR_ADC_REPORT_S;
-    s->adc.callback = on_value;
-    s->adc.ctx = s;
-    query_adc_add(s->printer, section, &s->adc);
+    sensor_set_adc(s, section, on_value);
 }
 
 static enum err connect_mcu(struct sensor *s, struct err_info *info)

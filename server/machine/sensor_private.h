@@ -58,6 +58,9 @@ struct sensor {
     };
 };
 
+/* What every kind asks of its claimed analog pin; QUERY_ADC knows it then. */
+void sensor_set_adc(struct sensor *s, struct config_section *section,
+                    void (*callback)(void *ctx, struct print_time read_time, double value));
 /* The last word of a section's name, under which some kinds show themselves: "chamber" of "heater_generic chamber". */
 const char *sensor_short_name(const struct sensor *s);
 

@@ -46,36 +46,7 @@ max_velocity: 300
 max_accel: 8000
 max_z_velocity: 30
 max_z_accel: 300
-[stepper_x]
-step_pin: gpio1
-dir_pin: gpio2
-enable_pin: !gpio3
-microsteps: 16
-rotation_distance: 40
-endstop_pin: ^gpio4
-position_endstop: 0
-position_max: 250
-homing_speed: 60
-[stepper_y]
-step_pin: gpio5
-dir_pin: gpio6
-enable_pin: !gpio7
-microsteps: 16
-rotation_distance: 40
-endstop_pin: ^gpio8
-position_endstop: 0
-position_max: 250
-homing_speed: 60
-[stepper_z]
-step_pin: gpio9
-dir_pin: gpio10
-enable_pin: !gpio11
-microsteps: 16
-rotation_distance: 8
-endstop_pin: ^gpio12
-position_endstop: 0
-position_max: 200
-homing_speed: 20
+""" + daemon.linux_axes(250, 60) + """
 [extruder]
 step_pin: gpio14
 dir_pin: gpio15

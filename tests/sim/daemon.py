@@ -11,6 +11,15 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "api"))
 import client  # noqa: E402
 
+
+def stepper(name, pins, rotation_distance, position_max, homing_speed=None):
+    """An axis homed by a switch at 0; `pins`: step, direction, enable (low: on), switch (with a pull-up)."""
+    lines = [f"[stepper_{name}]", f"step_pin: {pins[0]}", f"dir_pin: {pins[1]}", f"enable_pin: !{pins[2]}", "microsteps: 16",
+             f"rotation_distance: {rotation_distance}", f"endstop_pin: ^{pins[3]}", "position_endstop: 0",
+             f"position_max: {position_max}"]
+    return "\n".join(lines + [f"homing_speed: {homing_speed}"] * (homing_speed is not None)) + "\n"
+
+
 # The board and the axes of a small printer; a test appends what else it has.
 XYZ_CONFIG = """
 [mcu]
@@ -19,36 +28,15 @@ serial: /dev/ttyS0
 kinematics: cartesian
 max_velocity: 200
 max_accel: 3000
-[stepper_x]
-step_pin: PA1
-dir_pin: PA2
-enable_pin: !PA3
-microsteps: 16
-rotation_distance: 40
-endstop_pin: ^PB0
-position_endstop: 0
-position_max: 200
-homing_speed: 50
-[stepper_y]
-step_pin: PA4
-dir_pin: PA5
-enable_pin: !PA6
-microsteps: 16
-rotation_distance: 40
-endstop_pin: ^PB1
-position_endstop: 0
-position_max: 200
-homing_speed: 50
-[stepper_z]
-step_pin: PA7
-dir_pin: PA8
-enable_pin: !PA9
-microsteps: 16
-rotation_distance: 8
-endstop_pin: ^PB2
-position_endstop: 0
-position_max: 200
-"""
+""" + (stepper("x", ("PA1", "PA2", "PA3", "PB0"), 40, 200, 50) + stepper("y", ("PA4", "PA5", "PA6", "PB1"), 40, 200, 50)
+       + stepper("z", ("PA7", "PA8", "PA9", "PB2"), 8, 200))
+
+
+def linux_axes(bed_mm, homing_speed):
+    """The axes on pins of our firmware for Linux, as a process (Board)."""
+    pins = [[f"gpio{4 * axis + i}" for i in range(1, 5)] for axis in range(3)]
+    return (stepper("x", pins[0], 40, bed_mm, homing_speed) + stepper("y", pins[1], 40, bed_mm, homing_speed)
+            + stepper("z", pins[2], 8, 200, 20))
 
 
 class Printer(client.Api):

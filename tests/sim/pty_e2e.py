@@ -22,36 +22,7 @@ serial: {pty}
 kinematics: cartesian
 max_velocity: 200
 max_accel: 3000
-[stepper_x]
-step_pin: gpio1
-dir_pin: gpio2
-enable_pin: !gpio3
-microsteps: 16
-rotation_distance: 40
-endstop_pin: ^gpio4
-position_endstop: 0
-position_max: 200
-homing_speed: 100
-[stepper_y]
-step_pin: gpio5
-dir_pin: gpio6
-enable_pin: !gpio7
-microsteps: 16
-rotation_distance: 40
-endstop_pin: ^gpio8
-position_endstop: 0
-position_max: 200
-homing_speed: 100
-[stepper_z]
-step_pin: gpio9
-dir_pin: gpio10
-enable_pin: !gpio11
-microsteps: 16
-rotation_distance: 8
-endstop_pin: ^gpio12
-position_endstop: 0
-position_max: 200
-homing_speed: 20
+""" + daemon.linux_axes(200, 100) + """
 [heater_bed]
 heater_pin: gpio13
 sensor_type: Generic 3950

@@ -66,7 +66,7 @@ def in_background(function, *args):
 
 
 def check_print_and_variable(printer, stall, folder):
-    assert printer.upload("long.gcode", long_file().encode())[0] == 201
+    assert printer.upload_file("long.gcode", long_file().encode())[0] == 201
     assert printer.script("M140 S45")[0] == 200
     status, reply = printer.request("POST", "/printer/print/start?filename=long.gcode")
     assert status == 200, reply

@@ -6,6 +6,7 @@ every motor too, and the board never had to stop by itself.
     stop_e2e.py LOCKSTEP
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -133,7 +134,9 @@ def check_wire(path, name):
         assert not output["updates"] or output["updates"][-1][1] == 1, f"{name}: motor {pin} is on at the end"
 
 
-def run_case(program, case, number):
+@contextlib.contextmanager
+def recorded(program):
+    """A printer that is ready, and the record of what crosses its board's port."""
     with tempfile.TemporaryDirectory(prefix="lockstep-stop-") as folder:
         config, record = os.path.join(folder, "printer.cfg"), os.path.join(folder, "record")
         with open(config, "w", encoding="utf-8") as file:
@@ -141,41 +144,38 @@ def run_case(program, case, number):
         printer = daemon.Printer(program, config, folder, "--sim", "--record", record)
         try:
             printer.wait_ready()
-            case.begin(printer)
-            begin = time.monotonic()
-            printer.process.send_signal(number)
-            status = printer.process.wait(timeout=60)
-            took = time.monotonic() - begin
+            yield printer, os.path.join(record, "mcu.wire")
         finally:
             printer.process.poll() is None and printer.process.kill()
+
+
+def run_case(program, case, number):
+    with recorded(program) as (printer, record):
+        case.begin(printer)
+        begin = time.monotonic()
+        printer.process.send_signal(number)
+        status = printer.process.wait(timeout=60)
+        took = time.monotonic() - begin
         assert status == 0, f"{case.name}: exit status {status}"
         assert took < STOP_S, f"{case.name}: {took:.1f} s until the end"
-        check_wire(os.path.join(record, "mcu.wire"), case.name)
+        check_wire(record, case.name)
         print(f"{case.name}: {signal.Signals(number).name}, ended after {took:.2f} s, all off", flush=True)
 
 
 def emergency(program):
     """M112 through the API never waits for the command that runs; after it, and after a signal, all is off."""
-    with tempfile.TemporaryDirectory(prefix="lockstep-stop-") as folder:
-        config, record = os.path.join(folder, "printer.cfg"), os.path.join(folder, "record")
-        with open(config, "w", encoding="utf-8") as file:
-            file.write(CONFIG.replace("FOLDER", folder))
-        printer = daemon.Printer(program, config, folder, "--sim", "--record", record)
-        try:
-            printer.wait_ready()
-            case = Case("tuning a heater", script="PID_CALIBRATE HEATER=extruder TARGET=200", after_s=2)
-            case.begin(printer)
-            begin = time.monotonic()
-            printer.script("M112")
-            printer.wait("shutdown", lambda: printer.klippy_state() == "shutdown", 5)
-            took = time.monotonic() - begin
-            state = printer.status("extruder=target&configfile=save_config_pending&webhooks=state_message")
-            assert state["extruder"]["target"] == 0 and not state["configfile"]["save_config_pending"], state
-            assert "Shutdown due to" in state["webhooks"]["state_message"], state
-            printer.stop()
-        finally:
-            printer.process.poll() is None and printer.process.kill()
-        board = wire.Board(os.path.join(record, "mcu.wire"))
+    with recorded(program) as (printer, record):
+        case = Case("tuning a heater", script="PID_CALIBRATE HEATER=extruder TARGET=200", after_s=2)
+        case.begin(printer)
+        begin = time.monotonic()
+        printer.script("M112")
+        printer.wait("shutdown", lambda: printer.klippy_state() == "shutdown", 5)
+        took = time.monotonic() - begin
+        state = printer.status("extruder=target&configfile=save_config_pending&webhooks=state_message")
+        assert state["extruder"]["target"] == 0 and not state["configfile"]["save_config_pending"], state
+        assert "Shutdown due to" in state["webhooks"]["state_message"], state
+        printer.stop()
+        board = wire.Board(record)
         assert is_off(board.output_at("PB3")) and is_off(board.output_at("PB4"))
         assert took < 2, took
         print(f"M112 while tuning a heater: shut down after {took:.2f} s")

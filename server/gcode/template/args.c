@@ -69,6 +69,20 @@ enum err args_soft_text(struct jinja_run *run, struct value v, struct value *out
     return err != OK ? err : run->has_failed ? ERR_LIMIT : OK;
 }
 
+enum err args_one_text(struct jinja_run *run, const struct value_call *call, const char *what, struct value *out)
+{
+    static const char *const names[] = {"s"};
+    struct value v;
+    enum err err = ARGS_BIND(run, call, what, names, 1, &v);
+    return err == OK ? args_soft_text(run, v, out) : err;
+}
+
+enum err args_finish(struct jinja_run *run, enum value_kind kind, struct strbuf *sb, struct value *out)
+{
+    *out = value_as(kind, value_from_strbuf(run, sb));
+    return run->has_failed ? ERR_LIMIT : OK;
+}
+
 /* --------------------------------------------------------------------------------------------------------- sorting */
 
 struct sort_item {

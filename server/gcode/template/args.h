@@ -19,6 +19,11 @@ enum err args_int(struct jinja_run *run, struct value v, const char *what, int64
 enum err args_count(struct jinja_run *run, struct value v, const char *what, int64_t *out);
 /* str(v) as a value, as Jinja2's soft_str does for most text filters. */
 enum err args_soft_text(struct jinja_run *run, struct value v, struct value *out);
+/* The only argument ("s"), so. */
+enum err args_one_text(struct jinja_run *run, const struct value_call *call, const char *what, struct value *out);
+/* The result of a function that makes a text: `sb`, which is emptied, as VALUE_STR, or as VALUE_MARKUP where what is made of
+ * Markup is Markup. ERR_LIMIT: there was no memory left, here or before. */
+enum err args_finish(struct jinja_run *run, enum value_kind kind, struct strbuf *sb, struct value *out);
 
 /* v.items() as a list; what has no items() is an AttributeError, an undefined value an UndefinedError. */
 enum err args_items(struct jinja_run *run, struct value v, struct value *out_list);

@@ -4,6 +4,9 @@
 
 #include "server/gcode/template/args.h"
 
+#define FILTER(name)                                                                                                   \
+    static enum err name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
+
 /* Each ends with a NULL name. */
 extern const struct value_filter text_filters[], layout_filters[], encode_filters[], url_filters[], sequence_filters[],
     lazy_filters[], number_filters[];

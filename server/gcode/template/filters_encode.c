@@ -8,35 +8,17 @@
 #include <ctype.h>
 #include <string.h>
 
-#define FILTER(name)                                                                                                   \
-    static enum err name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
-
-static enum err finish(struct jinja_run *run, struct strbuf *sb, struct value *out)
-{
-    *out = value_from_strbuf(run, sb);
-    return run->has_failed ? ERR_LIMIT : OK;
-}
-
-/* The only argument, as text. */
-static enum err one_text(struct jinja_run *run, const struct value_call *call, const char *what, struct value *out)
-{
-    static const char *const names[] = {"s"};
-    struct value v;
-    enum err err = ARGS_BIND(run, call, what, names, 1, &v);
-    return err == OK ? args_soft_text(run, v, out) : err;
-}
-
 FILTER(do_striptags)
 {
     (void)ctx;
     struct value text;
-    enum err err = one_text(run, call, "striptags", &text);
+    enum err err = args_one_text(run, call, "striptags", &text);
     if (err != OK)
         return err;
     struct strbuf plain;
     strbuf_init(&plain);
     text_strip_tags(&plain, text.str);
-    return finish(run, &plain, out);
+    return args_finish(run, VALUE_STR, &plain, out);
 }
 
 /* --------------------------------------------------------------------------------------------------------- encoding */
@@ -284,7 +266,7 @@ FILTER(do_filesizeformat)
         }
         strbuf_addf(&sb, "%.1f %s", base * bytes / (unit * base), (is_binary ? binary : decimal)[i]);
     }
-    return finish(run, &sb, out);
+    return args_finish(run, VALUE_STR, &sb, out);
 }
 
 const struct value_filter encode_filters[] = {

@@ -6,24 +6,6 @@
 
 #include <string.h>
 
-#define FILTER(name)                                                                                                   \
-    static enum err name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
-
-static enum err finish_as(struct jinja_run *run, enum value_kind kind, struct strbuf *sb, struct value *out)
-{
-    *out = value_as(kind, value_from_strbuf(run, sb));
-    return run->has_failed ? ERR_LIMIT : OK;
-}
-
-/* The only argument, as text. */
-static enum err one_text(struct jinja_run *run, const struct value_call *call, const char *what, struct value *out)
-{
-    static const char *const names[] = {"s"};
-    struct value v;
-    enum err err = ARGS_BIND(run, call, what, names, 1, &v);
-    return err == OK ? args_soft_text(run, v, out) : err;
-}
-
 FILTER(do_indent)
 {
     (void)ctx;
@@ -67,7 +49,7 @@ FILTER(do_indent)
         strbuf_addc(&sb, '\n');
         p = stop + 1;
     }
-    return finish_as(run, text.kind, &sb, out);
+    return args_finish(run, text.kind, &sb, out);
 }
 
 FILTER(do_truncate)
@@ -116,14 +98,14 @@ FILTER(do_truncate)
         value_escape_html(&sb, tail.str->data, tail.str->len_bytes);
     else
         strbuf_add(&sb, tail.str->data, tail.str->len_bytes);
-    return finish_as(run, text.kind == VALUE_MARKUP || tail.kind == VALUE_MARKUP ? VALUE_MARKUP : VALUE_STR, &sb, out);
+    return args_finish(run, text.kind == VALUE_MARKUP || tail.kind == VALUE_MARKUP ? VALUE_MARKUP : VALUE_STR, &sb, out);
 }
 
 FILTER(do_wordcount)
 {
     (void)ctx;
     struct value text;
-    enum err err = one_text(run, call, "wordcount", &text);
+    enum err err = args_one_text(run, call, "wordcount", &text);
     int64_t count = 0;
     bool was_word = false;
     for (const char *p = err == OK ? text.str->data : "", *end = p + (err == OK ? text.str->len_bytes : 0); p < end;) {
@@ -368,7 +350,7 @@ FILTER(do_wordwrap)
             strbuf_add(&sb, glue.str->data, glue.str->len_bytes);
         wrap_line(&sb, begin, (size_t)(stop - begin), &options);
     }
-    return finish_as(run, VALUE_STR, &sb, out);
+    return args_finish(run, VALUE_STR, &sb, out);
 }
 
 const struct value_filter layout_filters[] = {

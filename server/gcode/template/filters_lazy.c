@@ -8,9 +8,6 @@
 
 #define CALL_ITEMS_MAX 16 /* arguments of the filter or test that map and select call */
 
-#define FILTER(name)                                                                                                   \
-    static enum err name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
-
 /* What a generator keeps between two items. */
 struct lazy {
     struct value_call call; /* the filter's own arguments, copied */

@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-#define FILTER(name)                                                                                                   \
-    static enum err name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
-
 /* ------------------------------------------------------------------------------------------------------ attribute= */
 
 static enum err one_step(struct jinja_run *run, struct value v, const char *part, size_t len, struct value *out)

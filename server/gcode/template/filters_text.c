@@ -8,15 +8,6 @@
 #include <ctype.h>
 #include <string.h>
 
-#define FILTER(name)                                                                                                   \
-    static enum err name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
-
-static enum err finish(struct jinja_run *run, struct strbuf *sb, struct value *out)
-{
-    *out = value_from_strbuf(run, sb);
-    return run->has_failed ? ERR_LIMIT : OK;
-}
-
 void value_escape_html(struct strbuf *out, const char *text, size_t len_bytes)
 {
     for (size_t i = 0; i < len_bytes; i++) {
@@ -36,33 +27,17 @@ void value_escape_html(struct strbuf *out, const char *text, size_t len_bytes)
     }
 }
 
-/* What is made of Markup is Markup. */
-static enum err finish_as(struct jinja_run *run, enum value_kind kind, struct strbuf *sb, struct value *out)
-{
-    *out = value_as(kind, value_from_strbuf(run, sb));
-    return run->has_failed ? ERR_LIMIT : OK;
-}
-
-/* The only argument, as text. */
-static enum err one_text(struct jinja_run *run, const struct value_call *call, const char *what, struct value *out)
-{
-    static const char *const names[] = {"s"};
-    struct value v;
-    enum err err = ARGS_BIND(run, call, what, names, 1, &v);
-    return err == OK ? args_soft_text(run, v, out) : err;
-}
-
 static enum err case_filter(struct jinja_run *run, const struct value_call *call, const char *what, enum text_case kind,
                             struct value *out)
 {
     struct value text;
-    enum err err = one_text(run, call, what, &text);
+    enum err err = args_one_text(run, call, what, &text);
     if (err != OK)
         return err;
     struct strbuf sb;
     strbuf_init(&sb);
     text_case_append(&sb, text.str->data, text.str->len_bytes, kind);
-    return finish_as(run, text.kind, &sb, out);
+    return args_finish(run, text.kind, &sb, out);
 }
 
 FILTER(do_upper)
@@ -81,13 +56,13 @@ FILTER(do_capitalize)
 {
     (void)ctx;
     struct value text;
-    enum err err = one_text(run, call, "capitalize", &text);
+    enum err err = args_one_text(run, call, "capitalize", &text);
     if (err != OK)
         return err;
     struct strbuf sb;
     strbuf_init(&sb);
     text_capitalize(&sb, text.str->data, text.str->len_bytes);
-    return finish_as(run, text.kind, &sb, out);
+    return args_finish(run, text.kind, &sb, out);
 }
 
 /* Jinja2's title: words begin behind white space and - ( { [ <. */
@@ -95,7 +70,7 @@ FILTER(do_title)
 {
     (void)ctx;
     struct value text;
-    enum err err = one_text(run, call, "title", &text);
+    enum err err = args_one_text(run, call, "title", &text);
     if (err != OK)
         return err;
     struct strbuf sb;
@@ -111,13 +86,13 @@ FILTER(do_title)
             text_case_append(&sb, begin, (size_t)(p - begin), is_first ? TEXT_UPPER : TEXT_LOWER);
         is_first = is_break;
     }
-    return finish(run, &sb, out);
+    return args_finish(run, VALUE_STR, &sb, out);
 }
 
 FILTER(do_string)
 {
     (void)ctx;
-    return one_text(run, call, "string", out);
+    return args_one_text(run, call, "string", out);
 }
 
 FILTER(do_escape)
@@ -133,14 +108,14 @@ FILTER(do_forceescape)
 {
     (void)ctx;
     struct value text;
-    enum err err = one_text(run, call, "forceescape", &text);
+    enum err err = args_one_text(run, call, "forceescape", &text);
     return err == OK ? value_escape(run, value_as(VALUE_STR, text), out) : err;
 }
 
 FILTER(do_safe)
 {
     (void)ctx;
-    enum err err = one_text(run, call, "safe", out);
+    enum err err = args_one_text(run, call, "safe", out);
     out->kind = VALUE_MARKUP;
     return err;
 }

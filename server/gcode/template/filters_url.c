@@ -7,15 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define FILTER(name)                                                                                                   \
-    static enum err name(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
-
-static enum err finish(struct jinja_run *run, struct strbuf *sb, struct value *out)
-{
-    *out = value_from_strbuf(run, sb);
-    return run->has_failed ? ERR_LIMIT : OK;
-}
-
 static void add_percent_encoded(struct strbuf *out, const char *text, size_t len, const char *safe, bool is_query)
 {
     for (size_t i = 0; i < len; i++) {
@@ -64,7 +55,7 @@ FILTER(do_urlencode)
         }
     }
     if (err == OK)
-        return finish(run, &sb, out);
+        return args_finish(run, VALUE_STR, &sb, out);
     strbuf_deinit(&sb);
     return err;
 }

@@ -8,12 +8,6 @@
 
 #define SELF (((struct value *)ctx)->str)
 
-static enum err finish(struct jinja_run *run, struct strbuf *sb, struct value *out)
-{
-    *out = value_from_strbuf(run, sb);
-    return run->has_failed ? ERR_LIMIT : OK;
-}
-
 /* ------------------------------------------------------------------------------------------------------- searching */
 
 /* The part of the text that [start:end] means, in bytes. */
@@ -190,7 +184,7 @@ enum err text_replace(struct jinja_run *run, const struct value_str *self, const
         }
     }
     strbuf_add(&sb, p, (size_t)(end - p));
-    return finish(run, &sb, out);
+    return args_finish(run, VALUE_STR, &sb, out);
 }
 
 static enum err str_replace(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
@@ -434,7 +428,7 @@ static enum err str_join(struct jinja_run *run, void *ctx, const struct value_ca
         }
     }
     if (err == OK)
-        return finish(run, &sb, out);
+        return args_finish(run, VALUE_STR, &sb, out);
     strbuf_deinit(&sb);
     return err;
 }

@@ -8,12 +8,6 @@
 
 #define SELF (((struct value *)ctx)->str)
 
-static enum err finish(struct jinja_run *run, struct strbuf *sb, struct value *out)
-{
-    *out = value_from_strbuf(run, sb);
-    return run->has_failed ? ERR_LIMIT : OK;
-}
-
 static enum err make(struct jinja_run *run, const char *text, size_t len, struct value *out)
 {
     *out = value_str(run, text, len);
@@ -39,7 +33,7 @@ static enum err change_case(struct jinja_run *run, const struct value_str *self,
     struct strbuf sb;
     strbuf_init(&sb);
     text_case_append(&sb, self->data, self->len_bytes, kind);
-    return finish(run, &sb, out);
+    return args_finish(run, VALUE_STR, &sb, out);
 }
 
 static enum err str_upper(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
@@ -80,7 +74,7 @@ static enum err str_capitalize(struct jinja_run *run, void *ctx, const struct va
     struct strbuf sb;
     strbuf_init(&sb);
     text_capitalize(&sb, SELF->data, SELF->len_bytes);
-    return finish(run, &sb, out);
+    return args_finish(run, VALUE_STR, &sb, out);
 }
 
 /* Python's title(): the first letter of each run of letters is upper case, the others lower. */
@@ -103,7 +97,7 @@ static enum err str_title(struct jinja_run *run, void *ctx, const struct value_c
             strbuf_add(&sb, begin, (size_t)(p - begin));
         was_cased = is_cased;
     }
-    return finish(run, &sb, out);
+    return args_finish(run, VALUE_STR, &sb, out);
 }
 
 static enum err str_swapcase(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
@@ -123,7 +117,7 @@ static enum err str_swapcase(struct jinja_run *run, void *ctx, const struct valu
         else
             strbuf_add(&sb, begin, (size_t)(p - begin));
     }
-    return finish(run, &sb, out);
+    return args_finish(run, VALUE_STR, &sb, out);
 }
 
 /* --------------------------------------------------------------------------------------------------- classification */
@@ -377,7 +371,7 @@ enum err text_pad(struct jinja_run *run, const struct value_str *self, int64_t w
     strbuf_add(&sb, self->data, self->len_bytes);
     for (size_t i = before; i < pad; i++)
         strbuf_adds(&sb, fill);
-    return finish(run, &sb, out);
+    return args_finish(run, VALUE_STR, &sb, out);
 }
 
 static enum err pad(struct jinja_run *run, const struct value_str *self, const struct value_call *call,
@@ -432,7 +426,7 @@ static enum err str_zfill(struct jinja_run *run, void *ctx, const struct value_c
     for (size_t i = 0; i < pad_count; i++)
         strbuf_addc(&sb, '0');
     strbuf_add(&sb, SELF->data + sign, SELF->len_bytes - sign);
-    return finish(run, &sb, out);
+    return args_finish(run, VALUE_STR, &sb, out);
 }
 
 static enum err str_expandtabs(struct jinja_run *run, void *ctx, const struct value_call *call, struct value *out)
@@ -457,7 +451,7 @@ static enum err str_expandtabs(struct jinja_run *run, void *ctx, const struct va
         for (int64_t n = size > 0 ? size - column % size : 0; n > 0; n--, column++)
             strbuf_addc(&sb, ' ');
     }
-    return finish(run, &sb, out);
+    return args_finish(run, VALUE_STR, &sb, out);
 }
 
 const struct method text_methods[] = {
