@@ -7,9 +7,9 @@
 #include "server/gcode/gcode.h"
 #include "server/job/job.h"
 #include "server/machine/printer.h"
-#include "server/machine/motion_report.h"
-#include "server/machine/query_endstops.h"
 #include "server/mmu/mmu.h"
+#include "server/toolhead/motion_report.h"
+#include "server/toolhead/query_endstops.h"
 
 #include <pthread.h>
 #include <string.h>

@@ -85,7 +85,7 @@ static enum err custom_curve(struct sensor_curve *curve, const struct config *co
     return sensor_curve_from_table(curve, is_voltage ? SENSOR_VOLTAGE : SENSOR_RESISTANCE, points, count);
 }
 
-/* The sensor inside a simulated board's chip, as server/machine/sensor_mcu.c knows it: 1.43 V at 25 C, 4.3 mV less per
+/* The sensor inside a simulated board's chip, as server/heat/sensor_mcu.c knows it: 1.43 V at 25 C, 4.3 mV less per
  * degree, of 3.3 V. */
 static void derive_chip_sensor(struct derived *d, const struct config_section *section)
 {

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "server/bed/print_area.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
 #include "server/gcode/gcode_move.h"
@@ -12,10 +13,9 @@
 #include "server/job/objects.h"
 #include "server/job/sdcard.h"
 #include "server/machine/object.h"
-#include "server/machine/print_area.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
-#include "server/machine/toolhead.h"
+#include "server/toolhead/toolhead.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -6,8 +6,8 @@
 #include "server/job/objects.h"
 #include "server/job/runout.h"
 #include "server/machine/buttons.h"
-#include "server/machine/extruder.h"
-#include "server/machine/toolhead.h"
+#include "server/toolhead/extruder.h"
+#include "server/toolhead/toolhead.h"
 
 #include "motion/engine.h"
 

@@ -8,13 +8,13 @@
 #include "motion/engine.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
+#include "server/heat/heater.h"
 #include "server/job/objects.h"
 #include "server/job/template.h"
-#include "server/machine/heater.h"
 #include "server/machine/object.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
-#include "server/machine/toolhead.h"
+#include "server/toolhead/toolhead.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 #include "server/job/pause_resume.h"
 #include "server/job/sdcard.h"
 #include "server/machine/printer.h"
-#include "server/machine/toolhead.h"
+#include "server/toolhead/toolhead.h"
 
 #include <string.h>
 #include <strings.h>

@@ -10,7 +10,7 @@
 #include "server/machine/object.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
-#include "server/machine/toolhead.h"
+#include "server/toolhead/toolhead.h"
 
 #define STATE_NAME            "PAUSE_STATE" /* of the saved G-code state; macros know it */
 #define RECOVER_VELOCITY_MM_S 50.0

@@ -11,7 +11,7 @@
 #include "server/machine/object.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
-#include "server/machine/toolhead.h"
+#include "server/toolhead/toolhead.h"
 
 #include <string.h>
 

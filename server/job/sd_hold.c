@@ -9,8 +9,9 @@
 #include "base/fiber.h"
 #include "server/job/exclude_object.h"
 #include "server/job/pause_resume.h"
+#include "server/machine/motion_stream.h"
 #include "server/machine/printer.h"
-#include "server/machine/toolhead.h"
+#include "server/toolhead/toolhead.h"
 
 #include <math.h>
 #include <string.h>
@@ -108,7 +109,7 @@ enum err sd_release(struct sdcard *sd, struct err_info *info)
         return OK;
     enum err err = go_back(sd, info);
     while (!err && (err = engine_release(printer->engine, info)) == ERR_FULL)
-        err = toolhead_wait_room(printer, info);
+        err = motion_wait_room(printer, info);
     if (err)
         return err;
     sd->tail.is_held = false;

@@ -10,7 +10,7 @@
 #include "server/job/template.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
-#include "server/machine/toolhead.h"
+#include "server/toolhead/toolhead.h"
 
 #include <string.h>
 #include <strings.h>

@@ -1,5 +1,5 @@
 /* The object `configfile`: what was read, what SAVE_CONFIG is to write, and SAVE_CONFIG. */
-#include "server/machine/objects.h"
+#include "server/machine/object.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -8,9 +8,9 @@
 #include "server/config/autosave.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
+#include "server/machine/motion_stream.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
-#include "server/machine/toolhead.h"
 
 #include <string.h>
 #include <time.h>
@@ -81,8 +81,7 @@ static enum err cmd_save_config(void *ctx, struct gcode_command *cmd, struct err
     (void)cmd;
     if (printer->services->is_batch)
         return OK; /* a plan changes no file */
-    struct toolhead *th = printer_toolhead(printer);
-    enum err err = th ? toolhead_wait_moves(th, info) : OK;
+    enum err err = printer_find_object(printer, "toolhead") ? motion_wait_executed(printer, info) : OK;
     if (err != OK)
         return err;
     struct saving *s = MEM_NEW(struct saving);

@@ -1,5 +1,5 @@
 /* Objects every printer has that are not devices: webhooks (the state), gcode (commands). */
-#include "server/machine/objects.h"
+#include "server/machine/object.h"
 
 #include "base/strbuf.h"
 #include "server/gcode/gcode.h"

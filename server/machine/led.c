@@ -6,9 +6,9 @@
 #include "motion/engine.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
+#include "server/machine/motion_stream.h"
 #include "server/machine/status.h"
 #include "server/machine/templated.h"
-#include "server/machine/toolhead.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -81,8 +81,8 @@ static enum err put_in_stream(struct led_chain *chain, struct change *take_c, st
     enum err err;
     list_append(&chain->pending, &take_c->node);
     do {
-        err = engine_mark(printer->engine, (uint64_t)(uintptr_t)take_c, toolhead_source(printer), info);
-    } while (toolhead_may_retry(printer, &err, info));
+        err = engine_mark(printer->engine, (uint64_t)(uintptr_t)take_c, motion_source(printer), info);
+    } while (motion_may_retry(printer, &err, info));
     if (err) {
         list_remove(&take_c->node);
         mem_free(take_c);

@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 #include "server/config/config.h"
-#include "server/machine/objects.h"
+#include "server/machine/object.h"
 #include "server/machine/output.h"
 
 #define COLOURS 4

@@ -1,5 +1,5 @@
 /* [mcu] and [mcu NAME]: how a board is reached, and what it says about itself. */
-#include "server/machine/objects.h"
+#include "server/machine/object.h"
 #include "server/machine/printer_private.h"
 
 #include "base/strbuf.h"

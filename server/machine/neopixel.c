@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "motion/board.h"
 #include "server/config/config.h"
-#include "server/machine/objects.h"
+#include "server/machine/object.h"
 #include "server/machine/pins.h"
 
 #include <stdio.h>

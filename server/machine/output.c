@@ -7,8 +7,8 @@
 #include "motion/board.h"
 #include "motion/engine.h"
 #include "server/config/config.h"
+#include "server/machine/motion_stream.h"
 #include "server/machine/printer.h"
-#include "server/machine/toolhead.h"
 
 #include <math.h>
 
@@ -224,7 +224,7 @@ enum err output_set_in_stream(struct output *out, double value, struct err_info 
     const int64_t args[] = {out->oid, 0, to_wire(out, value)};
     for (;;) {
         enum err err = engine_output(out->printer->engine, out->stream, args, ARRAY_COUNT(args),
-                                     toolhead_source(out->printer), info);
+                                     motion_source(out->printer), info);
         if (err == OK)
             out->last_value = value;
         if (err != ERR_FULL)

@@ -1,5 +1,5 @@
 /* [output_pin NAME]: a pin set by SET_PIN, in order with the moves. */
-#include "server/machine/objects.h"
+#include "server/machine/object.h"
 
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"

@@ -1,5 +1,5 @@
 /* Sections that only say something about pins: [board_pins], [duplicate_pin_override], [static_digital_output NAME]. */
-#include "server/machine/objects.h"
+#include "server/machine/object.h"
 
 #include "base/check.h"
 #include "base/mem.h"

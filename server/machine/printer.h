@@ -30,6 +30,7 @@ struct engine;
 struct fiber;
 struct fiber_pool;
 struct gcode;
+struct gcode_move;
 struct log;
 struct pins;
 struct printer;
@@ -88,6 +89,7 @@ struct printer {
     struct fiber_pool *fibers; /* of this printer */
     struct worker_calls disk;  /* for fibers: every access to a disk goes through here, which may take seconds */
     struct gcode *gcode;       /* the dispatcher; created before any object */
+    struct gcode_move *gcode_move; /* modal G-code state; the object gcode_move, one of the first, sets it */
     struct pins *pins;
     struct boards *boards;     /* made before any board connects; NULL if the configuration is in error */
     struct engine *engine;     /* likewise. The toolhead's connect hook describes the machine to it; the printer starts it

@@ -4,7 +4,7 @@
 #include "base/strbuf.h"
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"
-#include "server/machine/objects.h"
+#include "server/machine/object.h"
 #include "server/machine/output.h"
 #include "server/machine/printer.h"
 

@@ -1,6 +1,6 @@
 /* realtime: how late each stage of motion runs, in numbers anybody can watch. Shown only: nothing of the printer depends on
  * it. In a simulation with virtual time nothing is ever late, and the stages are empty. */
-#include "server/machine/objects.h"
+#include "server/machine/object.h"
 
 #include "base/log.h"
 #include "base/strbuf.h"

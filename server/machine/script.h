@@ -1,4 +1,4 @@
-/* Scripts in options of this folder's objects (activate_gcode, the gcode of homing_override): texts of the macro
+/* Scripts in options of printer objects (activate_gcode, the gcode of homing_override): texts of the macro
  * language. The language knows `printer` and stands above this folder (server/job/script.c implements these functions, and
  * only the linker looks up there). Machine thread. */
 #ifndef SERVER_MACHINE_SCRIPT_H

@@ -1,5 +1,5 @@
 /* [servo NAME]: a pulse each 20 ms, whose width is the angle. */
-#include "server/machine/objects.h"
+#include "server/machine/object.h"
 
 #include "server/config/config.h"
 #include "server/gcode/gcode.h"

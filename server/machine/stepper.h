@@ -91,7 +91,7 @@ struct engine_enable *stepper_enable_engine(const struct enable_line *line); /* 
 /* Switch the current of one stepper (NULL: of all) in order with the moves. From a fiber. */
 enum err stepper_enable_set(struct printer *printer, struct stepper *stepper, bool on,
                             struct err_info *info) ERR_NODISCARD;
-/* M84: all motors off in order with the moves, axes no longer homed, event "stepper_enable:motor_off". From a fiber. */
+/* M84: all motors off in order with the moves, event "stepper_enable:motor_off" (axes are no longer homed). From a fiber. */
 enum err stepper_enable_all_off(struct printer *printer, struct err_info *info) ERR_NODISCARD;
 #define STEPPER_EVENT_MOTOR_OFF "stepper_enable:motor_off" /* data: NULL */
 

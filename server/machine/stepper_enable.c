@@ -5,13 +5,13 @@
 #include "base/strbuf.h"
 #include "motion/engine.h"
 #include "server/config/config.h"
+#include "server/machine/motion_stream.h"
 #include "server/machine/motion_registry.h"
 #include "server/machine/object.h"
 #include "server/machine/output.h"
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
 #include "server/machine/stepper.h"
-#include "server/machine/toolhead.h"
 
 #include <string.h>
 
@@ -139,8 +139,8 @@ enum err stepper_enable_set(struct printer *printer, struct stepper *stepper, bo
 {
     enum err e;
     do {
-        e = engine_motor_enable(printer->engine, stepper ? stepper->engine : NULL, on, toolhead_source(printer), info);
-    } while (toolhead_may_retry(printer, &e, info));
+        e = engine_motor_enable(printer->engine, stepper ? stepper->engine : NULL, on, motion_source(printer), info);
+    } while (motion_may_retry(printer, &e, info));
     return e;
 }
 
@@ -149,9 +149,6 @@ enum err stepper_enable_all_off(struct printer *printer, struct err_info *info)
     enum err e = stepper_enable_set(printer, NULL, false, info);
     if (e)
         return e;
-    struct toolhead *th = printer_toolhead(printer);
-    if (th)
-        toolhead_clear_homed(th, 7);
     printer_emit(printer, STEPPER_EVENT_MOTOR_OFF, NULL);
     return OK;
 }

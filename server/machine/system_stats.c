@@ -1,5 +1,5 @@
 /* system_stats: load and memory of the computer. Read once a second, shown only: nothing of the printer depends on it. */
-#include "server/machine/objects.h"
+#include "server/machine/object.h"
 
 #include "server/machine/printer.h"
 #include "server/machine/status.h"

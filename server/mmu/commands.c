@@ -5,8 +5,8 @@
 #include "server/job/pause_resume.h"
 #include "server/job/print_stats.h"
 #include "server/machine/printer.h"
-#include "server/machine/toolhead.h"
 #include "server/mmu/private.h"
+#include "server/toolhead/toolhead.h"
 
 #include <string.h>
 

@@ -12,8 +12,8 @@
 #include "server/machine/printer.h"
 #include "server/machine/status.h"
 #include "server/mmu/gates_status.h"
-#include "server/machine/toolhead.h"
 #include "server/mmu/private.h"
+#include "server/toolhead/toolhead.h"
 
 #include <string.h>
 

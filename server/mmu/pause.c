@@ -2,12 +2,12 @@
 #include "base/mem.h"
 #include "server/gcode/gcode.h"
 #include "server/gcode/gcode_move.h"
+#include "server/heat/heater.h"
 #include "server/job/pause_resume.h"
 #include "server/job/print_stats.h"
-#include "server/machine/heater.h"
 #include "server/machine/printer.h"
-#include "server/machine/toolhead.h"
 #include "server/mmu/private.h"
+#include "server/toolhead/toolhead.h"
 
 #include <string.h>
 

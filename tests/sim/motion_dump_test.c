@@ -2,7 +2,7 @@
 #include "tests/sim/job_rig.h"
 
 #include "base/strbuf.h"
-#include "server/machine/motion_report.h"
+#include "server/toolhead/motion_report.h"
 
 #include <math.h>
 

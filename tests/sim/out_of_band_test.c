@@ -10,7 +10,7 @@
 #include "server/gcode/gcode_move.h"
 #include "server/job/job.h"
 #include "server/machine/printer.h"
-#include "server/machine/toolhead.h"
+#include "server/toolhead/toolhead.h"
 
 #define PRINTER(kinematics)                                                                                            \
     "[mcu]\nserial: /dev/ttyS0\n"                                                                                      \

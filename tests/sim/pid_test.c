@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "firmware/plant/plant.h"
 #include "server/gcode/gcode.h"
-#include "server/machine/heater.h"
+#include "server/heat/heater.h"
 #include "server/machine/printer.h"
 
 #include <math.h>

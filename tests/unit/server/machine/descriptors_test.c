@@ -3,10 +3,10 @@
  * at hand. */
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "server/machine/heater.h"
+#include "server/heat/heater.h"
+#include "server/heat/thermistor.h"
 #include "server/machine/object.h"
 #include "server/machine/stepper.h"
-#include "server/machine/thermistor.h"
 
 #include <ctype.h>
 #include <math.h>
