@@ -334,6 +334,7 @@ enum err engine_add_stepper(struct engine *e, const struct engine_stepper_spec *
         .max_speed_mm_s = spec->max_velocity_mm_s > 0.0 ? spec->max_velocity_mm_s * 2.0 : 0.0,
         .history_count = 0,
         .check_every = e->config.check_every ? e->config.check_every : CHECK_EVERY,
+        .is_live = !e->is_batch,
     };
     begin_resident(e);
     s->sg = stepgen_create(&config);

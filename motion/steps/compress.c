@@ -8,20 +8,26 @@
 #include <math.h>
 #include <string.h>
 
-#define SPARE 8192 /* room for steps beyond the longest run; how much is sent before the rest moves to the front */
-
-void compress_init(struct compress *c, double max_error_ticks)
+/* Room for steps beyond the longest run; half of it is sent before the rest moves to the front. */
+static int spare(const struct compress *c)
 {
-    *c = (struct compress){.capacity = COMPRESS_RUN_MAX + SPARE, .max_error = floor(max_error_ticks)};
+    return c->run_max / 2;
+}
+
+void compress_init(struct compress *c, double max_error_ticks, int run_max)
+{
+    CHECK(run_max >= COMPRESS_RUN_MIN && run_max <= COMPRESS_RUN_MAX);
+    *c = (struct compress){.run_max = run_max, .max_error = floor(max_error_ticks)};
+    c->capacity = run_max + spare(c);
     c->clocks = MEM_ARRAY(double, (size_t)c->capacity + 1);
     c->first = c->end = 1; /* the slot before `first` holds the exact clock of the step before */
-    c->low = MEM_ARRAY(double, SCAN_LANES + COMPRESS_RUN_MAX) + SCAN_LANES;
-    c->high = MEM_ARRAY(double, SCAN_LANES + COMPRESS_RUN_MAX) + SCAN_LANES;
+    c->low = MEM_ARRAY(double, SCAN_LANES + (size_t)run_max) + SCAN_LANES;
+    c->high = MEM_ARRAY(double, SCAN_LANES + (size_t)run_max) + SCAN_LANES;
     for (int i = 1; i <= SCAN_LANES; i++) {
         c->low[-i] = -INFINITY;
         c->high[-i] = INFINITY;
     }
-    c->inverse = MEM_ARRAY(double, COMPRESS_RUN_MAX + 1);
+    c->inverse = MEM_ARRAY(double, (size_t)run_max + 1);
     c->look_at = COMPRESS_LOOK_MIN;
     c->guess = 1;
     c->kernels = scan_choose();
@@ -51,7 +57,7 @@ void compress_reset(struct compress *c, uint64_t base)
 void compress_add(struct compress *c, const double *clocks, int count)
 {
     CHECK(count <= compress_room(c));
-    if (c->first > SPARE / 2 || c->end + count > c->capacity + 1) {
+    if (c->first > spare(c) / 2 || c->end + count > c->capacity + 1) {
         memmove(c->clocks, c->clocks + c->first - 1, (size_t)(c->end - c->first + 1) * sizeof *c->clocks);
         c->end -= c->first - 1;
         c->first = 1;
@@ -65,10 +71,10 @@ bool compress_next(struct compress *c, bool is_forced, struct stepmsg *msg)
     const int pending = c->end - c->first;
     if (pending == 0 || (!is_forced && pending < c->look_at))
         return false;
-    const int limit = pending < COMPRESS_RUN_MAX ? pending : COMPRESS_RUN_MAX;
+    const int limit = pending < c->run_max ? pending : c->run_max;
     const struct compress_choice best = compress_find(c, limit);
-    if (!is_forced && best.count == pending && pending < COMPRESS_RUN_MAX) {
-        c->look_at = 2 * pending < COMPRESS_RUN_MAX ? 2 * pending : COMPRESS_RUN_MAX;
+    if (!is_forced && best.count == pending && pending < c->run_max) {
+        c->look_at = 2 * pending < c->run_max ? 2 * pending : c->run_max;
         return false;
     }
     const bool is_far = best.count == 1 && c->high[0] > STEP_FAR_TICKS;

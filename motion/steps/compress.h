@@ -13,13 +13,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COMPRESS_RUN_MAX  16384 /* steps in one message at most: longer runs are rare, and each stepper has room for one */
+#define COMPRESS_RUN_MAX  16384 /* steps in one message at most: longer runs are rare, and there is room for one */
+#define COMPRESS_RUN_MIN  4096  /* the least there may be room for */
 #define COMPRESS_LOOK_MIN 256   /* steps gathered before a message is looked for, unless forced */
 
 struct compress {
     double *clocks; /* pending steps: exact clocks [first, end) of the buffer, all in one direction; the one before
                        `first` is that of the last step sent */
     int first, end, capacity;
+    int run_max;      /* steps in one message at most */
     int look_at;      /* do not look for a message before so many steps are pending */
     double base;      /* clock of the last step sent: intervals count from here */
     double max_error; /* [ticks] */
@@ -31,7 +33,8 @@ struct compress {
     const struct scan_kernels *kernels;
 };
 
-void compress_init(struct compress *c, double max_error_ticks);
+/* run_max: steps in one message at most [COMPRESS_RUN_MIN, COMPRESS_RUN_MAX], a power of two; memory goes with it. */
+void compress_init(struct compress *c, double max_error_ticks, int run_max);
 void compress_deinit(struct compress *c);
 
 /* Intervals count from `base` on; nothing pending. */
@@ -61,10 +64,10 @@ uint32_t compress_check(uint64_t base, const struct stepmsg *msg, const double *
 
 /* How far compressed steps lie from their exact clocks, at worst. */
 struct compress_deviation {
-    uint64_t steps;      /* looked at */
-    double late_ticks;   /* behind the exact clock; <= 0: never */
-    double early_ticks;  /* before it */
-    double early_share;  /* of half the exact interval to the step before */
+    uint64_t steps;     /* looked at */
+    double late_ticks;  /* behind the exact clock; <= 0: never */
+    double early_ticks; /* before it */
+    double early_share; /* of half the exact interval to the step before */
 };
 /* Add the steps of `msg` to `worst`; arguments as for compress_check. */
 void compress_measure(uint64_t base, const struct stepmsg *msg, const double *clocks, double prev,

@@ -7,11 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OUT_MAX       8192  /* records */
-#define OUT_PAUSE     4096  /* stop solving when this many wait to be taken */
-#define RUN_STEPS     1024  /* steps solved between looks at the output's room */
-#define SLICE_RUNS    2     /* times so many steps are a slice */
-#define HISTORY_COUNT 1024
+#define RUN_STEPS      1024 /* steps solved between looks at the output's room */
+#define RUN_STEPS_LIVE 512
+#define SLICE_RUNS     2 /* times so many steps are a slice */
+#define HISTORY_COUNT  1024
 
 static void take_steps(void *ctx, int dir, const double *clocks, int count, bool is_committed);
 
@@ -25,14 +24,18 @@ struct stepgen *stepgen_create(const struct stepgen_config *config)
         history_count *= 2;
     sg->config.history_count = history_count;
     solver_init(&sg->solver, config->step_mm, config->clock_hz, take_steps, sg);
-    compress_init(&sg->compress, STEP_MAX_ERROR_S * config->clock_hz);
+    compress_init(&sg->compress, STEP_MAX_ERROR_S * config->clock_hz,
+                  config->is_live ? COMPRESS_RUN_MIN : COMPRESS_RUN_MAX);
+    sg->run_steps = config->is_live ? RUN_STEPS_LIVE : RUN_STEPS;
+    /* A step may take two records; as many again for what the compressor still holds. */
+    sg->out_max = 8 * (size_t)sg->run_steps;
     sg->glitch_ticks = floor(STEP_GLITCH_S * config->clock_hz);
     sg->min_ticks = 1.0;
     if (config->max_speed_mm_s > 0.0)
         sg->min_ticks = fmax(1.0, floor(config->step_mm / config->max_speed_mm_s * config->clock_hz));
     sg->wire_dir = -1;
-    sg->out = MEM_ARRAY(struct stepmsg, OUT_MAX);
-    sg->out_taken = MEM_ARRAY(struct stepmsg, OUT_MAX);
+    sg->out = MEM_ARRAY(struct stepmsg, sg->out_max);
+    sg->out_taken = MEM_ARRAY(struct stepmsg, sg->out_max);
     sg->past = MEM_ARRAY(struct stepgen_past, sg->config.history_count);
     return sg;
 }
@@ -163,7 +166,7 @@ static bool send_one(struct stepgen *sg, bool is_forced)
         check_message(sg, &msg, base, prev);
     if (sg->is_faulted)
         return true; /* nothing inconsistent leaves */
-    CHECK(sg->out_count + 2 <= OUT_MAX);
+    CHECK(sg->out_count + 2 <= sg->out_max);
     const int wire_dir = (sg->stream_dir > 0) != sg->config.is_dir_inverted;
     msg.dir = (uint8_t)wire_dir;
     if (sg->wire_dir != wire_dir) {
@@ -263,18 +266,18 @@ bool stepgen_run_slice(struct stepgen *sg, const struct stepgen_goal *goal, enum
 {
     *result = OK;
     for (int runs = 0; sg->solver.t_s < goal->until_s && !sg->is_faulted; runs++) {
-        if (sg->out_count > OUT_PAUSE)
+        if (sg->out_count > sg->out_max / 2)
             return true;
         if (runs == SLICE_RUNS)
             return false;
-        solver_run(&sg->solver, &goal->view, goal->until_s, RUN_STEPS);
+        solver_run(&sg->solver, &goal->view, goal->until_s, sg->run_steps);
         if (sg->solver.is_lost)
             set_fault(sg, sg->solver.base_clock + (sg->solver.t_s - sg->solver.base_s) * sg->solver.hz,
                       "out of reach of its kinematics");
     }
     if (sg->has_held && sg->held_clock <= (double)goal->send_clock && !sg->is_faulted)
         release_held(sg);
-    while (sg->compress.base < (double)goal->send_clock && !sg->is_faulted && sg->out_count + 2 <= OUT_MAX)
+    while (sg->compress.base < (double)goal->send_clock && !sg->is_faulted && sg->out_count + 2 <= sg->out_max)
         if (!send_one(sg, true))
             break;
     *result = sg->is_faulted ? ERR_INVALID : OK;

@@ -33,6 +33,7 @@ struct stepgen_config {
     double max_speed_mm_s; /* self-check: steps closer than step_mm / this are a fault; <= 0: none */
     size_t history_count;  /* records kept for stepgen_steps_at, at least 1024 */
     unsigned check_every;  /* re-expand every n-th queue message against the exact times; 0: none, 1: all */
+    bool is_live;          /* runs a tenth of a second at a time: its buffers can be small */
 };
 
 struct stepgen;
@@ -91,7 +92,7 @@ void stepgen_set_step_mm(struct stepgen *sg, double step_mm, bool is_dir_inverte
 void stepgen_set_advance(struct stepgen *sg, double t_s, double k_s);
 
 /* --- what the engine needs to know --- */
-double stepgen_solved_s(const struct stepgen *sg);    /* all steps up to here have been made */
+double stepgen_solved_s(const struct stepgen *sg); /* all steps up to here have been made */
 uint64_t stepgen_last_sent_clock(const struct stepgen *sg);
 /* Start of the first segment that moves the stepper among those not yet looked at; -1: none. Drives the motor enable.
  */

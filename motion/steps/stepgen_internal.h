@@ -35,7 +35,8 @@ struct stepgen {
     int64_t steps_sent;      /* count after everything in the output so far */
     uint64_t active_index;   /* segments before it were looked at by stepgen_first_active_s */
     struct stepmsg *out, *out_taken;
-    size_t out_count;
+    size_t out_count, out_max; /* records; solving stops when half of them wait to be taken */
+    int run_steps;             /* solved between looks at the output's room */
     struct stepgen_past *past;
     uint64_t past_count;
     struct stepgen_counters counters;

@@ -97,7 +97,7 @@ static void test_rule(void **state)
     for (int round = 0; round < 20; round++) {
         const double max_error = round % 4 == 0 ? 400.0 : 4500.0;
         struct compress c;
-        compress_init(&c, max_error);
+        compress_init(&c, max_error, round % 2 ? COMPRESS_RUN_MIN : COMPRESS_RUN_MAX);
         random_clocks(&rng, clocks, COUNT);
         compress_all(&c, &rng, clocks, COUNT);
         compress_deinit(&c);
@@ -112,7 +112,7 @@ static void test_long_runs(void **state)
     struct rng rng;
     rng_init(&rng, SEED + 1);
     struct compress c;
-    compress_init(&c, 4500);
+    compress_init(&c, 4500, COMPRESS_RUN_MAX);
     for (int i = 0; i < COUNT; i++)
         clocks[i] = 1000.0 + 2250.0 * i;
     assert_true(compress_all(&c, &rng, clocks, COUNT) <= 2 + COUNT / COMPRESS_RUN_MAX);
@@ -132,7 +132,7 @@ static void test_longest(void **state)
     struct rng rng;
     rng_init(&rng, SEED + 2);
     struct compress c;
-    compress_init(&c, 60);
+    compress_init(&c, 60, COMPRESS_RUN_MAX);
     int shorter = 0, total = 0;
     for (int round = 0; round < 300; round++) {
         double clocks[64], t = 0.0, interval = rng_range(&rng, 60.0, 300.0), change = rng_range(&rng, -0.1, 0.1);
@@ -174,7 +174,7 @@ static void test_vectors(void **state)
     rng_init(&rng, SEED + 3);
     static double clocks[COUNT];
     struct compress c;
-    compress_init(&c, 400);
+    compress_init(&c, 400, COMPRESS_RUN_MAX);
     for (int i = 0; i < 8; i++)
         clocks[i] = 16000000.0 + 10000.0 + 20000.0 * i;
     compress_reset(&c, 0);
@@ -206,7 +206,7 @@ static void test_far(void **state)
     (void)state;
     const double clocks[] = {1000.0, 2000.0, 3000.0, 3000.0 + 5e9, 3000.0 + 5e9 + 1000.0};
     struct compress c;
-    compress_init(&c, 4500);
+    compress_init(&c, 4500, COMPRESS_RUN_MAX);
     compress_reset(&c, 0);
     compress_add(&c, clocks, 5);
     struct stepmsg m;
