@@ -31,7 +31,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BED_WARP_MM 0.2 /* of the simulated bed, over the reach of the toolhead */
+#define BED_WARP_MM       0.2 /* of the simulated bed, over the reach of the toolhead */
 #define MOTION_PRIORITY 50
 #define LINK_PRIORITY   55 /* above motion: acknowledgements and trsync must not wait for planning */
 #define MACHINE_NICENESS (-10) /* it feeds the heaters */
@@ -62,6 +62,7 @@ struct host {
     struct actor machine;
     struct printer *printer;
     struct boards *boards; /* of the printer, since they were last looked at */
+    bool has_news;         /* its state has changed and clients have not been told */
     bool is_ending;
     struct host_ns end_deadline;
 
@@ -88,9 +89,19 @@ static enum api_klippy klippy_state(enum printer_state state)
 static void on_printer_changed(void *ctx, struct printer *printer)
 {
     struct host *host = ctx;
-    api_event_klippy(host->api, klippy_state(printer_state(printer)), printer_state_message(printer));
+    host->has_news = true;
     log_info(host->log, "printer", "state", "state=%s", printer_state_name(printer_state(printer)));
     actor_notify(&host->machine); /* it may ask to be replaced */
+}
+
+/* After the printer's step, which publishes the status of its objects: whoever is told of a shutdown and asks finds heaters
+ * without targets, and the reason. */
+static void tell_state(struct host *host)
+{
+    if (!host->has_news)
+        return;
+    host->has_news = false;
+    api_event_klippy(host->api, klippy_state(printer_state(host->printer)), printer_state_message(host->printer));
 }
 
 static void on_console(void *ctx, const char *line)
@@ -206,6 +217,7 @@ static struct host_ns machine_step(struct actor *self, struct host_ns now)
         begin_end(host, now);
     api_machine_run(host->api);
     struct host_ns next = printer_step(host->printer, now);
+    tell_state(host);
     follow_boards(host, host->printer->boards);
     if (host->is_ending && (printer_is_closed(host->printer) || now.ns >= host->end_deadline.ns))
         runtime_stop(host->runtime);
