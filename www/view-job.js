@@ -12,7 +12,7 @@ const STATE_WORDS = { pause_locked: 'paused, locked', initialized: 'ready' };
 function remaining(printer, progress) {
   const printed = printer.get('print_stats', 'print_duration', 0);
   const estimate = printer.metadata?.estimated_time;
-  const byFile = progress > 0.02 ? printed / progress - printed : null;
+  const byFile = progress > 0.02 && printed > 0 ? printed / progress - printed : null;
   if (!estimate) return byFile;
   const bySlicer = Math.max(estimate - printed, 0);
   if (byFile === null) return bySlicer;
