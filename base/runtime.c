@@ -109,9 +109,9 @@ void runtime_remove(struct runtime *rt, struct actor *actor)
 {
     struct actor_slot *slot = atomic_load(&actor->slot);
     CHECK(slot != NULL && slot->rt == rt);
-    atomic_store(&actor->slot, NULL);
     if (!rt->is_virtual)
-        runtime_real_remove(slot);
+        runtime_real_remove(slot); /* first: the step that is under way may still watch descriptors */
+    atomic_store(&actor->slot, NULL);
     pthread_mutex_lock(&rt->slots_lock);
     slot->actor = NULL;
     pthread_mutex_unlock(&rt->slots_lock);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -200,6 +201,39 @@ static void test_watched_descriptor(void **state)
     close(w.fds[1]);
 }
 
+static void ignore(void *ctx, int fd, unsigned revents)
+{
+    (void)ctx;
+    (void)fd;
+    (void)revents;
+}
+
+static struct host_ns busy_step(struct actor *self, struct host_ns now)
+{
+    struct watcher *w = CONTAINER_OF(self, struct watcher, actor);
+    for (int i = 0; i < 20000; i++) {
+        actor_watch(self, w->fds[0], POLLIN, ignore, w);
+        actor_watch(self, w->fds[0], 0, NULL, NULL);
+    }
+    return now; /* at once again */
+}
+
+/* The step that is under way when an actor is removed still watches and forgets descriptors. */
+static void test_removed_in_the_middle_of_a_step(void **state)
+{
+    (void)state;
+    struct watcher w = {.actor = {.name = "busy", .step = busy_step}, .rt = runtime_create_real()};
+    assert_int_equal(pipe(w.fds), 0);
+    for (int i = 0; i < 50; i++) {
+        runtime_add(w.rt, &w.actor, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+        runtime_remove(w.rt, &w.actor);
+    }
+    runtime_destroy(w.rt);
+    close(w.fds[0]);
+    close(w.fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_notify_from_another_thread),
         cmocka_unit_test(test_idle_virtual_run_returns),
         cmocka_unit_test(test_watched_descriptor),
+        cmocka_unit_test(test_removed_in_the_middle_of_a_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
