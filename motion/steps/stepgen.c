@@ -292,17 +292,6 @@ enum err stepgen_run(struct stepgen *sg, const struct stepgen_goal *goal)
     return result;
 }
 
-const struct stepmsg *stepgen_output(const struct stepgen *sg, size_t *count)
-{
-    *count = sg->out_count;
-    return sg->out;
-}
-
-void stepgen_clear_output(struct stepgen *sg)
-{
-    sg->out_count = 0;
-}
-
 const struct stepmsg *stepgen_take_output(struct stepgen *sg, size_t *count)
 {
     struct stepmsg *taken = sg->out;

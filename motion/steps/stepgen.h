@@ -62,10 +62,8 @@ enum err stepgen_run(struct stepgen *sg, const struct stepgen_goal *goal) ERR_NO
 /* A slice of the same work, some thousand steps of it: false, until the last slice has been done and *result is what
  * stepgen_run would have returned. Slices make the same records, and each may be run by another thread. */
 bool stepgen_run_slice(struct stepgen *sg, const struct stepgen_goal *goal, enum err *result);
-/* Records made since stepgen_clear_output or stepgen_take_output, in order of clock. */
-const struct stepmsg *stepgen_output(const struct stepgen *sg, size_t *count);
-void stepgen_clear_output(struct stepgen *sg);
-/* The same, and a new output begins: what was taken stays readable until the next time, also while the stepper runs. */
+/* Take the records made since the last time, in order of clock. They stay readable until the next time, also while the
+ * stepper runs. */
 const struct stepmsg *stepgen_take_output(struct stepgen *sg, size_t *count);
 const char *stepgen_fault(const struct stepgen *sg);
 

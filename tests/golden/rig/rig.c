@@ -61,7 +61,7 @@ static void merge_records(struct rig *r)
 static bool take_output(struct rig_stepper *s, double until_s)
 {
     size_t count;
-    const struct stepmsg *out = stepgen_output(s->gen, &count);
+    const struct stepmsg *out = stepgen_take_output(s->gen, &count);
     if (s->pending_count + count > s->pending_capacity) {
         s->pending_capacity = 2 * (s->pending_count + count);
         s->pending = mem_realloc(s->pending, s->pending_capacity * sizeof *out);
@@ -69,7 +69,6 @@ static bool take_output(struct rig_stepper *s, double until_s)
     if (count > 0)
         memcpy(s->pending + s->pending_count, out, count * sizeof *out);
     s->pending_count += count;
-    stepgen_clear_output(s->gen);
     return stepgen_solved_s(s->gen) >= until_s;
 }
 

@@ -44,7 +44,7 @@ static void run_to(struct world *w, double until_s)
         if (err != OK)
             fail_msg("%s", stepgen_fault(w->sg));
         size_t count;
-        const struct stepmsg *out = stepgen_output(w->sg, &count);
+        const struct stepmsg *out = stepgen_take_output(w->sg, &count);
         for (size_t i = 0; i < count; i++) {
             if (out[i].kind != STEPMSG_QUEUE)
                 continue;
@@ -55,7 +55,6 @@ static void run_to(struct world *w, double until_s)
             w->last_clock = out[i].last_clock;
             w->steps += out[i].dir ? out[i].count : -(int64_t)out[i].count;
         }
-        stepgen_clear_output(w->sg);
     } while (stepgen_solved_s(w->sg) < until_s);
     w->now_s = until_s;
     for (int i = 0; i < QUEUES; i++)

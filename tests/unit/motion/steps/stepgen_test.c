@@ -47,13 +47,12 @@ static int64_t run_all(struct stepgen *sg, double until_s, uint64_t *last_clock)
         const struct stepgen_goal goal = stepgen_make_goal(sg, until_s, UINT64_MAX / 4);
         assert_int_equal(stepgen_run(sg, &goal), OK);
         size_t count;
-        const struct stepmsg *out = stepgen_output(sg, &count);
+        const struct stepmsg *out = stepgen_take_output(sg, &count);
         for (size_t i = 0; i < count; i++) {
             assert_true(out[i].last_clock >= *last_clock);
             *last_clock = out[i].last_clock;
             sum += out[i].dir ? out[i].count : -(int64_t)out[i].count;
         }
-        stepgen_clear_output(sg);
     } while (stepgen_solved_s(sg) < until_s);
     return sum;
 }
@@ -189,7 +188,7 @@ static void test_seed_failure(void **state)
     struct stepgen_goal goal = stepgen_make_goal(sg, 2.0, UINT64_MAX / 4);
     assert_int_equal(stepgen_run(sg, &goal), ERR_INVALID);
     size_t count;
-    stepgen_output(sg, &count);
+    stepgen_take_output(sg, &count);
     assert_int_equal(count, 0);
     assert_non_null(strstr(stepgen_fault(sg), "stepper gear"));
     assert_non_null(strstr(stepgen_fault(sg), "gear_queue"));
@@ -267,11 +266,10 @@ static void test_threads(void **state)
             for (int i = 0; i < 6; i++) {
                 assert_int_equal(jobs[i].result, OK);
                 size_t count;
-                const struct stepmsg *out = stepgen_output(sg[i], &count);
+                const struct stepmsg *out = stepgen_take_output(sg[i], &count);
                 assert_true(total + count < 100000);
                 memcpy(all + total, out, count * sizeof *out);
                 total += count;
-                stepgen_clear_output(sg[i]);
             }
         }
         if (!first) {
